@@ -1,0 +1,139 @@
+// Persistent map from small whole numbers
+//
+// A radix trie of 32-wide pages (Bagwell, "Ideal Hash Trees", without the hashing): `set` and `delete` copy one
+// page per level and share the rest, so a state of 1,000 branches costs two small copies per change. Iteration
+// runs in ascending order of keys.
+
+const BITS = 5;
+const WIDTH = 1 << BITS;
+const MASK = WIDTH - 1;
+
+interface Page {
+  /** Filled slots. */
+  readonly used: number;
+  /** Values on the lowest level, pages above it. */
+  readonly slots: readonly unknown[];
+}
+
+const EMPTY_PAGE: Page = { used: 0, slots: [] };
+
+export class IntMap<V extends {} | number | string> {
+  static readonly EMPTY: IntMap<never> = new IntMap<never>(EMPTY_PAGE, 0, 0);
+
+  readonly size: number;
+  readonly #root: Page;
+  /** Bits to shift at the root: 0 for one level. */
+  readonly #shift: number;
+
+  private constructor(root: Page, shift: number, size: number) {
+    this.#root = root;
+    this.#shift = shift;
+    this.size = size;
+  }
+
+  static empty<V extends {}>(): IntMap<V> {
+    return IntMap.EMPTY as IntMap<V>;
+  }
+
+  static from<V extends {}>(entries: Iterable<readonly [number, V]>): IntMap<V> {
+    let map = IntMap.empty<V>();
+    for (const [key, value] of entries) map = map.set(key, value);
+    return map;
+  }
+
+  get(key: number): V | undefined {
+    if (key >>> this.#shift >= WIDTH) return undefined;
+    let page: Page = this.#root;
+    for (let shift = this.#shift; shift > 0; shift -= BITS) {
+      const below = page.slots[(key >>> shift) & MASK] as Page | undefined;
+      if (below === undefined) return undefined;
+      page = below;
+    }
+    return page.slots[key & MASK] as V | undefined;
+  }
+
+  has(key: number): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  set(key: number, value: V): IntMap<V> {
+    let root = this.#root;
+    let shift = this.#shift;
+    while (key >>> shift >= WIDTH) {
+      root = root.used === 0 ? root : { used: 1, slots: [root] };
+      shift += BITS;
+    }
+    const added = this.get(key) === undefined ? 1 : 0;
+    return new IntMap<V>(write(root, shift, key, value), shift, this.size + added);
+  }
+
+  delete(key: number): IntMap<V> {
+    if (this.get(key) === undefined) return this;
+    if (this.size === 1) return IntMap.empty<V>();
+    return new IntMap<V>(erase(this.#root, this.#shift, key), this.#shift, this.size - 1);
+  }
+
+  *entries(): IterableIterator<[number, V]> {
+    yield* walk(this.#root, this.#shift, 0) as Iterable<[number, V]>;
+  }
+
+  *values(): IterableIterator<V> {
+    for (const [, value] of this.entries()) yield value;
+  }
+
+  /** The first entry in key order for which `test` holds. */
+  find(test: (value: V, key: number) => boolean): V | undefined {
+    return search(this.#root, this.#shift, 0, test as (value: unknown, key: number) => boolean) as V | undefined;
+  }
+
+  toJSON(): [number, V][] {
+    return [...this.entries()];
+  }
+}
+
+function write(page: Page, shift: number, key: number, value: unknown): Page {
+  const slot = (key >>> shift) & MASK;
+  const slots = page.slots.slice();
+  // Slots are filled up to the one written, so that arrays stay dense and fast.
+  while (slots.length <= slot) slots.push(undefined);
+  const used = page.used + (slots[slot] === undefined ? 1 : 0);
+  slots[slot] = shift === 0 ? value : write((slots[slot] as Page | undefined) ?? EMPTY_PAGE, shift - BITS, key, value);
+  return { used, slots };
+}
+
+function erase(page: Page, shift: number, key: number): Page {
+  const slot = (key >>> shift) & MASK;
+  const slots = page.slots.slice();
+  if (shift === 0) {
+    slots[slot] = undefined;
+    return { used: page.used - 1, slots };
+  }
+  const below = erase(slots[slot] as Page, shift - BITS, key);
+  slots[slot] = below.used === 0 ? undefined : below;
+  return { used: page.used - (below.used === 0 ? 1 : 0), slots };
+}
+
+function* walk(page: Page, shift: number, base: number): IterableIterator<[number, unknown]> {
+  for (let slot = 0; slot < page.slots.length; slot++) {
+    const value = page.slots[slot];
+    if (value === undefined) continue;
+    const key = base + slot * 2 ** shift;
+    if (shift === 0) yield [key, value];
+    else yield* walk(value as Page, shift - BITS, key);
+  }
+}
+
+function search(page: Page, shift: number, base: number, test: (value: unknown, key: number) => boolean): unknown {
+  for (let slot = 0; slot < page.slots.length; slot++) {
+    const value = page.slots[slot];
+    if (value === undefined) continue;
+    const key = base + slot * 2 ** shift;
+    if (shift === 0) {
+      if (test(value, key)) return value;
+    } else {
+      const found = search(value as Page, shift - BITS, key, test);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,52 @@
+import type { Clock } from "./clock.ts";
+import { OrchestraError } from "./errors.ts";
+import type { Random } from "./random.ts";
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+export type SessionId = Branded<"SessionId">;
+export type RunId = Branded<"RunId">;
+/** `<run>.<generation>.<counter>`, unique within its session and the same on every replay. */
+export type StepId = Branded<"StepId">;
+
+export interface Ids {
+  /** A new id, unique and sortable by the time of its making: `<prefix>_<10 characters of time><10 of chance>`. */
+  next(prefix: string): string;
+}
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+// Layout as in the ULID specification: time first, so that ids sort by age; Crockford's alphabet.
+export function createIds(clock: Clock, random: Random): Ids {
+  return {
+    next(prefix) {
+      let time = Math.max(0, Math.floor(clock.nowMs()));
+      let stamp = "";
+      for (let i = 0; i < 10; i++) {
+        stamp = ALPHABET.charAt(time % 32) + stamp;
+        time = Math.floor(time / 32);
+      }
+      let chance = "";
+      for (let i = 0; i < 10; i++) chance += ALPHABET.charAt(Math.floor(random.next() * 32));
+      return `${prefix}_${stamp}${chance}`;
+    },
+  };
+}
+
+const SESSION_ID = /^[\p{L}\p{N}_.:@+-]{1,200}$/u;
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` unless 1 to 200 letters, digits or `_ . : @ + -`. */
+export function parseSessionId(text: unknown): SessionId {
+  if (typeof text !== "string" || !SESSION_ID.test(text)) {
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `sessionId: expected 1 to 200 letters, digits or _ . : @ + -, got ${JSON.stringify(text)}`,
+    );
+  }
+  return text as SessionId;
+}
+
+export function stepIdOf(run: number, generation: number, step: number): StepId {
+  return `${run}.${generation}.${step}` as StepId;
+}

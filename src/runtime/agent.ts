@@ -1,0 +1,142 @@
+// The agent port: what the runtime is handed and hands out. Agents implement it; the runtime never imports them.
+
+import type { Logger } from "../base/logger.ts";
+import type { ErrorData } from "../base/errors.ts";
+import type { FailureClass } from "../actors/facts.ts";
+
+export type MaybePromise<T> = T | Promise<T>;
+
+/** `{ from, value }` of a rendezvous or a reply; `error` instead of `value` where an error edge led in. */
+export interface ArrivalValue {
+  readonly from: string;
+  readonly value?: unknown;
+  readonly error?: ErrorData;
+}
+
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number;
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly factor: number;
+  /** Share of the delay that is left to chance, 0 to 1. */
+  readonly jitter: number;
+}
+export type RetryPolicies = Readonly<Record<FailureClass, RetryPolicy>>;
+
+/** Model usage to be added to the run's account. */
+export interface UsageReport {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly costUsd?: number;
+  readonly model?: string;
+}
+
+export interface AgentContext {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly branchId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly node: string;
+  readonly task: unknown;
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly successors: readonly { readonly agent: string; readonly how: "flow" | "call" | "peer" | "exit" | "conversation" }[];
+  /** When woken by calls: the replies. For a callee that is called in order: those so far. */
+  readonly replies?: readonly ArrivalValue[];
+  /** On an error edge: what failed. */
+  readonly error?: ErrorData;
+  /** In the step after `next.ask`. */
+  readonly question?: { readonly id: string; readonly prompt: unknown; readonly input: unknown };
+  /** On a stream edge: the source's chunks as they come; after a crash its whole output as one chunk. */
+  readonly chunks?: AsyncIterable<unknown>;
+  readonly session: {
+    readonly runs: readonly { readonly runId: string; readonly task: unknown; readonly finalResponse: unknown; readonly at: number }[];
+    readonly transcript: readonly { readonly role: "user" | "assistant"; readonly content: unknown; readonly runId: string }[];
+  };
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  /** `<sessionId>/<stepId>`: the same for every attempt and re-run of this step. */
+  readonly idempotencyKey: string;
+  /** Durable per session and node. Writes commit with the step's result; those of a failed attempt are discarded. */
+  readonly state: {
+    get<T = unknown>(key: string): T | undefined;
+    set(key: string, value: unknown): void;
+    delete(key: string): void;
+    keys(): string[];
+  };
+  /** Runs `fn` at most once per step and key as far as its result was recorded; later attempts and re-runs get the record. */
+  once<T>(key: string, fn: () => MaybePromise<T>): Promise<T>;
+  /** Shows a chunk to live observers and to the target of a stream edge. */
+  emit(chunk: unknown): void;
+  usage(report: UsageReport): void;
+  ask(prompt: unknown): Command;
+  /** Says the step is alive; resets its time limit. */
+  heartbeat(): void;
+  /** Runs another topology as a nested run and waits for its result. Options as for `Orchestra.run`. */
+  run(options: any): Promise<any>;
+  /** Present when memory is configured. */
+  readonly memory?: unknown;
+}
+
+export type AgentFunction<I = any, O = any> = (input: I, ctx: AgentContext) => MaybePromise<O | Command>;
+
+/** What the runtime runs for a node; `defineAgent`, pools and nested topologies all come down to it. */
+export interface RunnableAgent {
+  readonly name: string;
+  readonly description?: string;
+  /** Overrides of the run's retry policies. */
+  readonly retry?: Partial<Record<FailureClass, Partial<RetryPolicy>>> | Partial<RetryPolicy>;
+  readonly timeoutMs?: number | false;
+  /** Steps of this agent at one time on one host. Default: no bound of its own. */
+  readonly concurrency?: number;
+  readonly allowedPeers?: readonly string[];
+  /** Checks the input. @throws ORCH_INVALID_INPUT */
+  parseInput?(input: unknown): MaybePromise<unknown>;
+  /** Checks the output. @throws ORCH_INVALID_OUTPUT */
+  parseOutput?(output: unknown): MaybePromise<unknown>;
+  run(input: unknown, ctx: AgentContext): unknown;
+}
+
+/** Where the runtime finds agents by name. */
+export interface AgentSource {
+  get(name: string): RunnableAgent | undefined;
+  names(): readonly string[];
+}
+
+const COMMAND = Symbol.for("orchestra.command");
+
+interface CommandFields {
+  readonly [COMMAND]: true;
+}
+
+/** An instruction instead of a value, made by `next`. */
+export type Command = CommandFields &
+  (
+    | { readonly kind: "invoke"; readonly agent: string; readonly input: unknown }
+    | { readonly kind: "parallel"; readonly items: readonly { readonly agent: string; readonly input: unknown }[] }
+    | { readonly kind: "final"; readonly value: unknown }
+    | { readonly kind: "ask"; readonly prompt: unknown }
+    | { readonly kind: "fail"; readonly error: unknown }
+  );
+
+export const next = Object.freeze({
+  /** Control goes to `agent`: a call over a call edge, a move over flow, peer and error edges. */
+  invoke: (agent: string, input?: unknown): Command => ({ [COMMAND]: true, kind: "invoke", agent, input }),
+  /** Several at once: calls over call edges, a fork over flow edges. */
+  parallel: (items: readonly { agent: string; input?: unknown }[]): Command => ({
+    [COMMAND]: true,
+    kind: "parallel",
+    items: items.map(({ agent, input }) => ({ agent, input })),
+  }),
+  /** Ends the frame this step stands in; `value` is its only result. */
+  final: (value?: unknown): Command => ({ [COMMAND]: true, kind: "final", value }),
+  /** Asks a person; the answer is the input of the next step here. */
+  ask: (prompt: unknown): Command => ({ [COMMAND]: true, kind: "ask", prompt }),
+  /** Fails the step for good. */
+  fail: (error: unknown): Command => ({ [COMMAND]: true, kind: "fail", error }),
+});
+
+export function isCommand(value: unknown): value is Command {
+  return typeof value === "object" && value !== null && COMMAND in value;
+}

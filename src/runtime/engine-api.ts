@@ -1,0 +1,138 @@
+// The engine's face towards `Orchestra`, `OrchestraInstance`, the CLI and the services above.
+
+import type { BranchStatus, KernelEvent, Question, RunStatus } from "../actors/effects.ts";
+import type { RunLimits, Usage } from "../actors/facts.ts";
+import type { SessionState } from "../actors/session-state.ts";
+import type { Why } from "../actors/view.ts";
+import type { ErrorData } from "../base/errors.ts";
+import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
+import type { TopologyData } from "../topology/types.ts";
+import type { AgentSource, RetryPolicies } from "./agent.ts";
+
+/** A kernel event as observers get it: values are resolved (`{ $blob, bytes }` for those kept by reference in a listing). */
+export type RunEvent = {
+  /** Monotone per session, survives restarts; not contiguous. A `step.chunk` carries the number of the event before it. */
+  readonly seq: number;
+  readonly at: number;
+  readonly sessionId: string;
+  readonly runId: string;
+} & (Resolved<KernelEvent> | { readonly type: "step.chunk"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly chunk: unknown });
+
+/** The same event with `Stored` values replaced by the values themselves. */
+export type Resolved<E> = E extends { readonly type: infer T } ? { readonly type: T } & { readonly [K in Exclude<keyof E, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome" ? unknown : E[K] } : never;
+
+/** The functions behind a run; they are not stored, so each process brings its own. */
+export interface RunCode {
+  readonly agents: AgentSource;
+  readonly conditions: Readonly<Record<string, (input: any) => boolean>>;
+  readonly retry: RetryPolicies;
+}
+
+export interface StartRequest {
+  readonly sessionId?: string;
+  readonly task: unknown;
+  readonly topology: TopologyData;
+  readonly topologyHash: string;
+  readonly code: RunCode;
+  readonly limits: RunLimits;
+  readonly context?: Readonly<Record<string, unknown>>;
+  readonly idempotencyKey?: string;
+  readonly fresh?: boolean;
+  readonly followUp?: boolean;
+  readonly parent?: { readonly sessionId: string; readonly stepId: string };
+  readonly signal?: AbortSignal;
+  readonly autoCheckpoint?: { readonly everySteps?: number; readonly keep?: number };
+}
+
+export interface RecordedStep {
+  readonly stepId: string;
+  readonly node: string;
+  readonly branchId: string;
+  readonly attempt: number;
+  readonly input: unknown;
+  readonly output: unknown;
+  readonly error: ErrorData | null;
+  readonly usage: Usage | null;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface RecordedBranch {
+  readonly branchId: string;
+  readonly parentId: string | null;
+  /** Path; the last 1,000 nodes. */
+  readonly nodes: readonly string[];
+  readonly status: BranchStatus | "running";
+  readonly input: unknown;
+  readonly finalResponse: unknown;
+  readonly stepCount: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly error: ErrorData | null;
+}
+
+/** What a run came to when it stopped moving: ended, paused, or waiting for people. Values are resolved. */
+export interface RunOutcome {
+  readonly state: SessionState;
+  readonly status: RunStatus;
+  readonly finalResponse: unknown;
+  readonly error: ErrorData | null;
+  readonly branches: readonly RecordedBranch[];
+  /** In commit order, the last 1,000. */
+  readonly trace: readonly RecordedStep[];
+  readonly traceTruncated: boolean;
+  readonly checkpointIds: readonly string[];
+  readonly durability: Durability;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface RunHandle {
+  readonly sessionId: string;
+  readonly runId: string;
+  /** Resolves whenever the run stops moving; never rejects for what a run can end in. Rejects with ORCH_CLOSED, ORCH_FENCED or ORCH_STORE_* when this process can no longer tell. */
+  readonly outcome: Promise<RunOutcome>;
+}
+
+export interface EngineEventsOptions {
+  /** Events after this `seq`; 0 or absent: from the first. */
+  readonly after?: number;
+  readonly signal?: AbortSignal;
+  /** Ends the iteration once the session's run stops moving. Default false. */
+  readonly untilSettled?: boolean;
+}
+
+export interface Engine {
+  readonly durability: Durability;
+  /** Commits the start, then runs. @throws ORCH_SESSION_BUSY, ORCH_OVERLOADED, ORCH_DRAINING, ORCH_CLOSED, ORCH_NOT_SERIALIZABLE */
+  start(request: StartRequest): Promise<RunHandle>;
+  /** Continues a paused, waiting or interrupted session. Several open questions need `answers` by id, else ORCH_AMBIGUOUS_ANSWER. */
+  resume(sessionId: string, options: { code?: RunCode; context?: Readonly<Record<string, unknown>>; userResponse?: unknown; answers?: Readonly<Record<string, unknown>>; signal?: AbortSignal }): Promise<RunHandle>;
+  pause(sessionId: string, reason?: string, inFlight?: "finish" | "abort"): Promise<boolean>;
+  cancel(sessionId: string, reason?: string): Promise<boolean>;
+  answer(sessionId: string, questionId: string, value: unknown): Promise<void>;
+  questions(sessionId?: string): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]>;
+  /** Calls back for each question a live run of this engine asks. Returns the way to stop. */
+  onQuestion(listener: (sessionId: string, question: Question & { readonly promptValue: unknown }) => void): () => void;
+  createCheckpoint(sessionId: string, name?: string): Promise<string>;
+  restoreCheckpoint(checkpointId: string): Promise<boolean>;
+  forkCheckpoint(checkpointId: string, options?: { sessionId?: string }): Promise<string>;
+  listCheckpoints(sessionId: string): Promise<readonly Omit<Checkpoint, "snapshot">[]>;
+  getSession(sessionId: string): Promise<SessionEntry | null>;
+  listSessions(options?: { status?: RunStatus; limit?: number; cursor?: string }): Promise<readonly SessionEntry[]>;
+  deleteSession(sessionId: string): Promise<boolean>;
+  /** The outcome of the last run as the log tells it, for a session that is not live here. */
+  outcome(sessionId: string): Promise<RunOutcome>;
+  state(sessionId: string): Promise<SessionState>;
+  events(sessionId: string, options?: EngineEventsOptions): AsyncIterable<RunEvent>;
+  /** All steps of the last run, from the log. */
+  trace(sessionId: string): AsyncIterable<RecordedStep>;
+  why(sessionId: string): Promise<Why>;
+  /** Where two histories part. Each side is a session id or a checkpoint id. */
+  diff(a: string, b: string): Promise<{ readonly equal: boolean; readonly commonCommits: number; readonly a: readonly RecordedStep[]; readonly b: readonly RecordedStep[] }>;
+  /** Finds sessions that were live when their process died; continues those whose code is known (`code(topologyHash)`), or leaves them paused. */
+  recover(options?: { resume?: boolean; code?: (entry: SessionEntry) => RunCode | undefined }): Promise<readonly { readonly sessionId: string; readonly runId: string; readonly action: "resumed" | "left" ; readonly handle?: RunHandle }[]>;
+  /** Stops accepting, lets steps in flight finish up to `timeoutMs`, leaves the rest resumable. */
+  drain(options?: { timeoutMs?: number }): Promise<void>;
+  close(): Promise<void>;
+}

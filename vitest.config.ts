@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // XState's development build refuses what cannot be persisted; its production build does not.
+    conditions: ["development"],
+    alias: [
+      { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },
+      { find: /^orchestra$/, replacement: source("./src/index.ts") },
+    ],
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    typecheck: { enabled: true, include: ["test/types/**/*.test-d.ts"] },
+  },
+});
