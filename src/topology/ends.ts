@@ -1,0 +1,261 @@
+// Ends
+//
+// The static answers about forks and the ends where their branches join (architecture, 5.4). An end is
+// node n, or the return point H↩ of a loop head h, numbered nodeCount + h. In the graph of ends a natural
+// back edge x→h is the forward edge x→H↩, and no edge leaves H↩; so that graph is acyclic.
+//
+// Every answer is a bit set computed on first use and kept: routing asks them with every move.
+//
+// O1  Two paths from a fork F to an end N that share only their ends exist exactly when F is N's immediate dominator
+//     among what F reaches, and two different vertices there lead to N (Menger: no vertex between separates
+//     them; the second condition counts an edge F→N, however often it is declared, as one path). One walk
+//     in topological order finds every end that F owns.
+// O2  N is owned by some fork exactly when two of its predecessors have an ancestor in common, themselves included:
+//     N's immediate dominator below such an ancestor owns N by O1.
+// O3  An element of a parallel command is a copy of its target, with the target's successors. Three equal elements
+//     own what two do.
+
+import { addBits, createBits, depthFirst, hasBit, nearestCommon, predecessors, reachableFrom, setBit } from "./graph.ts";
+import type { PlanEdge } from "./plan.ts";
+
+export interface EndsInput {
+  readonly nodeCount: number;
+  /** Flow and error edges that control moves along, with their kind of back edge. */
+  readonly moving: readonly Pick<PlanEdge, "from" | "to" | "role" | "back" | "conditional" | "isElse">[];
+  /** Nodes from which a value or a branch may leave sideways: an exit edge, or an error edge to an exit. */
+  readonly mayEnd: ReadonlySet<number>;
+  /** Nodes that never join. */
+  readonly neverJoins: ReadonlySet<number>;
+}
+
+export class Ends {
+  readonly #nodeCount: number;
+  readonly #input: EndsInput;
+  readonly #outOf: EndsInput["moving"][number][][];
+  /** Successors in the graph of ends, without repeats. */
+  readonly #succ: number[][];
+  readonly #pred: number[][];
+  /** Each end after all those it leads to. */
+  readonly #postorder: readonly number[];
+  /** Position in the postorder. */
+  readonly #number: Int32Array;
+  /** Targets of natural back edges. */
+  readonly #heads: readonly number[];
+  readonly #after: (Uint32Array | undefined)[] = [];
+  readonly #owned: (Uint32Array | undefined)[] = [];
+  readonly #must: (Uint32Array | undefined)[] = [];
+  readonly #forks: (Uint32Array | undefined)[] = [];
+  /** Reachable ends by position, one table for each set of heads whose back edges stay. */
+  readonly #reachTables = new Map<string, ReachTable>();
+  readonly #reachOf: (ReachTable | undefined)[] = [];
+  readonly #ownedByElements = new Map<string, Uint32Array>();
+  readonly #ownedByList = new WeakMap<readonly number[], Uint32Array>();
+
+  constructor(input: EndsInput) {
+    const count = input.nodeCount;
+    this.#nodeCount = count;
+    this.#input = input;
+    this.#outOf = Array.from({ length: count }, () => []);
+    const succ: Set<number>[] = Array.from({ length: 2 * count }, () => new Set());
+    const heads = new Set<number>();
+    for (const edge of input.moving) {
+      this.#outOf[edge.from]?.push(edge);
+      if (edge.back === "marked") continue;
+      succ[edge.from]?.add(edge.back === "natural" ? count + edge.to : edge.to);
+      if (edge.back === "natural") heads.add(edge.to);
+    }
+    this.#succ = succ.map((targets) => [...targets]);
+    this.#pred = predecessors(this.#succ);
+    this.#postorder = depthFirst(this.#succ, [...succ.keys()]).postorder;
+    this.#number = new Int32Array(2 * count);
+    for (const [i, end] of this.#postorder.entries()) this.#number[end] = i;
+    this.#heads = [...heads].sort((a, b) => a - b);
+  }
+
+  /** Ends that some fork owns (O2). */
+  owned(): Uint32Array {
+    const found = createBits(2 * this.#nodeCount);
+    const upTo: Uint32Array[] = [];
+    for (let i = this.#postorder.length - 1; i >= 0; i--) {
+      const end = this.#postorder[i] ?? 0;
+      const ancestors = createBits(2 * this.#nodeCount);
+      let joined = false;
+      for (const p of this.#pred[end] ?? []) {
+        const up = upTo[p];
+        if (up !== undefined && addBits(ancestors, up)) joined = true;
+      }
+      if (joined && this.#joins(end)) setBit(found, end);
+      setBit(ancestors, end);
+      upTo[end] = ancestors;
+    }
+    return found;
+  }
+
+  owns(fork: number, end: number): boolean {
+    const owned = (this.#owned[fork] ??= this.#ownedFrom(this.#succ[fork] ?? [], fork, undefined));
+    return hasBit(owned, end);
+  }
+
+  ownsParallel(targets: readonly number[], end: number): boolean {
+    let owned = this.#ownedByList.get(targets);
+    if (owned === undefined) {
+      owned = this.#ownedByTargets(targets);
+      this.#ownedByList.set(targets, owned);
+    }
+    return hasBit(owned, end);
+  }
+
+  reaches(fork: number, from: number, end: number): boolean {
+    const table = (this.#reachOf[fork] ??= this.#reachTable(fork));
+    if (from < this.#nodeCount) return hasBit(this.#reachRow(table, from), end);
+    // A branch at H↩ is about to reach H, unless that takes it out of the instance.
+    const head = from - this.#nodeCount;
+    if (!table.stays.has(head) && this.leaves(head, fork)) return false;
+    return end === head || hasBit(this.#reachRow(table, head), end);
+  }
+
+  leaves(head: number, fork: number): boolean {
+    return head === fork || this.before(head, fork);
+  }
+
+  before(a: number, b: number): boolean {
+    return hasBit((this.#after[a] ??= reachableFrom(this.#succ, a)), b);
+  }
+
+  mustReach(from: number, end: number): boolean {
+    return hasBit((this.#must[end] ??= this.#mustReach(end)), from);
+  }
+
+  mayFork(from: number, end: number): boolean {
+    return hasBit((this.#forks[end] ??= this.#mayFork(end)), from);
+  }
+
+  #joins(end: number): boolean {
+    return !this.#input.neverJoins.has(end % this.#nodeCount);
+  }
+
+  /**
+   * The ends that are owned by a vertex leading to `first` (O1). With `elements`, `first` holds positions in that
+   * list instead, each a copy of the target there (O3).
+   */
+  #ownedFrom(first: readonly number[], root: number, elements: readonly number[] | undefined): Uint32Array {
+    const size = 2 * this.#nodeCount;
+    const owned = createBits(size);
+    if (first.length < 2) return owned;
+    // Copies are numbered after the ends and the root of a parallel command after them.
+    const top = elements === undefined ? root : size + elements.length;
+    const parent = new Int32Array(top + 1 > size ? top + 1 : size).fill(-1);
+    const number = new Int32Array(parent.length);
+    number.set(this.#number);
+    const reached = createBits(size);
+    const parentsOf = new Map<number, number[]>();
+    const note = (from: number, to: number): void => {
+      const list = parentsOf.get(to);
+      if (list === undefined) parentsOf.set(to, [from]);
+      else list.push(from);
+    };
+    parent[top] = top;
+    if (elements === undefined) for (const to of first) note(top, to);
+    else {
+      for (const [i, target] of elements.entries()) {
+        parent[size + i] = top;
+        number[size + i] = size + i;
+        for (const to of this.#succ[target] ?? []) note(size + i, to);
+      }
+      number[top] = size + elements.length;
+    }
+    const spread = [...parentsOf.keys()];
+    while (spread.length > 0) {
+      const end = spread.pop() ?? 0;
+      if (hasBit(reached, end)) continue;
+      setBit(reached, end);
+      for (const to of this.#succ[end] ?? []) {
+        note(end, to);
+        spread.push(to);
+      }
+    }
+    const ordered = [...parentsOf.keys()].sort((a, b) => (this.#number[b] ?? 0) - (this.#number[a] ?? 0));
+    for (const end of ordered) {
+      const from = parentsOf.get(end) ?? [];
+      let idom = from[0] ?? top;
+      for (const p of from) idom = nearestCommon(parent, number, p, idom);
+      parent[end] = idom;
+      if (idom === top && from.length > 1 && this.#joins(end)) setBit(owned, end);
+    }
+    return owned;
+  }
+
+  #ownedByTargets(targets: readonly number[]): Uint32Array {
+    const times = new Map<number, number>();
+    for (const target of targets) times.set(target, Math.min(2, (times.get(target) ?? 0) + 1));
+    const elements = [...times].sort(([a], [b]) => a - b).flatMap(([target, n]) => (n === 2 ? [target, target] : [target]));
+    const key = elements.join();
+    let owned = this.#ownedByElements.get(key);
+    if (owned === undefined) {
+      owned = this.#ownedFrom([...elements.keys()], -1, elements);
+      this.#ownedByElements.set(key, owned);
+    }
+    return owned;
+  }
+
+  #reachTable(fork: number): ReachTable {
+    const stays = this.#heads.filter((head) => !this.leaves(head, fork));
+    const key = stays.join();
+    let table = this.#reachTables.get(key);
+    if (table === undefined) {
+      table = { stays: new Set(stays), rows: [] };
+      this.#reachTables.set(key, table);
+    }
+    return table;
+  }
+
+  /** What a branch at node `from` may still arrive at: forward edges, and natural back edges as long as they stay. */
+  #reachRow(table: ReachTable, from: number): Uint32Array {
+    const known = table.rows[from];
+    if (known !== undefined) return known;
+    const row = createBits(2 * this.#nodeCount);
+    const stack = [from];
+    const reach = (end: number): void => {
+      if (hasBit(row, end)) return;
+      setBit(row, end);
+      if (end < this.#nodeCount) stack.push(end);
+      else if (table.stays.has(end - this.#nodeCount)) reach(end - this.#nodeCount);
+    };
+    while (stack.length > 0) for (const end of this.#succ[stack.pop() ?? 0] ?? []) reach(end);
+    table.rows[from] = row;
+    return row;
+  }
+
+  #mustReach(end: number): Uint32Array {
+    const must = createBits(2 * this.#nodeCount);
+    const leads = (to: number): boolean => to === end || hasBit(must, to);
+    for (const node of this.#postorder) {
+      if (node >= this.#nodeCount || this.#input.mayEnd.has(node)) continue;
+      const out = this.#outOf[node] ?? [];
+      const goesOn = out.some((edge) => edge.role === "flow" && edge.back !== "marked" && (!edge.conditional || edge.isElse));
+      if (goesOn && out.every((edge) => edge.back !== "marked" && leads(this.#endOf(edge)))) setBit(must, node);
+    }
+    return must;
+  }
+
+  #mayFork(end: number): Uint32Array {
+    const forks = createBits(2 * this.#nodeCount);
+    const leads = (to: number): boolean => to === end || this.before(to, end);
+    for (const node of this.#postorder) {
+      if (node >= this.#nodeCount || node === end) continue;
+      const leading = (this.#outOf[node] ?? []).filter((edge) => edge.back !== "marked" && leads(this.#endOf(edge)));
+      const flows = leading.filter((edge) => edge.role === "flow").length;
+      if (flows > 1 || leading.some((edge) => this.#endOf(edge) !== end && hasBit(forks, this.#endOf(edge)))) setBit(forks, node);
+    }
+    return forks;
+  }
+
+  #endOf(edge: EndsInput["moving"][number]): number {
+    return edge.back === "natural" ? this.#nodeCount + edge.to : edge.to;
+  }
+}
+
+interface ReachTable {
+  readonly stays: ReadonlySet<number>;
+  readonly rows: (Uint32Array | undefined)[];
+}
