@@ -1,0 +1,126 @@
+// Agent source
+//
+// Whatever a user may hand over as an agent comes down to the port `RunnableAgent`: a function, an object with `run`
+// (defineAgent, a pool), or a topology, which becomes a nested run. Told apart by shape, so that the runtime knows no
+// class of `agents/`.
+
+import { OrchestraError } from "../base/errors.ts";
+import type { TopologyData } from "../topology/types.ts";
+import type { AgentFunction, AgentSource, RunnableAgent } from "./agent.ts";
+import { didYouMean } from "./did-you-mean.ts";
+import { isRecordLike } from "./option-schema.ts";
+
+/** A topology given as an agent, with the functions behind it; without `agents` it uses those of the run around it. */
+export interface NestedRun {
+  readonly topology: unknown;
+  readonly agents?: Readonly<Record<string, AgentLike>> | AgentSource;
+  readonly conditions?: Readonly<Record<string, (input: any) => boolean>>;
+  readonly maxSteps?: number | false;
+}
+
+/** Anything with `run`. Its `name` may be left out: the key it is registered under counts. */
+export type AgentObject = Omit<RunnableAgent, "name"> & { readonly name?: string };
+
+/** What may stand for an agent. The last form is any `TopologyInput`. */
+export type AgentLike = AgentFunction | AgentObject | NestedRun | { readonly edges: unknown } | { readonly flows: unknown } | { readonly toJSON: () => unknown };
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` when `value` is none of the forms; `path` says where it stood. */
+export function toRunnableAgent(name: string, value: unknown, path = `agents.${name}`): RunnableAgent {
+  // Registered under another name than its own: the key counts, the object stays as it is.
+  if (isRunnable(value)) return value.name === name ? (value as RunnableAgent) : derived(value as RunnableAgent, { name });
+  if (typeof value === "function") return { name, run: value as AgentFunction };
+  if (isRecordLike(value)) {
+    if ("topology" in value) return nestedAgent(name, value as unknown as NestedRun);
+    if ("edges" in value || "flows" in value || "nodes" in value || "pattern" in value) return nestedAgent(name, { topology: value });
+  }
+  throw new OrchestraError("ORCH_BAD_OPTION", `${path}: expected a function, an agent with run(), a pool or a topology, got ${value === null ? "null" : typeof value}`);
+}
+
+/** An `AgentSource` over a record; the registry itself when one is given. */
+export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
+  if (isAgentSource(agents)) return agents;
+  const byName = new Map<string, RunnableAgent>();
+  for (const [name, value] of Object.entries(agents ?? {})) byName.set(name, toRunnableAgent(name, value, `${path}.${name}`));
+  return { get: (name) => byName.get(name), names: () => [...byName.keys()] };
+}
+
+/** Looks in `first`, then in `second`. */
+export function eitherSource(first: AgentSource, second: AgentSource): AgentSource {
+  return {
+    get: (name) => first.get(name) ?? second.get(name),
+    names: () => [...new Set([...first.names(), ...second.names()])],
+  };
+}
+
+export function isAgentSource(value: unknown): value is AgentSource {
+  return isRecordLike(value) && typeof value["get"] === "function" && typeof value["names"] === "function";
+}
+
+/** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` naming every node whose agent is missing. */
+export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): void {
+  const missing = topology.nodes
+    .filter((node) => node.kind === "agent" || node.kind === "tool" || node.kind === "system")
+    .filter((node) => agents.get(node.uses ?? node.name) === undefined);
+  if (missing.length === 0) return;
+  const names = agents.names();
+  const lines = missing.map((node) => {
+    const wanted = node.uses ?? node.name;
+    return `no ${node.kind} named "${wanted}"${wanted === node.name ? "" : ` (for node "${node.name}")`}${didYouMean(wanted, names)}`;
+  });
+  const known = names.length === 0 ? "no agents were given" : `known agents: ${names.join(", ")}`;
+  throw new OrchestraError("ORCH_AGENT_UNKNOWN", `${lines.join("; ")} (${known})`, { details: { nodes: missing.map((node) => node.name), known: names } });
+}
+
+/** The same agents, whose error handlers see only the code, message and node of a failure: `preserveErrorContext: false`. */
+export function withoutErrorContext(agents: AgentSource): AgentSource {
+  return {
+    names: () => agents.names(),
+    get(name) {
+      const agent = agents.get(name);
+      if (agent === undefined) return undefined;
+      return derived(agent, {
+        run: (input, ctx) => {
+          if (ctx.error === undefined) return agent.run(input, ctx);
+          const { code, message, node } = ctx.error;
+          return agent.run(input, derived(ctx, { error: { code, message, ...(node !== undefined && { node }) } }));
+        },
+      });
+    },
+  };
+}
+
+function isRunnable(value: unknown): value is AgentObject {
+  return isRecordLike(value) && typeof value["run"] === "function";
+}
+
+// A view of `base` in which `fields` differ. Getters and methods of `base` keep working on it, private fields too,
+// which is why this is no copy and no prototype; the proxy's own target is empty since `base` may be frozen.
+function derived<T extends object>(base: T, fields: Partial<T>): T {
+  return new Proxy({} as T, {
+    get: (_target, key) => (Object.hasOwn(fields, key) ? fields[key as keyof T] : bound(base, key)),
+    has: (_target, key) => Object.hasOwn(fields, key) || key in base,
+  });
+}
+
+function bound(target: object, key: PropertyKey): unknown {
+  const value: unknown = Reflect.get(target, key);
+  return typeof value === "function" ? value.bind(target) : value;
+}
+
+function nestedAgent(name: string, { topology, agents, conditions, maxSteps }: NestedRun): RunnableAgent {
+  return {
+    name,
+    // A nested run has bounds of its own; the step that holds it waits as long as it lives.
+    timeoutMs: false,
+    run: async (input, ctx) => {
+      const result = await ctx.run({
+        task: input,
+        topology,
+        ...(agents !== undefined && { agents }),
+        ...(conditions !== undefined && { conditions }),
+        ...(maxSteps !== undefined && { maxSteps }),
+      });
+      return result.orThrow().finalResponse;
+    },
+  };
+}

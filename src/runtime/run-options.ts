@@ -1,0 +1,191 @@
+// Run options: what `Orchestra.run`, `Orchestra.stream` and `OrchestraInstance` take, and how it is checked.
+
+import { z } from "zod";
+
+import type { Clock } from "../base/clock.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { parseSessionId } from "../base/ids.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Bus } from "../bus/ports.ts";
+import type { TopologyInput } from "../topology/input.ts";
+import type { AgentSource } from "./agent.ts";
+import { isAgentSource, type AgentLike } from "./agent-source.ts";
+import type { Channel } from "./channel.ts";
+import type { CommunicationManager } from "./communication.ts";
+import type { RunEvent } from "./engine-api.ts";
+import { budgetSchema, executionConfigSchema, maxStepsSchema, type Budget, type ExecutionConfig } from "./execution-config.ts";
+import { assertOptions, check, durationMs, flag, having, isRecord, isRecordLike, record, text } from "./option-schema.ts";
+import type { StateManager } from "./state-manager.ts";
+import type { Verbosity } from "./status.ts";
+
+export type Task = string | Record<string, unknown>;
+
+/** What a named edge condition is judged on. */
+export interface ConditionInput {
+  readonly output: any;
+  readonly input: any;
+  readonly context: Readonly<Record<string, any>>;
+  readonly task: any;
+  readonly error?: unknown;
+}
+export type Condition = (input: ConditionInput) => boolean;
+
+export interface ErrorHandlingConfig {
+  /** Nodes named `…ErrorHandler` or with `role: "error-handler"` take failures over. Marked error edges always do. Default true. */
+  readonly enableErrorRouting?: boolean;
+  /** Handlers see the whole error: data, cause, stack. Off: its code, message and node. Default true. */
+  readonly preserveErrorContext?: boolean;
+}
+export const DEFAULT_ERROR_CONFIG = Object.freeze({ enableErrorRouting: true, preserveErrorContext: true });
+export const DEFAULT_FOLLOW_UP_TIMEOUT_MS = 60_000;
+
+/** Watches runs: counts, measures, draws. Hears every event of a run after it was committed. */
+export interface RunObserver {
+  observe(event: RunEvent): void;
+}
+
+/** How `user` nodes are reached. */
+export interface CommunicationConfig {
+  /** Default: "terminal" when standard input and output are one, else "none". */
+  readonly channel?: "terminal" | "none" | Channel;
+}
+
+export type AgentsOption = Readonly<Record<string, AgentLike>> | AgentSource;
+
+/** What holds for every run of an instance, and may be said for one run too. */
+export interface SharedOptions {
+  /** Functions, agent objects, pools or topologies by name, or a registry. Default: what the topology carries itself. */
+  readonly agents?: AgentsOption;
+  /** Instead of `agents`. */
+  readonly agentRegistry?: AgentSource;
+  readonly conditions?: Readonly<Record<string, Condition>>;
+  readonly communicationConfig?: CommunicationConfig;
+  /** Instead of `communicationConfig`. */
+  readonly communicationManager?: CommunicationManager;
+  readonly errorConfig?: ErrorHandlingConfig;
+  readonly stateManager?: StateManager;
+  /** Agent steps of a whole run. Default 100; `false` for no bound. */
+  readonly maxSteps?: number | false;
+  readonly budget?: Budget;
+  readonly metricsCollector?: RunObserver;
+  readonly verbosity?: Verbosity;
+  readonly bus?: Bus;
+  readonly logger?: Logger;
+  /** Time and chance, for tests and simulations. Default: the machine's. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What belongs to one run. */
+export interface TaskOptions {
+  readonly task: Task;
+  /** Readable by agents as `ctx.context`. `context.sessionId` (or `session_id`) names the session. */
+  readonly context?: Readonly<Record<string, unknown>>;
+  /** Names the session; one that exists is continued. Default: a new id. */
+  readonly sessionId?: string;
+  /** Starts the session over. */
+  readonly fresh?: boolean;
+  readonly executionConfig?: ExecutionConfig;
+  readonly maxSteps?: number | false;
+  readonly budget?: Budget;
+  readonly signal?: AbortSignal;
+  /** The same key in the same session returns the same run. */
+  readonly idempotencyKey?: string;
+  /** After the result, questions go on in the same session while the channel gives any. Default false. */
+  readonly allowFollowUps?: boolean;
+  /** How long to wait for each question. Default 60_000; `false` for ever. */
+  readonly followUpTimeoutMs?: number | false;
+}
+
+export interface RunOptions extends SharedOptions, TaskOptions {
+  readonly topology: TopologyInput;
+}
+
+export interface InstanceOptions extends SharedOptions {
+  /** Not needed when the instance only resumes. */
+  readonly topology?: TopologyInput;
+  /** Laid under the `executionConfig` of each run. */
+  readonly initialConfig?: ExecutionConfig;
+}
+
+const agents = check<AgentsOption>((value) => isAgentSource(value) || isRecord(value), "a record of agents by name, or an AgentRegistry");
+const shared = {
+  agents,
+  agentRegistry: having("an AgentRegistry", "get", "names"),
+  conditions: check((value) => isRecord(value) && Object.values(value).every((item) => typeof item === "function"), "an object of functions by name"),
+  communicationConfig: z.strictObject({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') }).optional(),
+  communicationManager: having("a CommunicationManager", "pending", "submitResponse"),
+  errorConfig: z.strictObject({ enableErrorRouting: flag, preserveErrorContext: flag }).optional(),
+  stateManager: having("a StateManager", "acquire"),
+  maxSteps: maxStepsSchema,
+  budget: budgetSchema,
+  metricsCollector: having("a MetricsCollector", "observe"),
+  verbosity: check((value) => value === 0 || value === 1 || value === 2, "0, 1 or 2"),
+  bus: check((value) => isRecordLike(value) && isRecordLike(value["steps"]) && isRecordLike(value["results"]), "a bus"),
+  logger: having("a logger such as pino's", "info", "warn", "error", "debug", "child"),
+  clock: having("a Clock", "nowMs", "monotonicMs", "setTimer"),
+  random: having("a Random", "next"),
+};
+const perTask = {
+  task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), { error: "expected a string or a plain object" }),
+  context: record,
+  sessionId: text,
+  fresh: flag,
+  executionConfig: executionConfigSchema.optional(),
+  maxSteps: maxStepsSchema,
+  budget: budgetSchema,
+  signal: check((value) => isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function", "an AbortSignal"),
+  idempotencyKey: text,
+  allowFollowUps: flag,
+  followUpTimeoutMs: durationMs,
+};
+// A topology is read, and refused, by the topology's own rules.
+const topology = z.unknown();
+
+const runOptionsSchema = z.strictObject({ ...shared, ...perTask, topology });
+const taskOptionsSchema = z.strictObject(perTask);
+const instanceOptionsSchema = z.strictObject({ ...shared, topology, initialConfig: executionConfigSchema.optional() });
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertRunOptions(options: RunOptions): void {
+  assertOptions(runOptionsSchema, options);
+  if (options.topology === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "topology: expected a topology, got undefined");
+  assertExclusive(options);
+  sessionIdOf(options);
+}
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertTaskOptions(options: TaskOptions): void {
+  assertOptions(taskOptionsSchema, options);
+  sessionIdOf(options);
+}
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertInstanceOptions(options: InstanceOptions): void {
+  assertOptions(instanceOptionsSchema, options);
+  assertExclusive(options);
+}
+
+/**
+ * The session a run is to use: `sessionId`, or the one its context names.
+ *
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` when it is no session id, or two different ones are given.
+ */
+export function sessionIdOf({ sessionId, context = {} }: Pick<TaskOptions, "sessionId" | "context">): string | undefined {
+  const named = [sessionId, context["sessionId"], context["session_id"]].filter((id) => id !== undefined && id !== null);
+  const ids = new Set(named.map(parseSessionId));
+  if (ids.size > 1) throw new OrchestraError("ORCH_BAD_OPTION", `sessionId: two different sessions are named: ${[...ids].map((id) => `"${id}"`).join(" and ")}`);
+  return [...ids][0];
+}
+
+function assertExclusive(options: SharedOptions): void {
+  if (options.agents !== undefined && options.agentRegistry !== undefined) throw new OrchestraError("ORCH_BAD_OPTION", "agentRegistry: give either agents or agentRegistry, not both");
+  if (options.communicationConfig !== undefined && options.communicationManager !== undefined) {
+    throw new OrchestraError("ORCH_BAD_OPTION", "communicationManager: give either communicationConfig or communicationManager, not both");
+  }
+}
+
+function isChannelOption(value: unknown): boolean {
+  return value === "terminal" || value === "none" || (isRecordLike(value) && typeof value["ask"] === "function");
+}
