@@ -1,0 +1,60 @@
+// Commit format
+//
+// A commit as bytes: a record bound to its place, holding MessagePack of [format, n, epoch, id, host, atMs, inbox,
+// facts]. One upgrade function per step of the format; a commit written by a newer program is refused.
+
+import type { Fact } from "../actors/facts.ts";
+import { decodeValue, encodeValue } from "../base/codec.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { decodeRecord, encodeRecord } from "../base/record.ts";
+import type { Commit } from "./ports.ts";
+
+export const COMMIT_FORMAT = 1;
+
+/** Turns the fields of format `index + 1` into those of the one after it. */
+const UPGRADES: readonly ((fields: readonly unknown[]) => readonly unknown[])[] = [];
+
+export function encodeCommit(commit: Commit, binding: string): Uint8Array {
+  const { n, epoch, id, host, atMs, inbox, facts } = commit;
+  return encodeRecord("commit", encodeValue([COMMIT_FORMAT, n, epoch, id, host, atMs, inbox ?? null, facts]), binding);
+}
+
+/**
+ * @throws {OrchestraError} `ORCH_STORE_CORRUPT` when the bytes are not the commit that was stored under `binding`;
+ *   `ORCH_STORE_VERSION` when a newer program wrote them.
+ */
+export function decodeCommit(record: Uint8Array, binding: string): Commit {
+  const fields = decodeValue(decodeRecord("commit", record, binding));
+  if (!Array.isArray(fields)) throw broken(binding, "it is no list of fields");
+  return commitOf(upgrade(fields, binding), binding);
+}
+
+function upgrade(fields: readonly unknown[], binding: string): readonly unknown[] {
+  const format = fields[0];
+  if (typeof format !== "number" || format < 1) throw broken(binding, `format is ${JSON.stringify(format)}`);
+  if (format > COMMIT_FORMAT) {
+    throw new OrchestraError("ORCH_STORE_VERSION", `commit ${binding} has format ${format}; this program reads up to ${COMMIT_FORMAT}`, { details: { key: binding, version: format, supported: COMMIT_FORMAT } });
+  }
+  return UPGRADES.slice(format - 1).reduce((older, step) => step(older), fields);
+}
+
+function commitOf([, n, epoch, id, host, atMs, inbox, facts]: readonly unknown[], binding: string): Commit {
+  if (!isCount(n) || !isCount(epoch) || typeof id !== "string" || typeof host !== "string" || typeof atMs !== "number" || !isFacts(facts)) {
+    throw broken(binding, "a field has the wrong type");
+  }
+  const commit: Commit = { v: 1, n, epoch, id, host, atMs, facts };
+  return typeof inbox === "number" ? { ...commit, inbox } : commit;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+// What we wrote ourselves and what passed its checksum needs no schema; imports get one (transfer.ts).
+function isFacts(value: unknown): value is readonly Fact[] {
+  return Array.isArray(value) && value.every((fact) => typeof fact === "object" && fact !== null && typeof (fact as { type?: unknown }).type === "string");
+}
+
+function broken(key: string, message: string): OrchestraError {
+  return new OrchestraError("ORCH_STORE_CORRUPT", `commit ${key}: ${message}`, { details: { key } });
+}

@@ -1,0 +1,339 @@
+// Contract of a session store
+//
+// What every SessionStore keeps, whichever way it keeps it. The test functions are handed in, so that a store of
+// one's own can be held to it with any runner that has these four.
+
+import type { Fact } from "../actors/facts.ts";
+import { encodeValue } from "../base/codec.ts";
+import { hashBytes } from "../base/crc.ts";
+import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "../state/ports.ts";
+
+/** The part of vitest that a contract suite uses; its functions fit as they are. */
+export interface TestFunctions {
+  describe(name: string, body: () => void): void;
+  it(name: string, body: () => Promise<void>): void;
+  beforeEach(body: () => Promise<() => Promise<void>>): void;
+  expect(actual: unknown): {
+    toBe(expected: unknown): void;
+    toEqual(expected: unknown): void;
+    toMatchObject(expected: object): void;
+    readonly rejects: { toMatchObject(expected: object): Promise<void> };
+  };
+}
+
+/** Registers the suite. `open` gives a fresh, empty store each time. */
+export function sessionStoreContract(name: string, open: () => Promise<SessionStore>, test: TestFunctions): void {
+  const { describe, it, expect, beforeEach } = test;
+
+  describe(`${name} keeps the SessionStore contract`, () => {
+    let store: SessionStore;
+    beforeEach(async () => {
+      store = await open();
+      return () => store.close();
+    });
+
+    const append = (sessionId: string, n: number, more: Partial<Commit> = {}): ReturnType<SessionStore["append"]> =>
+      store.append({ sessionId, expected: n - 1, commit: commitOf(n, more), entry: entryOf(sessionId) });
+    const fill = async (sessionId: string, count: number): Promise<void> => {
+      for (let n = 1; n <= count; n++) await append(sessionId, n);
+    };
+
+    describe("appending", () => {
+      it("gives commits back as they were, in order", async () => {
+        const facts = everyKindOfFact();
+        for (const [i, fact] of facts.entries()) await append("s1", i + 1, { facts: [fact], inbox: i, epoch: 3 });
+        expect(await collect(store.read("s1"))).toEqual(facts.map((fact, i) => commitOf(i + 1, { facts: [fact], inbox: i, epoch: 3 })));
+        expect(await store.last("s1")).toEqual({ n: facts.length, epoch: 3, id: `c-${facts.length}` });
+      });
+
+      it("keeps every kind of user value", async () => {
+        const value = { at: new Date(5), map: new Map([[1, "a"]]), set: new Set([2n]), bytes: new Uint8Array([1, 2]), text: "žluťoučký 🐎", "\0": [1] };
+        await append("s1", 1, { facts: [{ type: "user.answered", questionId: "q", value: { v: value }, held: [] }] });
+        const [commit] = await collect(store.read("s1"));
+        expect(commit?.facts).toEqual([{ type: "user.answered", questionId: "q", value: { v: value }, held: [] }]);
+      });
+
+      it("knows nothing of a session nobody wrote to", async () => {
+        expect(await store.last("nobody")).toBe(null);
+        expect(await collect(store.read("nobody"))).toEqual([]);
+        expect(await store.getSession("nobody")).toBe(null);
+        expect(await store.latestSnapshot("nobody")).toBe(null);
+        expect(await store.listCheckpoints("nobody")).toEqual([]);
+        expect(await store.deleteSession("nobody")).toBe(false);
+      });
+
+      it("refuses a position that is taken and says what the log ends with (L1)", async () => {
+        await fill("s1", 2);
+        expect(await append("s1", 2, { id: "other" })).toEqual({ ok: false, last: { n: 2, epoch: 1, id: "c-2" } });
+        expect(await append("s1", 1, { id: "other" })).toEqual({ ok: false, last: { n: 2, epoch: 1, id: "c-2" } });
+        expect((await collect(store.read("s1"))).map((commit) => commit.id)).toEqual(["c-1", "c-2"]);
+      });
+
+      it("refuses a position that would leave a hole (L1)", async () => {
+        expect(await append("s1", 2)).toEqual({ ok: false, last: null });
+        expect(await store.append({ sessionId: "s1", expected: 0, commit: commitOf(5) })).toMatchObject({ ok: false });
+        expect(await store.last("s1")).toBe(null);
+      });
+
+      it("takes a repeat of a stored commit as done, the last or an earlier one (L3)", async () => {
+        await fill("s1", 3);
+        expect(await append("s1", 3)).toEqual({ ok: true });
+        expect(await append("s1", 1)).toEqual({ ok: true });
+        expect((await collect(store.read("s1"))).length).toBe(3);
+      });
+
+      it("lets exactly one of two racing appends win", async () => {
+        const results = await Promise.all(["a", "b"].map((id) => append("s1", 1, { id })));
+        expect(results.filter((result) => result.ok).length).toBe(1);
+        const winner = results[0]?.ok ? "a" : "b";
+        expect(results.find((result) => !result.ok)).toEqual({ ok: false, last: { n: 1, epoch: 1, id: winner } });
+        expect((await collect(store.read("s1"))).map((commit) => commit.id)).toEqual([winner]);
+      });
+
+      it("takes appends to many sessions side by side, and several to one without waiting in between", async () => {
+        const ids = Array.from({ length: 50 }, (_, i) => `s${i}`);
+        const results = await Promise.all(ids.flatMap((id) => [1, 2, 3].map((n) => append(id, n))));
+        expect(results.every((result) => result.ok)).toBe(true);
+        for (const id of ids) expect((await collect(store.read(id))).map((commit) => commit.n)).toEqual([1, 2, 3]);
+      });
+
+      it("shows commit, blob and index entry together (L2)", async () => {
+        const { ref, bytes } = blobOf("together");
+        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s1") });
+        expect(await store.last("s1")).toMatchObject({ n: 1 });
+        expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
+        expect(await store.getSession("s1")).toMatchObject({ sessionId: "s1", n: 1 });
+      });
+
+      it("stores nothing of an append it refuses", async () => {
+        await fill("s1", 1);
+        const { ref, bytes } = blobOf("refused");
+        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1, { id: "other" }), blobs: new Map([[ref, bytes]]), entry: { ...entryOf("s1"), status: "failed" } });
+        await expect(store.getBlob(ref)).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+        expect(await store.getSession("s1")).toMatchObject({ status: "running" });
+      });
+    });
+
+    describe("reading", () => {
+      it("starts where it is told to", async () => {
+        await fill("s1", 5);
+        expect((await collect(store.read("s1", 4))).map((commit) => commit.n)).toEqual([4, 5]);
+        expect(await collect(store.read("s1", 6))).toEqual([]);
+      });
+
+      it("keeps sessions apart whose ids begin alike", async () => {
+        for (const id of ["a", "a.1", "a:1", "ab", "a-1", "ä"]) await append(id, 1, { id: `of ${id}` });
+        for (const id of ["a", "a.1", "a:1", "ab", "a-1", "ä"]) expect((await collect(store.read(id))).map((commit) => commit.id)).toEqual([`of ${id}`]);
+        await store.deleteSession("a");
+        expect((await store.listSessions()).map((entry) => entry.sessionId)).toEqual(["a-1", "a.1", "a:1", "ab", "ä"]);
+      });
+
+      it("reads long logs whole, in order", async () => {
+        await Promise.all(Array.from({ length: 1200 }, (_, i) => append("s1", i + 1)));
+        expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual(Array.from({ length: 1200 }, (_, i) => i + 1));
+      });
+    });
+
+    describe("snapshots", () => {
+      it("gives the newest at or before a position", async () => {
+        await fill("s1", 6);
+        for (const n of [2, 6, 4]) await store.saveSnapshot("s1", snapshotOf(n));
+        expect(await store.latestSnapshot("s1")).toEqual(snapshotOf(6));
+        expect(await store.latestSnapshot("s1", 5)).toEqual(snapshotOf(4));
+        expect(await store.latestSnapshot("s1", 2)).toEqual(snapshotOf(2));
+        expect(await store.latestSnapshot("s1", 1)).toBe(null);
+      });
+
+      it("replaces one at the same position", async () => {
+        await fill("s1", 1);
+        await store.saveSnapshot("s1", snapshotOf(1));
+        await store.saveSnapshot("s1", { ...snapshotOf(1), reducer: 2 });
+        expect(await store.latestSnapshot("s1")).toMatchObject({ reducer: 2 });
+        expect((await store.stats()).snapshots).toBe(1);
+      });
+    });
+
+    describe("compaction", () => {
+      it("drops what two snapshots cover, and the log goes on from there", async () => {
+        await fill("s1", 10);
+        for (const n of [2, 4, 8]) await store.saveSnapshot("s1", snapshotOf(n));
+        await store.compact("s1", 10);
+        expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual([5, 6, 7, 8, 9, 10]);
+        expect(await store.latestSnapshot("s1", 3)).toBe(null);
+        expect(await store.latestSnapshot("s1", 7)).toEqual(snapshotOf(4));
+        expect(await append("s1", 11)).toEqual({ ok: true });
+        expect((await store.verify()).ok).toBe(true);
+      });
+
+      it("drops nothing without a second snapshot to fall back on (L5)", async () => {
+        await fill("s1", 4);
+        await store.compact("s1", 4);
+        await store.saveSnapshot("s1", snapshotOf(3));
+        await store.compact("s1", 4);
+        expect((await collect(store.read("s1"))).length).toBe(4);
+      });
+
+      it("keeps checkpoints restorable", async () => {
+        await fill("s1", 10);
+        await store.saveCheckpoint(checkpointOf("cp1", "s1", 2));
+        for (const n of [4, 6, 8]) await store.saveSnapshot("s1", snapshotOf(n));
+        await store.compact("s1", 10);
+        expect(await store.getCheckpoint("cp1")).toEqual(checkpointOf("cp1", "s1", 2));
+      });
+
+      it("still refuses positions it has dropped", async () => {
+        await fill("s1", 6);
+        for (const n of [3, 5]) await store.saveSnapshot("s1", snapshotOf(n));
+        await store.compact("s1", 6);
+        expect(await append("s1", 2, { id: "other" })).toEqual({ ok: false, last: { n: 6, epoch: 1, id: "c-6" } });
+      });
+    });
+
+    describe("checkpoints", () => {
+      it("are found by id and listed by position", async () => {
+        await fill("s1", 3);
+        await fill("s2", 1);
+        for (const one of [checkpointOf("b", "s1", 3), checkpointOf("a", "s1", 1), checkpointOf("c", "s2", 1)]) await store.saveCheckpoint(one);
+        expect(await store.getCheckpoint("a")).toEqual(checkpointOf("a", "s1", 1));
+        expect((await store.listCheckpoints("s1")).map((one) => one.checkpointId)).toEqual(["a", "b"]);
+        await store.deleteCheckpoint("a");
+        expect(await store.getCheckpoint("a")).toBe(null);
+        expect((await store.listCheckpoints("s1")).map((one) => one.checkpointId)).toEqual(["b"]);
+      });
+    });
+
+    describe("blobs", () => {
+      it("are shared by sessions and go with the last of them", async () => {
+        const { ref, bytes } = blobOf("shared");
+        const blobs = new Map([[ref, bytes]]);
+        for (const sessionId of ["s1", "s2"]) await store.append({ sessionId, expected: 0, commit: commitOf(1), blobs, entry: entryOf(sessionId) });
+        expect((await store.stats()).blobs).toBe(1);
+        await store.deleteSession("s1");
+        expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
+        await store.deleteSession("s2");
+        await expect(store.getBlob(ref)).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+      });
+
+      it("stay for a session that took over a reference without the bytes", async () => {
+        const { ref, bytes } = blobOf("taken over");
+        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s1") });
+        await append("s2", 1, { facts: [{ type: "context.added", context: { document: { ref, bytes: bytes.byteLength } } }] });
+        await store.deleteSession("s1");
+        expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
+      });
+    });
+
+    describe("the index", () => {
+      it("follows the log", async () => {
+        await append("s1", 1, { atMs: 100 });
+        await store.append({ sessionId: "s1", expected: 1, commit: commitOf(2, { atMs: 200 }), entry: { ...entryOf("s1"), status: "completed", n: 2, updatedAtMs: 200 } });
+        await store.append({ sessionId: "s1", expected: 2, commit: commitOf(3, { atMs: 300 }) });
+        expect(await store.getSession("s1")).toEqual({ ...entryOf("s1"), status: "completed", n: 3, updatedAtMs: 300 });
+      });
+
+      it("lists by id, page by page, and by status", async () => {
+        for (let i = 0; i < 12; i++) {
+          const sessionId = `s${String(i).padStart(2, "0")}`;
+          await store.append({ sessionId, expected: 0, commit: commitOf(1), entry: { ...entryOf(sessionId), status: i % 3 === 0 ? "failed" : "running" } });
+        }
+        const ids = (page: readonly SessionEntry[]): string[] => page.map((entry) => entry.sessionId);
+        expect(ids(await store.listSessions({ limit: 3 }))).toEqual(["s00", "s01", "s02"]);
+        expect(ids(await store.listSessions({ limit: 3, cursor: "s02" }))).toEqual(["s03", "s04", "s05"]);
+        expect(ids(await store.listSessions({ limit: 3, cursor: "s11" }))).toEqual([]);
+        expect(ids(await store.listSessions({ status: "failed", limit: 3 }))).toEqual(["s00", "s03", "s06"]);
+        expect(ids(await store.listSessions({ status: "failed", limit: 3, cursor: "s06" }))).toEqual(["s09"]);
+      });
+    });
+
+    describe("deleting a session", () => {
+      it("removes all it left behind, and its id can be used anew", async () => {
+        await fill("s1", 3);
+        await fill("s2", 1);
+        await store.saveSnapshot("s1", snapshotOf(2));
+        await store.saveCheckpoint(checkpointOf("cp1", "s1", 2));
+        expect(await store.deleteSession("s1")).toBe(true);
+        expect(await store.deleteSession("s1")).toBe(false);
+        expect(await store.last("s1")).toBe(null);
+        expect(await store.getCheckpoint("cp1")).toBe(null);
+        expect(await store.latestSnapshot("s1")).toBe(null);
+        expect(await store.stats()).toMatchObject({ sessions: 1, commits: 1, snapshots: 0, checkpoints: 0 });
+        expect(await append("s1", 1, { id: "again" })).toEqual({ ok: true });
+        expect((await collect(store.read("s1"))).map((commit) => commit.id)).toEqual(["again"]);
+      });
+    });
+
+    describe("its own health", () => {
+      it("counts what it holds and finds nothing wrong", async () => {
+        const { ref, bytes } = blobOf("counted");
+        await fill("s1", 3);
+        await store.append({ sessionId: "s2", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s2") });
+        await store.saveSnapshot("s1", snapshotOf(2));
+        await store.saveCheckpoint(checkpointOf("cp1", "s1", 2));
+        expect(await store.stats()).toMatchObject({ sessions: 2, commits: 4, snapshots: 1, checkpoints: 1, blobs: 1 });
+        expect(await store.verify()).toEqual({ ok: true, sessions: 2, commits: 4, blobs: 1, problems: [] });
+      });
+
+      it("refuses everything with ORCH_CLOSED once closed; closing twice is fine", async () => {
+        await fill("s1", 1);
+        await store.close();
+        await store.close();
+        const closed = { code: "ORCH_CLOSED" };
+        await expect(store.open()).rejects.toMatchObject(closed);
+        await expect(append("s1", 2)).rejects.toMatchObject(closed);
+        await expect(collect(store.read("s1"))).rejects.toMatchObject(closed);
+        await expect(store.last("s1")).rejects.toMatchObject(closed);
+        await expect(store.saveSnapshot("s1", snapshotOf(1))).rejects.toMatchObject(closed);
+        await expect(store.getSession("s1")).rejects.toMatchObject(closed);
+        await expect(store.listSessions()).rejects.toMatchObject(closed);
+        await expect(store.deleteSession("s1")).rejects.toMatchObject(closed);
+        await expect(store.verify()).rejects.toMatchObject(closed);
+      });
+    });
+  });
+}
+
+function commitOf(n: number, more: Partial<Commit> = {}): Commit {
+  return { v: 1, n, epoch: 1, id: `c-${n}`, host: "host-1", atMs: 1_700_000_000_000 + n, facts: [{ type: "timer.fired", timerId: `t${n}` }], ...more };
+}
+
+function entryOf(sessionId: string): SessionEntry {
+  return { sessionId, status: "running", runId: "run-1", topologyHash: "hash", createdAtMs: 50, updatedAtMs: 100, host: "host-1", n: 1 };
+}
+
+function snapshotOf(n: number): Snapshot {
+  return { n, reducer: 1, topologyHash: "hash", atMs: 1_700_000_000_000 + n, state: { status: "running", seen: [n], none: null } };
+}
+
+function checkpointOf(checkpointId: string, sessionId: string, n: number): Checkpoint {
+  return { checkpointId, sessionId, name: `at ${n}`, n, atMs: 7, status: "paused", snapshot: snapshotOf(n) };
+}
+
+function blobOf(text: string): { readonly ref: string; readonly bytes: Uint8Array } {
+  const bytes = encodeValue(text.repeat(4000));
+  return { ref: hashBytes(bytes), bytes };
+}
+
+function everyKindOfFact(): readonly Fact[] {
+  return [
+    { type: "context.added", context: { region: { v: "eu" } } },
+    { type: "step.succeeded", stepId: "1.0.1", attempt: 1, outcome: { kind: "value", value: { v: { text: "done", scores: [1, 2.5, -3] } } }, held: [0, 2], tookMs: 12 },
+    { type: "step.succeeded", stepId: "1.0.2", attempt: 2, outcome: { kind: "parallel", items: [{ agent: "A", input: { v: 1 } }] }, held: [], tookMs: 0, state: [{ key: "seen", value: { v: 1 } }, { key: "gone" }] },
+    { type: "step.failed", stepId: "1.0.3", attempt: 1, class: "transient", error: { code: "ECONNRESET", message: "reset" }, retryAtMs: 5, held: [], tookMs: 3 },
+    { type: "step.suspended", stepId: "1.0.4", attempt: 1, questions: [{ questionId: "q", prompt: { v: "?" }, sessionId: "s1.1.0.4" }] },
+    { type: "journaled", stepId: "1.0.4", key: "call", value: { v: null } },
+    { type: "timer.fired", timerId: "t" },
+    { type: "user.answered", questionId: "q", value: { v: "yes" }, held: [1] },
+    { type: "paused", reason: "review", inFlight: "finish" },
+    { type: "resumed", shiftMs: 5 },
+    { type: "owned", host: "host-2", epoch: 4, shiftMs: 0 },
+    { type: "checkpointed", checkpointId: "cp", name: "before" },
+    { type: "restored", checkpointId: "cp", fromN: 3, state: { status: "paused" } },
+    { type: "cancelled" },
+  ];
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const out: T[] = [];
+  for await (const item of items) out.push(item);
+  return out;
+}
