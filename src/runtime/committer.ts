@@ -1,0 +1,292 @@
+// Committer
+//
+// Owns:      the position in one session's log, and the state it adds up to.
+// Does not:  carry out effects (session.ts), or decide what a fact means (actors/).
+// Crossing:  anyone → submit(); committer → SessionStore.append(); committer → onCommitted(), onStopped().
+//
+// C1  Facts the state cannot accept are dropped and counted; a submission none of which was accepted is answered "refused".
+// C2  At most one append is in flight. What is submitted meanwhile goes into the next commit together.
+// C3  The state moves, and `onCommitted` is called, only after the append resolved.
+// C4  An append refused because another epoch wrote: fenced. Nothing is applied; `onStopped` is called once.
+// C5  A store that throws stops the session the same way: we do not know what is on disk, so nothing is pretended.
+
+import { reduceAll } from "../actors/reduce.ts";
+import type { CommitReduction } from "../actors/reduce.ts";
+import type { Fact } from "../actors/facts.ts";
+import type { SessionState } from "../actors/session-state.ts";
+import type { Clock } from "../base/clock.ts";
+import { OrchestraError, isOrchestraError } from "../base/errors.ts";
+import type { Ids } from "../base/ids.ts";
+import type { AppendResult, Commit, SessionEntry, SessionStore } from "../state/ports.ts";
+
+export type Blobs = ReadonlyMap<string, Uint8Array>;
+
+export type CommitAnswer = { readonly accepted: boolean; readonly reasons: readonly string[]; readonly n: number };
+
+export interface CommitterPorts {
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly host: string;
+}
+
+/** Where a session's log stands. */
+export interface LogPosition {
+  readonly state: SessionState;
+  /** Commits so far. */
+  readonly n: number;
+  readonly epoch: number;
+  readonly lastAtMs: number;
+  readonly entry: SessionEntry | null;
+  /** Position in the inbox up to which commands are taken in. */
+  readonly inbox: number;
+}
+
+export interface CommitterOwner {
+  onCommitted(commit: Commit, reduction: CommitReduction): void;
+  /** ORCH_FENCED, or an ORCH_STORE_* error. Called once; nothing is committed afterwards. */
+  onStopped(error: OrchestraError): void;
+}
+
+interface Submission {
+  readonly facts: readonly Fact[];
+  readonly blobs: Blobs | undefined;
+  readonly inbox: number | undefined;
+  readonly answer: ((answer: CommitAnswer) => void) | undefined;
+  readonly fail: ((error: OrchestraError) => void) | undefined;
+}
+
+const REPEATS_MAX = 3;
+
+export class Committer {
+  readonly #sessionId: string;
+  readonly #ports: CommitterPorts;
+  readonly #owner: CommitterOwner;
+  #state: SessionState;
+  #n: number;
+  #epoch: number;
+  #lastAtMs: number;
+  #entry: SessionEntry | null;
+  #inbox: number;
+  #ignored = 0;
+  #waiting: Submission[] = [];
+  #running = false;
+  #stopped: OrchestraError | null = null;
+  #idle: (() => void)[] = [];
+
+  constructor(sessionId: string, ports: CommitterPorts, position: LogPosition, owner: CommitterOwner) {
+    this.#sessionId = sessionId;
+    this.#ports = ports;
+    this.#owner = owner;
+    this.#state = position.state;
+    this.#n = position.n;
+    this.#epoch = position.epoch;
+    this.#lastAtMs = position.lastAtMs;
+    this.#entry = position.entry;
+    this.#inbox = position.inbox;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+  get n(): number {
+    return this.#n;
+  }
+  get lastAtMs(): number {
+    return this.#lastAtMs;
+  }
+  get inbox(): number {
+    return this.#inbox;
+  }
+  /** Facts dropped here because the state could not accept them. */
+  get ignored(): number {
+    return this.#ignored;
+  }
+  get stopped(): OrchestraError | null {
+    return this.#stopped;
+  }
+
+  /** Commits in the background. After a stop, the facts are dropped and counted. */
+  submit(facts: readonly Fact[], blobs?: Blobs): void {
+    this.#enqueue({ facts, blobs, inbox: undefined, answer: undefined, fail: undefined });
+  }
+
+  /** Resolves after the facts are committed and applied, or were refused. @throws ORCH_FENCED, ORCH_STORE_*, ORCH_CLOSED */
+  commit(facts: readonly Fact[], options: { blobs?: Blobs | undefined; inbox?: number } = {}): Promise<CommitAnswer> {
+    return new Promise((answer, fail) => {
+      this.#enqueue({ facts, blobs: options.blobs, inbox: options.inbox, answer, fail });
+    });
+  }
+
+  /** Refuses everything from now on, and rejects what waits. The append in flight, if any, may still land. */
+  stop(error: OrchestraError): void {
+    if (this.#stopped !== null) return;
+    this.#stopped = error;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const submission of waiting) submission.fail?.(error);
+  }
+
+  /** Resolves once nothing is being appended. */
+  settled(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #enqueue(submission: Submission): void {
+    if (this.#stopped !== null) {
+      this.#ignored += submission.facts.length;
+      submission.fail?.(this.#stopped);
+      return;
+    }
+    this.#waiting.push(submission);
+    if (!this.#running) {
+      this.#running = true;
+      void this.#drain();
+    }
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#commitBatch(batch);
+      } catch (error) {
+        this.#halt(coded(error, this.#sessionId), batch);
+      }
+    }
+    this.#running = false;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  async #commitBatch(batch: readonly Submission[]): Promise<void> {
+    const facts = batch.length === 1 ? (batch[0] as Submission).facts : batch.flatMap((submission) => submission.facts);
+    const atMs = Math.max(this.#lastAtMs, this.#ports.clock.nowMs());
+    const reduction = reduceAll(this.#state, facts, atMs);
+    this.#ignored += reduction.refused.length;
+    const inbox = inboxAfter(batch, this.#inbox);
+    if (reduction.accepted.length === 0 && inbox === this.#inbox) {
+      answerAll(batch, reduction, this.#n);
+      return;
+    }
+    const commit: Commit = {
+      v: 1,
+      n: this.#n + 1,
+      epoch: epochAfter(reduction.accepted, this.#epoch),
+      id: this.#ports.ids.next("cm"),
+      host: this.#ports.host,
+      atMs,
+      ...(inbox > 0 ? { inbox } : {}),
+      facts: reduction.accepted,
+    };
+    const entry = this.#entryFor(reduction.state, commit);
+    const blobs = blobsOf(batch);
+    await this.#append(commit, entry, blobs);
+    if (this.#stopped !== null) throw this.#stopped;
+    this.#state = reduction.state;
+    this.#n = commit.n;
+    this.#epoch = commit.epoch;
+    this.#lastAtMs = atMs;
+    this.#inbox = inbox;
+    if (entry !== undefined) this.#entry = entry;
+    this.#owner.onCommitted(commit, reduction);
+    answerAll(batch, reduction, commit.n);
+  }
+
+  async #append(commit: Commit, entry: SessionEntry | undefined, blobs: Blobs | undefined): Promise<void> {
+    const request = {
+      sessionId: this.#sessionId,
+      expected: this.#n,
+      commit,
+      ...(blobs === undefined ? {} : { blobs }),
+      ...(entry === undefined ? {} : { entry }),
+    };
+    for (let repeat = 0; ; repeat++) {
+      const result: AppendResult = await this.#ports.store.append(request);
+      if (result.ok || result.last?.id === commit.id) return;
+      // Refused although the log ends where we expect: the refusal is stale (another's append failed meanwhile).
+      if ((result.last?.n ?? 0) === this.#n && repeat < REPEATS_MAX) continue;
+      throw new OrchestraError(
+        "ORCH_FENCED",
+        `session "${this.#sessionId}": another owner wrote commit ${result.last?.n ?? 0} (epoch ${result.last?.epoch ?? 0}); expected to write ${commit.n} (epoch ${commit.epoch})`,
+        { details: { sessionId: this.#sessionId, n: commit.n, epoch: commit.epoch, last: result.last } },
+      );
+    }
+  }
+
+  #halt(error: OrchestraError, batch: readonly Submission[]): void {
+    const first = this.#stopped === null;
+    this.stop(error);
+    for (const submission of batch) submission.fail?.(error);
+    if (first) this.#owner.onStopped(error);
+  }
+
+  /** The index entry, when more than its position and time changed. */
+  #entryFor(state: SessionState, commit: Commit): SessionEntry | undefined {
+    const before = this.#entry;
+    const run = state.run;
+    const runId = run?.runId ?? null;
+    const topologyHash = run?.topologyHash ?? null;
+    if (
+      before !== null &&
+      before.status === state.status &&
+      before.runId === runId &&
+      before.topologyHash === topologyHash &&
+      before.host === commit.host
+    )
+      return undefined;
+    return {
+      sessionId: this.#sessionId,
+      status: state.status,
+      runId,
+      topologyHash,
+      createdAtMs: before?.createdAtMs ?? commit.atMs,
+      updatedAtMs: commit.atMs,
+      host: commit.host,
+      n: commit.n,
+      ...(run?.parent ? { parentSessionId: run.parent.sessionId } : {}),
+    };
+  }
+}
+
+function answerAll(batch: readonly Submission[], reduction: CommitReduction, n: number): void {
+  for (const submission of batch) {
+    if (submission.answer === undefined) continue;
+    const reasons = reduction.refused.filter(({ fact }) => submission.facts.includes(fact)).map(({ reason }) => reason);
+    submission.answer({ accepted: reasons.length < submission.facts.length || submission.facts.length === 0, reasons, n });
+  }
+}
+
+function blobsOf(batch: readonly Submission[]): Blobs | undefined {
+  let all: Map<string, Uint8Array> | undefined;
+  for (const { blobs } of batch) {
+    if (blobs === undefined || blobs.size === 0) continue;
+    all ??= new Map();
+    for (const [ref, bytes] of blobs) all.set(ref, bytes);
+  }
+  return all;
+}
+
+function inboxAfter(batch: readonly Submission[], before: number): number {
+  let position = before;
+  for (const { inbox } of batch) if (inbox !== undefined && inbox > position) position = inbox;
+  return position;
+}
+
+function epochAfter(facts: readonly Fact[], before: number): number {
+  let epoch = before;
+  for (const fact of facts) if (fact.type === "owned" && fact.epoch > epoch) epoch = fact.epoch;
+  return epoch;
+}
+
+function coded(error: unknown, sessionId: string): OrchestraError {
+  if (isOrchestraError(error)) return error;
+  return new OrchestraError(
+    "ORCH_STORE_FAILED",
+    `session "${sessionId}": the store refused a commit: ${error instanceof Error ? error.message : String(error)}`,
+    { cause: error, details: { sessionId } },
+  );
+}

@@ -1,0 +1,306 @@
+// Execution
+//
+// Owns:      one attempt of one step on this host: its context, its time limit, its abort signal.
+// Does not:  decide about retries, or say anything to the owner; it answers with a StepEnd, or with null when nobody waits for one.
+//
+// X1  It ends exactly once: by the agent, by its time limit or by an abort, whichever comes first. What the agent does
+//     afterwards is dropped; its late rejection is caught.
+// X2  An agent that ignores its signal keeps nothing alive: the attempt ends without waiting for it.
+// X3  The time limit does not run while the step waits for a nested run.
+
+import type { Clock } from "../base/clock.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Stored } from "../base/stored.ts";
+import type { RunnableAgent } from "./agent.ts";
+import { isCommand } from "./agent.ts";
+import type { Command } from "./agent.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import { classifyFailure, retryAfterMsOf } from "./failure-class.ts";
+import { StepContext } from "./step-context.ts";
+import type { StepServices } from "./step-context.ts";
+import { commandOutcome, valueOutcome } from "./step-outcome.ts";
+import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
+import type { NewBlobs, Values } from "./values.ts";
+
+/** How often an attempt in flight is reported alive to the queue. */
+const BEAT_MS = 5_000;
+
+export interface ExecutionPorts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly values: Values;
+  /** The rest of what the context needs. */
+  services(execution: Execution): Omit<StepServices, "signal" | "values" | "heartbeat">;
+  beat(): void;
+  /** The agent settled after the attempt had ended. */
+  onLate(): void;
+}
+
+/** Thrown through an agent by `ctx.run` when the nested run waits for people: the step lets go of its host. */
+export class Suspension extends Error {
+  override readonly name = "Suspension";
+  readonly questions: Extract<StepEnd, { kind: "suspended" }>["questions"];
+  readonly blobs: NewBlobs;
+  constructor(questions: Suspension["questions"], blobs: NewBlobs) {
+    super("the nested run waits for people");
+    this.questions = questions;
+    this.blobs = blobs;
+  }
+}
+
+export class Execution {
+  readonly body: StepBody;
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly startedAtMs: number;
+  readonly #agent: RunnableAgent;
+  readonly #ports: ExecutionPorts;
+  readonly #timeoutMs: number | false;
+  #controller: AbortController | undefined;
+  #deadline: Deadline | undefined;
+  #limitFromMs: number;
+  #held = 0;
+  #heldSinceMs = 0;
+  #context: StepContext | undefined;
+  #resolve: ((end: StepEnd | null) => void) | undefined;
+  #end: StepEnd | null | undefined;
+  aborted: AbortReason | null = null;
+  nestedRuns = 0;
+
+  constructor(sessionId: string, runId: string, body: StepBody, agent: RunnableAgent, ports: ExecutionPorts) {
+    this.sessionId = sessionId;
+    this.runId = runId;
+    this.body = body;
+    this.#agent = agent;
+    this.#ports = ports;
+    const { timeoutMs } = body.offer;
+    this.#timeoutMs = agent.timeoutMs !== undefined && timeoutMs === body.defaultTimeoutMs ? agent.timeoutMs : timeoutMs;
+    this.startedAtMs = this.#limitFromMs = ports.clock.monotonicMs();
+  }
+
+  /** Resolves with what the attempt came to; null when it was aborted and nobody waits. Never rejects. */
+  run(): Promise<StepEnd | null> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      if (this.#end !== undefined) {
+        resolve(this.#end);
+        return;
+      }
+      this.#arm();
+      void this.#work();
+    });
+  }
+
+  abort(reason: AbortReason): void {
+    if (this.#end !== undefined) return;
+    this.aborted = reason;
+    this.#finish(null);
+    this.#controller?.abort(new OrchestraError("ORCH_CANCELLED", `step ${this.body.offer.stepId} of "${this.body.offer.node}" was stopped: ${reason}`, { details: { reason } }));
+  }
+
+  /** Stops the time limit while something else of this session is waited for. Returns the way to go on. */
+  hold(): () => void {
+    if (this.#held++ === 0) this.#heldSinceMs = this.#ports.clock.monotonicMs();
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      if (--this.#held === 0) this.#limitFromMs += this.#ports.clock.monotonicMs() - this.#heldSinceMs;
+    };
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.aborted !== null) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  get context(): StepContext | undefined {
+    return this.#context;
+  }
+
+  async #work(): Promise<void> {
+    try {
+      const prepared = this.#prepare();
+      const ready = prepared instanceof Promise ? await prepared : prepared;
+      if (this.#end !== undefined) return;
+      let input = ready.input;
+      if (this.#agent.parseInput !== undefined) input = await this.#agent.parseInput(input);
+      if (this.#end !== undefined) return;
+      this.#context = ready.context;
+      const returned = this.#agent.run(input, ready.context);
+      this.#settle(isThenable(returned) ? await returned : returned);
+    } catch (error) {
+      if (this.#end !== undefined) this.#ports.onLate();
+      else this.#fail(error);
+    }
+  }
+
+  #settle(returned: unknown): void {
+    if (this.#end !== undefined) {
+      this.#ports.onLate();
+      return;
+    }
+    if (!isCommand(returned) && this.#agent.parseOutput !== undefined) {
+      const parsed = this.#agent.parseOutput(returned);
+      if (isThenable(parsed)) {
+        // Resolves into #settleParsed or #fail, both of which settle the attempt.
+        void Promise.resolve(parsed).then(
+          (value) => this.#settleParsed(value),
+          (error: unknown) => (this.#end === undefined ? this.#fail(error) : this.#ports.onLate()),
+        );
+        return;
+      }
+      this.#settleParsed(parsed);
+      return;
+    }
+    this.#settleParsed(returned);
+  }
+
+  #settleParsed(returned: unknown): void {
+    if (this.#end !== undefined) return;
+    const blobs: NewBlobs = new Map();
+    try {
+      if (isCommand(returned) && returned.kind === "fail") {
+        this.#fail(returned.error, true);
+        return;
+      }
+      const outcome = isCommand(returned)
+        ? commandOutcome(returned as Exclude<Command, { kind: "fail" }>, this.#ports.values, blobs)
+        : valueOutcome(returned, this.#ports.values, blobs);
+      const state = this.#context?.stateWrites(blobs);
+      this.#finish({
+        kind: "succeeded",
+        outcome,
+        tookMs: this.#tookMs(),
+        ...this.#usage(),
+        ...(state === undefined ? {} : { state }),
+        ...(blobs.size === 0 ? {} : { blobs }),
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown, forGood = false): void {
+    if (error instanceof Suspension) {
+      this.#finish({ kind: "suspended", questions: error.questions, ...(error.blobs.size === 0 ? {} : { blobs: error.blobs }) });
+      return;
+    }
+    const retryAfterMs = retryAfterMsOf(error);
+    const { node, branchId } = this.body.offer;
+    this.#finish({
+      kind: "failed",
+      class: classifyFailure(error),
+      error: { ...errorToData(error), node, branchId },
+      tookMs: this.#tookMs(),
+      ...this.#usage(),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(forGood ? { forGood } : {}),
+    });
+  }
+
+  #finish(end: StepEnd | null): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    if (this.#deadline !== undefined) this.#ports.deadlines.clear(this.#deadline);
+    this.#context?.close();
+    this.#resolve?.(end);
+  }
+
+  #prepare(): Ready | Promise<Ready> {
+    const { body } = this;
+    const { values } = this.#ports;
+    const pinned = new Map<string, Uint8Array>();
+    const missing = values.pin(storedOf(body), pinned);
+    const { offer } = body;
+    const input = values.resolveInput(offer.input, body.inputShape);
+    if (missing === undefined && !(input instanceof Promise) && offer.replies === undefined && offer.question === undefined) {
+      return { input, context: new StepContext(body, this.#services(), pinned, {}) };
+    }
+    return this.#prepareSlowly(pinned, missing, input);
+  }
+
+  async #prepareSlowly(pinned: Map<string, Uint8Array>, missing: Promise<void> | undefined, pending: unknown): Promise<Ready> {
+    const { offer } = this.body;
+    const { values } = this.#ports;
+    const input = await pending;
+    await missing;
+    const resolved: ConstructorParameters<typeof StepContext>[3] = {};
+    if (offer.replies !== undefined) resolved.replies = await values.resolveArrivals(offer.replies);
+    if (offer.question !== undefined) {
+      const { id, prompt, input: asked } = offer.question;
+      resolved.question = { id, prompt: await values.resolve(prompt), input: await values.resolveInput(asked) };
+    }
+    return { input, context: new StepContext(this.body, this.#services(), pinned, resolved) };
+  }
+
+  #services(): StepServices {
+    return {
+      ...this.#ports.services(this),
+      signal: () => this.signal,
+      values: this.#ports.values,
+      heartbeat: () => {
+        this.#limitFromMs = this.#ports.clock.monotonicMs();
+        this.#ports.beat();
+      },
+    };
+  }
+
+  /** One deadline serves both the beat and the limit: it wakes at whichever comes first. */
+  #arm(): void {
+    const left = this.#limitLeftMs();
+    this.#deadline = this.#ports.deadlines.after(Math.min(BEAT_MS, left), () => this.#wake());
+  }
+
+  #wake(): void {
+    if (this.#limitLeftMs() > 0) {
+      this.#ports.beat();
+      this.#arm();
+      return;
+    }
+    const { stepId, node } = this.body.offer;
+    const error = new OrchestraError("ORCH_TIMEOUT", `step ${stepId} of "${node}" took longer than ${String(this.#timeoutMs)} ms`, {
+      details: { stepId, node, timeoutMs: this.#timeoutMs },
+    });
+    this.#fail(error);
+    this.#controller?.abort(error);
+  }
+
+  #limitLeftMs(): number {
+    if (this.#timeoutMs === false || this.#held > 0) return Infinity;
+    return this.#limitFromMs + this.#timeoutMs - this.#ports.clock.monotonicMs();
+  }
+
+  #tookMs(): number {
+    return Math.max(0, Math.round(this.#ports.clock.monotonicMs() - this.startedAtMs));
+  }
+
+  #usage(): { usage?: NonNullable<StepContext["usageSoFar"]> } {
+    const usage = this.#context?.usageSoFar;
+    return usage === undefined ? {} : { usage };
+  }
+}
+
+interface Ready {
+  readonly input: unknown;
+  readonly context: StepContext;
+}
+
+/** All that the context may read without waiting. */
+function* storedOf(body: StepBody): Iterable<Stored> {
+  yield body.task;
+  for (const key in body.context) yield body.context[key] as Stored;
+  for (const key in body.agentState) yield body.agentState[key] as Stored;
+  for (const run of body.runs) {
+    yield run.task;
+    if (run.finalResponse !== null) yield run.finalResponse;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

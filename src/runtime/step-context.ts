@@ -1,0 +1,248 @@
+// Step context: what an agent is handed beside its input. Everything is made on first use, since most agents use little of it.
+
+import type { StateWrite, Usage } from "../actors/facts.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Stored } from "../base/stored.ts";
+import { copyValue } from "../base/value.ts";
+import { next } from "./agent.ts";
+import type { AgentContext, ArrivalValue, Command, MaybePromise, UsageReport } from "./agent.ts";
+import type { StepBody } from "./step-wire.ts";
+import type { NewBlobs, Values } from "./values.ts";
+
+/** What the context may ask of the attempt it belongs to. */
+export interface StepServices {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly signal: () => AbortSignal;
+  readonly values: Values;
+  readonly logger: Logger;
+  readonly memory: unknown;
+  readonly chunks: AsyncIterable<unknown> | undefined;
+  /** Records a result of `once`; resolves with the recorded value, which is another's when that came first. */
+  journal(key: string, value: unknown): Promise<unknown>;
+  emit(chunk: unknown): void;
+  heartbeat(): void;
+  run(options: unknown): Promise<unknown>;
+}
+
+type Session = AgentContext["session"];
+
+export class StepContext implements AgentContext {
+  readonly #body: StepBody;
+  readonly #services: StepServices;
+  /** Blobs that `task`, `context`, `state` and `session` refer to. */
+  readonly #pinned: ReadonlyMap<string, Uint8Array>;
+  readonly replies?: readonly ArrivalValue[];
+  readonly question?: { readonly id: string; readonly prompt: unknown; readonly input: unknown };
+  #task: { value: unknown } | undefined;
+  #context: Readonly<Record<string, unknown>> | undefined;
+  #session: Session | undefined;
+  #logger: Logger | undefined;
+  #state: AgentContext["state"] | undefined;
+  #writes: Map<string, { value: unknown } | null> | undefined;
+  #once: Map<string, Promise<unknown>> | undefined;
+  #usage: Usage | undefined;
+  #closed = false;
+
+  constructor(
+    body: StepBody,
+    services: StepServices,
+    pinned: ReadonlyMap<string, Uint8Array>,
+    resolved: { replies?: readonly ArrivalValue[]; question?: { id: string; prompt: unknown; input: unknown } },
+  ) {
+    this.#body = body;
+    this.#services = services;
+    this.#pinned = pinned;
+    if (resolved.replies !== undefined) this.replies = resolved.replies;
+    if (resolved.question !== undefined) this.question = resolved.question;
+  }
+
+  get sessionId(): string {
+    return this.#services.sessionId;
+  }
+  get runId(): string {
+    return this.#services.runId;
+  }
+  get branchId(): string {
+    return this.#body.offer.branchId;
+  }
+  get stepId(): string {
+    return this.#body.offer.stepId;
+  }
+  get attempt(): number {
+    return this.#body.offer.attempt;
+  }
+  get node(): string {
+    return this.#body.offer.node;
+  }
+  get successors(): AgentContext["successors"] {
+    return this.#body.successors;
+  }
+  get error(): NonNullable<AgentContext["error"]> {
+    // Absent unless an error edge led here; the interface says so, a getter cannot.
+    return this.#body.offer.error as NonNullable<AgentContext["error"]>;
+  }
+  get chunks(): AsyncIterable<unknown> {
+    return this.#services.chunks as AsyncIterable<unknown>;
+  }
+  get memory(): unknown {
+    return this.#services.memory;
+  }
+  get signal(): AbortSignal {
+    return this.#services.signal();
+  }
+  get idempotencyKey(): string {
+    return `${this.sessionId}/${this.stepId}`;
+  }
+  get task(): unknown {
+    this.#task ??= { value: this.#read(this.#body.task) };
+    return this.#task.value;
+  }
+  get context(): Readonly<Record<string, unknown>> {
+    this.#context ??= Object.freeze(this.#readAll(this.#body.context));
+    return this.#context;
+  }
+  get session(): Session {
+    return (this.#session ??= this.#readSession());
+  }
+  get logger(): Logger {
+    return (this.#logger ??= this.#services.logger.child({
+      sessionId: this.sessionId,
+      runId: this.runId,
+      branchId: this.branchId,
+      stepId: this.stepId,
+      attempt: this.attempt,
+      node: this.node,
+    }));
+  }
+
+  get state(): AgentContext["state"] {
+    return (this.#state ??= {
+      get: <T>(key: string) => this.#getState(key) as T | undefined,
+      set: (key, value) => {
+        if (value === undefined) this.#write(key, null);
+        else this.#write(key, { value: copyValue(value, { name: `state.${key}` }).value });
+      },
+      delete: (key) => this.#write(key, null),
+      keys: () => this.#stateKeys(),
+    });
+  }
+
+  // These are properties, so that an agent may take them apart: `(input, { once, emit }) => …`.
+  get once() {
+    return <T>(key: string, fn: () => MaybePromise<T>): Promise<T> => this.#runOnce(key, fn);
+  }
+  get emit() {
+    return (chunk: unknown): void => {
+      if (!this.#closed) this.#services.emit(copyValue(chunk, { name: "chunk" }).value);
+    };
+  }
+  get usage() {
+    return (report: UsageReport): void => this.addUsage({ ...report, apiCalls: 1 });
+  }
+  get ask() {
+    return (prompt: unknown): Command => next.ask(prompt);
+  }
+  get heartbeat() {
+    return (): void => this.#services.heartbeat();
+  }
+  get run() {
+    return (options: unknown): Promise<unknown> => this.#services.run(options);
+  }
+
+  addUsage(report: { inputTokens?: number; outputTokens?: number; costUsd?: number; apiCalls?: number; nestedSteps?: number }): void {
+    const before = this.#usage;
+    this.#usage = {
+      inputTokens: (before?.inputTokens ?? 0) + amount(report.inputTokens),
+      outputTokens: (before?.outputTokens ?? 0) + amount(report.outputTokens),
+      costUsd: (before?.costUsd ?? 0) + amount(report.costUsd),
+      apiCalls: (before?.apiCalls ?? 0) + amount(report.apiCalls),
+      nestedSteps: (before?.nestedSteps ?? 0) + amount(report.nestedSteps),
+    };
+  }
+
+  get usageSoFar(): Usage | undefined {
+    return this.#usage;
+  }
+
+  /** The writes of `ctx.state`, to be committed with the result. */
+  stateWrites(blobs: NewBlobs): readonly StateWrite[] | undefined {
+    if (this.#writes === undefined || this.#writes.size === 0) return undefined;
+    return [...this.#writes].map(([key, write]) =>
+      write === null ? { key } : { key, value: this.#services.values.store(write.value, `state.${key}`, blobs) },
+    );
+  }
+
+  /** The attempt is over: what the agent still emits goes nowhere. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #read(stored: Stored): unknown {
+    return this.#services.values.peekPinned(stored, this.#pinned);
+  }
+
+  #readAll(record: Readonly<Record<string, Stored>>): Record<string, unknown> {
+    const values: Record<string, unknown> = {};
+    for (const key of Object.keys(record)) values[key] = this.#read(record[key] as Stored);
+    return values;
+  }
+
+  #readSession(): Session {
+    const runs = this.#body.runs.map((run) => ({
+      runId: run.runId,
+      task: this.#read(run.task),
+      finalResponse: run.finalResponse === null ? null : this.#read(run.finalResponse),
+      at: run.atMs,
+    }));
+    const transcript = runs.flatMap((run) => [
+      { role: "user" as const, content: run.task, runId: run.runId },
+      ...(run.finalResponse === null ? [] : [{ role: "assistant" as const, content: run.finalResponse, runId: run.runId }]),
+    ]);
+    return { runs, transcript };
+  }
+
+  #getState(key: string): unknown {
+    const write = this.#writes?.get(key);
+    if (write !== undefined) return write === null ? undefined : copyValue(write.value, { allowNonFinite: true }).value;
+    const stored = this.#body.agentState[key];
+    return stored === undefined ? undefined : this.#read(stored);
+  }
+
+  #write(key: string, write: { value: unknown } | null): void {
+    if (this.#closed) throw new OrchestraError("ORCH_CLOSED", `state.${key}: step ${this.stepId} of "${this.node}" has ended; its writes are settled`);
+    (this.#writes ??= new Map()).set(key, write);
+  }
+
+  #stateKeys(): string[] {
+    const keys = new Set(Object.keys(this.#body.agentState));
+    for (const [key, write] of this.#writes ?? []) {
+      if (write === null) keys.delete(key);
+      else keys.add(key);
+    }
+    return [...keys];
+  }
+
+  #runOnce<T>(key: string, fn: () => MaybePromise<T>): Promise<T> {
+    const running = this.#once?.get(key);
+    if (running !== undefined) return running as Promise<T>;
+    const promise = this.#recordOnce(key, fn);
+    const memo = (this.#once ??= new Map());
+    memo.set(key, promise);
+    // A failed call is not recorded, so the agent may try it again under the same key.
+    promise.catch(() => memo.delete(key));
+    return promise as Promise<T>;
+  }
+
+  async #recordOnce(key: string, fn: () => MaybePromise<unknown>): Promise<unknown> {
+    const recorded = Object.hasOwn(this.#body.journal, key) ? this.#body.journal[key] : undefined;
+    if (recorded !== undefined) return this.#services.values.resolve(recorded);
+    const value = copyValue(await fn(), { name: `once(${JSON.stringify(key)})` }).value;
+    return this.#services.journal(key, value);
+  }
+}
+
+function amount(value: number | undefined): number {
+  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
+}

@@ -1,0 +1,181 @@
+// Worker
+//
+// Owns:      the attempts running on this host, and the places that agents with a `concurrency` have.
+// Does not:  know sessions: what it needs comes with the step, its result goes into the register.
+// Crossing:  StepQueue → #claimed(); worker → ResultRegister.put(), then Claim.done().
+//
+// W1  The result is in the register before the claim is done; a crash between the two repeats the step, and the first
+//     result counts.
+// W2  Every claim ends, whatever the agent does: done, or handed back when this host cannot run it.
+
+import type { Bus, Claim, StepServer } from "../bus/ports.ts";
+import type { Clock } from "../base/clock.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Logger } from "../base/logger.ts";
+import type { NodeKind } from "../topology/types.ts";
+import type { RunnableAgent } from "./agent.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { RunCode } from "./engine-api.ts";
+import { Execution } from "./execution.ts";
+import { Places } from "./places.ts";
+import type { StepServices } from "./step-context.ts";
+import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
+import type { Values } from "./values.ts";
+
+/** Finds what runs a node that is no agent; undefined: look among the agents. */
+export type StepHandlers = (kind: NodeKind, name: string) => RunnableAgent | undefined;
+
+export interface WorkerPorts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly values: Values;
+  readonly logger: Logger;
+  readonly stepHandlers: StepHandlers | undefined;
+  /** The functions for a step; undefined when this host does not have them. */
+  codeFor(sessionId: string, topologyHash: string): RunCode | undefined;
+  /** What the step's context asks of the runtime. */
+  services(execution: Execution, code: RunCode): Omit<StepServices, "signal" | "values" | "heartbeat">;
+}
+
+/** Steps of one agent handed to this host at a time; runs bound themselves by `maxConcurrency` far below it. */
+const SLOTS_PER_AGENT = 4_096;
+const FOREIGN_RETRY_MS = 250;
+const REGISTER_RETRY_MS = 1_000;
+
+export class Worker {
+  readonly #ports: WorkerPorts;
+  readonly #running = new Map<string, Execution>();
+  readonly #served = new Map<string, { server: StepServer; users: number }>();
+  readonly #places = new WeakMap<RunnableAgent, Places>();
+  #lateResults = 0;
+
+  constructor(ports: WorkerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Results that came after their attempt had ended. */
+  get lateResults(): number {
+    return this.#lateResults;
+  }
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Takes steps of `agents` from the queue until as many `leave`s were called. */
+  join(agents: Iterable<string>): void {
+    for (const agent of agents) {
+      const served = this.#served.get(agent);
+      if (served !== undefined) served.users++;
+      else {
+        const server = this.#ports.bus.steps.serve({ agents: [agent], slots: SLOTS_PER_AGENT, run: (claim) => this.#claimed(claim) });
+        this.#served.set(agent, { server, users: 1 });
+      }
+    }
+  }
+
+  leave(agents: Iterable<string>): void {
+    for (const agent of agents) {
+      const served = this.#served.get(agent);
+      if (served === undefined || --served.users > 0) continue;
+      this.#served.delete(agent);
+      this.#detach(served.server);
+    }
+  }
+
+  /** Ends the attempt of a step that runs here; false when none does. */
+  abort(sessionId: string, stepId: string, reason: AbortReason): boolean {
+    const execution = this.#running.get(`${sessionId}/${stepId}`);
+    execution?.abort(reason);
+    return execution !== undefined;
+  }
+
+  /** Since when the step runs on this host, on the monotonic clock. */
+  startedAtMs(sessionId: string, stepId: string): number | undefined {
+    return this.#running.get(`${sessionId}/${stepId}`)?.startedAtMs;
+  }
+
+  async stop(reason: AbortReason): Promise<void> {
+    const servers = [...this.#served.values()].map((served) => served.server);
+    this.#served.clear();
+    const stopping = servers.map((server) => server.stop());
+    for (const execution of [...this.#running.values()]) execution.abort(reason);
+    await Promise.allSettled(stopping);
+  }
+
+  #detach(server: StepServer): void {
+    server.stop().catch((error: unknown) => this.#ports.logger.warn({ error: errorToData(error) }, "a step server did not stop"));
+  }
+
+  async #claimed(claim: Claim): Promise<void> {
+    const { sessionId, stepId, runId, attempt } = claim.step;
+    const body = claim.step.body as StepBody;
+    const code = this.#ports.codeFor(sessionId, body.topologyHash);
+    if (code === undefined) {
+      await claim.retry(FOREIGN_RETRY_MS);
+      return;
+    }
+    if (claim.delivery > 1 && (await this.#ports.bus.results.get(sessionId, stepId, attempt)) !== undefined) {
+      await claim.done();
+      return;
+    }
+    const agent = this.#ports.stepHandlers?.(body.kind, claim.step.agent) ?? code.agents.get(claim.step.agent);
+    const end = agent === undefined ? unknownAgent(claim.step.agent, body) : await this.#execute(claim, runId, body, agent, code);
+    if (end !== null) {
+      try {
+        await this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end });
+      } catch (error) {
+        this.#ports.logger.error({ sessionId, stepId, error: errorToData(error) }, "the result register refused a result; the step will be repeated");
+        await claim.retry(REGISTER_RETRY_MS);
+        return;
+      }
+    }
+    await claim.done();
+  }
+
+  async #execute(claim: Claim, runId: string, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
+    const { sessionId, stepId } = claim.step;
+    const key = `${sessionId}/${stepId}`;
+    const execution = new Execution(sessionId, runId, body, agent, {
+      clock: this.#ports.clock,
+      deadlines: this.#ports.deadlines,
+      values: this.#ports.values,
+      services: (self) => this.#ports.services(self, code),
+      beat: () => claim.beat(),
+      onLate: () => {
+        this.#lateResults++;
+        this.#ports.logger.debug({ sessionId, stepId }, "a result came after its attempt had ended; dropped");
+      },
+    });
+    this.#running.get(key)?.abort("superseded");
+    this.#running.set(key, execution);
+    const places = this.#placesOf(agent);
+    try {
+      if (places !== undefined && !(await places.take(execution.signal))) return null;
+      try {
+        return await execution.run();
+      } finally {
+        places?.give();
+      }
+    } finally {
+      if (this.#running.get(key) === execution) this.#running.delete(key);
+    }
+  }
+
+  #placesOf(agent: RunnableAgent): Places | undefined {
+    if (agent.concurrency === undefined) return undefined;
+    let places = this.#places.get(agent);
+    if (places === undefined) {
+      places = new Places(agent.concurrency);
+      this.#places.set(agent, places);
+    }
+    return places;
+  }
+}
+
+function unknownAgent(name: string, body: StepBody): StepEnd {
+  const { node, branchId } = body.offer;
+  const error = new OrchestraError("ORCH_AGENT_UNKNOWN", `no agent named "${name}" for node "${node}"; hand it over with the option agents`);
+  return { kind: "failed", class: "permanent", error: { ...errorToData(error), node, branchId }, tookMs: 0, forGood: true };
+}
