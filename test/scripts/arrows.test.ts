@@ -11,7 +11,8 @@ describe("the arrows", () => {
       broken({
         "src/base/ids.ts": "export type Id = string;",
         "src/topology/plan.ts": 'import type { Id } from "../base/ids.ts"; export type Plan = Id;',
-        "src/actors/reduce.ts": 'import { plan } from "../topology/plan.ts"; import { setup } from "xstate"; setup(plan);',
+        "src/actors/reduce.ts":
+          'import { plan } from "../topology/plan.ts"; import { setup } from "xstate"; setup(plan);',
         "src/state/ports.ts": 'import type { Fact } from "../actors/facts.ts"; export type F = Fact;',
         "src/index.ts": 'export { run } from "./runtime/orchestra.ts";',
         "src/cli/main.ts": 'import { run } from "../index.ts"; run(process.env, Date.now());',
