@@ -26,6 +26,8 @@ export interface SessionState {
   /** `ctx.state`, by node name. */
   readonly agentState: Readonly<Record<string, Readonly<Record<string, Stored>>>>;
   readonly run: RunState | null;
+  /** Time of the last commit folded in. */
+  readonly atMs: number;
 }
 
 export const RUN_HISTORY_MAX = 50;
@@ -104,9 +106,8 @@ export interface Pause {
 export interface Timer {
   readonly kind: "convergence" | "branch" | "duration";
   readonly dueAtMs: number;
-  /** Waiting people: while above 0 the clock stands still since `heldSinceMs`. */
-  readonly holds: number;
-  readonly heldSinceMs: number;
+  /** The clock stands still since then, because a person is waited for; null: it runs. */
+  readonly heldSinceMs: number | null;
   readonly branch?: number;
   readonly instance?: number;
   readonly end?: number;
@@ -115,9 +116,9 @@ export interface Timer {
 export interface OpenQuestion extends Question {
   readonly branch: number;
   /** For `insufficient`: the barrier that asks. */
-  readonly barrier?: { readonly instance: number; readonly end: number };
-  /** Timers that stand still while it is open. */
-  readonly holds: readonly string[];
+  readonly barrier?: BarrierKey;
+  /** For `insufficient`: the frame that asks. */
+  readonly frame?: number;
 }
 
 export interface Branch {
@@ -151,7 +152,6 @@ export interface BarrierKey {
 export interface StepWork {
   readonly step: number;
   readonly attempt: number;
-  readonly generation: number;
   readonly input: StepInput;
   readonly timeoutMs: number | false;
   readonly notBeforeMs?: number;
@@ -199,7 +199,7 @@ export interface Frame {
   readonly node: number;
   /** Nodes whose calls led here, innermost last. */
   readonly callers: readonly number[];
-  /** Branches and undecided barriers in it. */
+  /** Branches and undecided barriers in it; for the run also the notify frames. */
   readonly live: number;
   readonly deliveries: readonly { readonly order: readonly number[]; readonly from: string; readonly value: Stored }[];
   readonly failed: number;
@@ -209,13 +209,16 @@ export interface Frame {
   /** Conversations: its edge, whose turn it is, turns taken. */
   readonly edge?: number;
   readonly turns?: number;
-  readonly last?: Stored;
+  /** It asked a person what to do about what is missing. */
+  readonly asking?: boolean;
 }
 
 export interface Instance {
   readonly id: number;
   readonly frame: number;
   readonly parent: number;
+  /** The branch that forked. */
+  readonly owner: number;
   readonly fork: number;
   /** Set for a parallel command: one node per element. */
   readonly targets: readonly number[] | null;
@@ -227,8 +230,8 @@ export interface Instance {
   readonly barriers: readonly Barrier[];
   /** Generations decided so far, by end. */
   readonly decided: Readonly<Record<number, number>>;
-  /** Live branches or barriers that carry a `late` mark for this instance. */
-  readonly marks: number;
+  /** Some branch or barrier carries a `late` mark for this instance. */
+  readonly marked: boolean;
 }
 
 export interface Barrier {
@@ -240,7 +243,7 @@ export interface Barrier {
   readonly missing: readonly string[];
   readonly openedAtMs: number;
   readonly late: readonly BarrierKey[];
-  /** It asked a person what to do. */
+  /** It asked a person what to do about what is missing. */
   readonly asking: boolean;
 }
 

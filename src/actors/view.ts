@@ -1,37 +1,227 @@
 // View: what the runtime may ask of a session state.
 
+import { stepIdOf } from "../base/ids.ts";
 import type { Stored } from "../base/stored.ts";
 import type { Plan } from "../topology/plan.ts";
+import { candidates } from "./barriers.ts";
+import { waysFrom } from "./commands.ts";
+import { barrierName, branchName, convergenceTimer, Draft } from "./draft.ts";
 import type { Effect, Question, StepOffer } from "./effects.ts";
-import type { SessionState } from "./session-state.ts";
+import { stepsAndQuestions } from "./lifecycle.ts";
+import { planOfRun } from "./reduce.ts";
+import type { Branch, RunState, SessionState } from "./session-state.ts";
+import { encodeState } from "./state-codec.ts";
+import { offerOf } from "./steps.ts";
+
+export { decodeState, encodeState } from "./state-codec.ts";
 
 /** What a run waits for now, for people. */
 export interface Why {
   readonly status: SessionState["status"];
-  readonly steps: readonly { readonly stepId: string; readonly node: string; readonly attempt: number; readonly branchId: string; readonly notBeforeMs?: number; readonly waiting: boolean }[];
-  readonly barriers: readonly { readonly barrierId: string; readonly node: string; readonly arrived: readonly string[]; readonly failed: number; readonly waitsFor: readonly { readonly branchId: string; readonly node: string }[]; readonly dueAtMs: number | null }[];
+  readonly steps: readonly {
+    readonly stepId: string;
+    readonly node: string;
+    readonly attempt: number;
+    readonly branchId: string;
+    readonly notBeforeMs?: number;
+    /** In line behind the rule `max_agents`, or held by questions of a nested run. */
+    readonly waiting: boolean;
+  }[];
+  readonly barriers: readonly {
+    readonly barrierId: string;
+    readonly node: string;
+    readonly arrived: readonly string[];
+    readonly failed: number;
+    readonly waitsFor: readonly { readonly branchId: string; readonly node: string }[];
+    readonly dueAtMs: number | null;
+  }[];
   readonly calls: readonly { readonly branchId: string; readonly node: string; readonly waitsFor: readonly string[] }[];
   readonly questions: readonly Question[];
   readonly pausedReason: string | null;
 }
 
 /** The plan of the current run. @throws TypeError when there is none. */
-export declare function planOf(state: SessionState): Plan;
-export declare function outstandingEffects(state: SessionState): Effect[];
+export function planOf(state: SessionState): Plan {
+  return planOfRun(runOf(state));
+}
+
+function runOf(state: SessionState): RunState {
+  if (state.run === null) throw new TypeError(`session ${state.sessionId} has no run`);
+  return state.run;
+}
+
+/** All that a live run needs under way: its steps, questions and clocks. Empty for one that is paused or has ended. */
+export function outstandingEffects(state: SessionState): Effect[] {
+  const { run } = state;
+  if (run === null || run.end !== null || run.pause !== null) return [];
+  const effects = stepsAndQuestions(state, run);
+  for (const [timerId, timer] of Object.entries(run.timers)) {
+    if (timer.heldSinceMs === null) effects.push({ type: "timer.arm", timerId, dueAtMs: timer.dueAtMs });
+  }
+  return effects;
+}
+
 /** The offer of a live step; undefined when it is settled or unknown. */
-export declare function stepOffer(state: SessionState, stepId: string): StepOffer | undefined;
-/** Edges whose condition is to be judged on the value (or the error) the step ends with; also for the answer to a question. */
-export declare function edgesToJudge(state: SessionState, id: { stepId: string } | { questionId: string }, outcome: "value" | "error"): readonly number[];
+export function stepOffer(state: SessionState, stepId: string): StepOffer | undefined {
+  const { run } = state;
+  const branch = run === null ? undefined : branchOfStep(state, run, stepId);
+  return branch === undefined ? undefined : offerOf(state, branch, run!.topology.nodes[branch.node]!.name, run!.seq);
+}
+
+function branchOfStep(state: SessionState, run: RunState, stepId: string): Branch | undefined {
+  const [seq, generation, step] = stepId.split(".").map(Number);
+  if (seq !== run.seq || generation !== state.generation || step === undefined) return undefined;
+  const branchId = run.steppers.get(step);
+  return branchId === undefined ? undefined : run.branches.get(branchId);
+}
+
+/** Edges whose condition is to be judged on the value (or the error) a step ends with, or on the answer to a question. */
+export function edgesToJudge(state: SessionState, id: { stepId: string } | { questionId: string }, outcome: "value" | "error"): readonly number[] {
+  const run = runOf(state);
+  const plan = planOfRun(run);
+  let branch: Branch | undefined;
+  if ("stepId" in id) branch = branchOfStep(state, run, id.stepId);
+  else {
+    const question = run.questions.find((q) => q.questionId === id.questionId);
+    branch = question?.kind === "node" ? run.branches.get(question.branch) : undefined;
+  }
+  const edges: number[] = [];
+  // The last value of a conversation leaves the node that opened it, so its edges are judged too.
+  while (branch !== undefined) {
+    const { out } = plan.nodes[branch.node]!;
+    const groups = outcome === "error" ? [out.error] : [out.flow, out.exit, out.call, out.conversation, out.notify];
+    for (const group of groups) for (const edge of group) if (plan.edges[edge]!.conditional) edges.push(edge);
+    const frame = run.frames.get(branch.frame)!;
+    branch = frame.kind === "conversation" && frame.owner !== null ? run.branches.get(frame.owner) : undefined;
+  }
+  return edges;
+}
+
+/** The conditional edges of the entry, judged on the task when the entry is no step. */
+export function entryEdgesToJudge(plan: Plan): readonly number[] {
+  const { act, out } = plan.nodes[plan.entry]!;
+  if (act !== "pass") return [];
+  return [out.flow, out.exit, out.call, out.conversation, out.notify].flat().filter((edge) => plan.edges[edge]!.conditional);
+}
+
 /** Who may be addressed from the node of a live step, and how. */
-export declare function successorsOf(state: SessionState, stepId: string): readonly { readonly agent: string; readonly how: "flow" | "call" | "peer" | "exit" | "conversation" }[];
-export declare function openQuestions(state: SessionState): readonly Question[];
+export function successorsOf(
+  state: SessionState,
+  stepId: string,
+): readonly { readonly agent: string; readonly how: "flow" | "call" | "peer" | "exit" | "conversation" }[] {
+  const run = runOf(state);
+  const plan = planOfRun(run);
+  const branch = branchOfStep(state, run, stepId);
+  if (branch === undefined) return [];
+  const ways = waysFrom(new Draft(state, run, plan, state.atMs), branch);
+  return [...ways].flatMap(([node, { way }]) =>
+    way === "error" ? [] : [{ agent: plan.nodes[node]!.name, how: way === "turn" ? ("conversation" as const) : way }],
+  );
+}
+
+export function openQuestions(state: SessionState): readonly Question[] {
+  return state.run?.questions ?? [];
+}
+
 /** Results of `ctx.once` of a live step. */
-export declare function journalOf(state: SessionState, stepId: string): Readonly<Record<string, Stored>>;
-export declare function agentStateOf(state: SessionState, node: string): Readonly<Record<string, Stored>>;
-export declare function why(state: SessionState): Why;
+export function journalOf(state: SessionState, stepId: string): Readonly<Record<string, Stored>> {
+  const { run } = state;
+  if (run === null) return {};
+  const [source = "", target] = stepId.split(">");
+  const branch = branchOfStep(state, run, source);
+  if (branch === undefined || branch.phase.kind !== "step") return target === undefined ? {} : aheadOf(run, source, target);
+  const { journal } = branch.phase.work;
+  if (target === undefined) return journal;
+  const prefix = `>${target}/`;
+  return Object.fromEntries(Object.entries(journal).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])));
+}
+
+/** The journal of the step that a stream edge led to, once its source has ended. */
+function aheadOf(run: RunState, source: string, target: string): Readonly<Record<string, Stored>> {
+  const found = run.branches.find(
+    ({ phase, node }) => phase.kind === "step" && phase.work.streamedFrom === source && run.topology.nodes[node]?.name === target,
+  );
+  return found?.phase.kind === "step" ? found.phase.work.journal : {};
+}
+
+export function agentStateOf(state: SessionState, node: string): Readonly<Record<string, Stored>> {
+  return state.agentState[node] ?? {};
+}
+
+/** Since when a paused run stands still, or null. A resume fact moves deadlines by the time since then. */
+export function pausedSinceMs(state: SessionState): number | null {
+  return state.run?.pause?.sinceMs ?? null;
+}
+
+export function why(state: SessionState): Why {
+  const { run } = state;
+  const nothing: Why = { status: state.status, steps: [], barriers: [], calls: [], questions: [], pausedReason: null };
+  if (run === null || run.end !== null) return nothing;
+  const plan = planOfRun(run);
+  const draft = new Draft(state, run, plan, state.atMs);
+  const branches = [...run.branches.values()];
+  return {
+    ...nothing,
+    steps: branches.flatMap((branch) => waitingStep(state, run, plan, branch)),
+    barriers: [...run.instances.values()].flatMap((instance) =>
+      instance.barriers.map((barrier) => ({
+        barrierId: barrierName(plan, instance.id, barrier.end, barrier.generation),
+        node: plan.nodes[plan.nodeOf(barrier.end)]!.name,
+        arrived: barrier.arrivals.map((a) => a.from),
+        failed: barrier.failed,
+        waitsFor: candidates(draft, instance, barrier.end).map((c) =>
+          "branch" in c
+            ? { branchId: branchName(c.branch.id), node: plan.nodes[c.branch.node]!.name }
+            : { branchId: "", node: plan.nodes[plan.nodeOf(c.at)]!.name },
+        ),
+        dueAtMs: run.timers[convergenceTimer(instance.id, barrier.end)]?.dueAtMs ?? null,
+      })),
+    ),
+    calls: branches.flatMap(({ id, node, phase }) =>
+      phase.kind !== "calling"
+        ? []
+        : [
+            {
+              branchId: branchName(id),
+              node: plan.nodes[node]!.name,
+              waitsFor: phase.calls.targets.flatMap((t, i) => (phase.calls.replies[i] === null ? [plan.nodes[t.node]!.name] : [])),
+            },
+          ],
+    ),
+    questions: run.questions,
+    pausedReason: run.pause === null ? null : (run.pause.reason ?? ""),
+  };
+}
+
+function waitingStep(state: SessionState, run: RunState, plan: Plan, { id, node, phase }: Branch): Why["steps"][number][] {
+  if (phase.kind !== "step" && phase.kind !== "queued" && phase.kind !== "suspended") return [];
+  const { work } = phase;
+  return [
+    {
+      stepId: stepIdOf(run.seq, state.generation, work.step),
+      node: plan.nodes[node]!.name,
+      attempt: work.attempt,
+      branchId: branchName(id),
+      waiting: phase.kind !== "step",
+      ...(work.notBeforeMs === undefined ? {} : { notBeforeMs: work.notBeforeMs }),
+    },
+  ];
+}
+
 /** All blobs the state refers to. */
-export declare function refsOf(state: SessionState): Set<string>;
-/** Plain data for a snapshot; `decodeState` reads it back. */
-export declare function encodeState(state: SessionState): unknown;
-/** @throws {OrchestraError} `ORCH_STORE_VERSION` when `reducer` is not ours. */
-export declare function decodeState(encoded: unknown, reducer: number): SessionState;
+export function refsOf(state: SessionState): Set<string> {
+  const refs = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    if (Array.isArray(value)) {
+      value.forEach(visit);
+    } else if ("ref" in value && typeof value.ref === "string" && "bytes" in value) {
+      refs.add(value.ref);
+    } else if (!("v" in value && Object.keys(value).length === 1)) {
+      // A stored value's inside belongs to the user and is never looked into.
+      Object.values(value).forEach(visit);
+    }
+  };
+  visit(encodeState(state));
+  return refs;
+}

@@ -1,0 +1,308 @@
+// Barriers (architecture, 5.4)
+//
+// B1  A branch arrives at the outermost instance around it that owns the end; where none does, it enters.
+// B2  A barrier waits while a candidate is left: something that stands in its instance, has not arrived and
+//     can still reach its end. When none is left it decides, once.
+// B3  A failed branch counts once at each nearest barrier it was a candidate of, else in its frame.
+// B4  Nothing that arrived is dropped without an event.
+
+import type { ErrorData } from "../base/errors.ts";
+import type { ConvergencePolicy } from "../topology/types.ts";
+import { barrierName, branchName, convergenceTimer, type Draft } from "./draft.ts";
+import type { Arrival, BranchStatus } from "./effects.ts";
+import type { Barrier, BarrierKey, Branch, Instance } from "./session-state.ts";
+import { askInsufficient } from "./steps.ts";
+
+/** The instance at whose barrier a branch in `instance` arrives when it reaches `end`; null: it enters. */
+export function ownerOf(draft: Draft, instance: number, end: number): Instance | null {
+  let owner: Instance | null = null;
+  for (const around of draft.chain(instance)) if (ownsEnd(draft, around, end)) owner = around;
+  return owner;
+}
+
+/** Does this one instance own the end? Branches of notify edges join nothing. */
+export function ownsEnd(draft: Draft, instance: Instance, end: number): boolean {
+  if (!draft.run.limits.convergence || draft.frame(instance.frame).kind === "notify") return false;
+  return instance.targets === null
+    ? draft.plan.owns(instance.fork, end)
+    : draft.plan.ownsParallel(instance.fork, instance.targets, end);
+}
+
+export function policyAt(draft: Draft, end: number): ConvergencePolicy {
+  return draft.plan.nodes[draft.plan.nodeOf(end)]!.policy ?? draft.run.limits.convergencePolicy;
+}
+
+/** The branch has reached `end` and its part is done; its arrival is counted (B4). */
+export function arrive(draft: Draft, branch: Branch, owner: Instance, end: number, arrival: Arrival): void {
+  const known = owner.barriers.find((b) => b.end === end);
+  const generation = known?.generation ?? (owner.decided[end] ?? 0) + 1;
+  const late = branch.late.some((key) => key.instance === owner.id && key.end === end);
+  const barrierId = barrierName(draft.plan, owner.id, end, late ? generation - 1 : generation);
+  const node = draft.nodeName(draft.plan.nodeOf(end));
+  draft.events.push({ type: "barrier.arrived", barrierId, node, branchId: branchName(branch.id), from: arrival.from, ...(late ? { late } : {}) });
+  if (late) {
+    draft.endBranch(branch.id, "skipped", "value" in arrival ? { value: arrival.value } : {});
+    return;
+  }
+  const barrier = known ?? openBarrier(draft, owner, end, generation);
+  if (barrier.arrivals.length === 0) armConvergence(draft, owner.id, end);
+  draft.putBarrier(owner.id, {
+    ...barrier,
+    arrivals: [...barrier.arrivals, { branch: branch.id, parent: branch.parent, order: branch.order, from: arrival.from, arrival, late: branch.late }],
+  });
+  draft.endBranch(branch.id, "completed", "value" in arrival ? { value: arrival.value } : {});
+}
+
+function openBarrier(draft: Draft, owner: Instance, end: number, generation: number): Barrier {
+  draft.events.push({
+    type: "barrier.opened",
+    barrierId: barrierName(draft.plan, owner.id, end, generation),
+    node: draft.nodeName(draft.plan.nodeOf(end)),
+  });
+  return { end, generation, arrivals: [], failed: 0, failures: [], missing: [], openedAtMs: draft.atMs, late: [], asking: false };
+}
+
+function armConvergence(draft: Draft, instance: number, end: number): void {
+  const node = draft.plan.nodes[draft.plan.nodeOf(end)]!;
+  const timeoutMs = node.data.convergenceTimeoutMs ?? draft.run.limits.convergenceTimeoutMs;
+  if (timeoutMs === false) return;
+  draft.armTimer(convergenceTimer(instance, end), { kind: "convergence", dueAtMs: draft.atMs + timeoutMs, heldSinceMs: null, instance, end });
+}
+
+// --- failures (B3)
+
+/** A branch ends without success; what waits for it is told. */
+export function failBranch(draft: Draft, branch: Branch, error: ErrorData, status: BranchStatus = "failed"): void {
+  const node = draft.nodeName(branch.node);
+  const placed = { node: error.node ?? node, branchId: error.branchId ?? branchName(branch.id), ...error };
+  countFailure(draft, branch.frame, branch.instance, branch.node, branch.late, { node, error: placed });
+  draft.endBranch(branch.id, status, { error: placed });
+}
+
+function countFailure(
+  draft: Draft,
+  frameId: number,
+  instance: number,
+  position: number,
+  late: readonly BarrierKey[],
+  failure: { node: string; error: ErrorData },
+): void {
+  const nearest = nearestBarriers(draft, instance, position, late);
+  for (const key of nearest) addFailure(draft, key, failure);
+  if (nearest.length === 0) {
+    const frame = draft.frame(frameId);
+    draft.putFrame({ ...frame, failed: frame.failed + 1, failures: [...frame.failures, failure] });
+  }
+}
+
+function nearestBarriers(draft: Draft, instance: number, position: number, late: readonly BarrierKey[]): BarrierKey[] {
+  const { plan } = draft;
+  const keys: BarrierKey[] = [];
+  if (instance === 0 || !draft.run.limits.convergence) return keys;
+  for (const around of draft.chain(instance)) {
+    for (let end = 0; end < plan.nodes.length * 2; end++) {
+      if (!plan.reaches(around.fork, position, end) || ownerOf(draft, instance, end)?.id !== around.id) continue;
+      if (!late.some((key) => key.instance === around.id && key.end === end)) keys.push({ instance: around.id, end });
+    }
+  }
+  return keys.filter((key) => !keys.some((other) => other.end !== key.end && plan.before(other.end, key.end)));
+}
+
+function addFailure(draft: Draft, { instance, end }: BarrierKey, failure: { node: string; error: ErrorData }): void {
+  const owner = draft.instance(instance);
+  const barrier = owner.barriers.find((b) => b.end === end) ?? openBarrier(draft, owner, end, (owner.decided[end] ?? 0) + 1);
+  draft.putBarrier(instance, {
+    ...barrier,
+    failed: barrier.failed + 1,
+    failures: [...barrier.failures, failure],
+    missing: [...barrier.missing, failure.node],
+  });
+}
+
+// --- candidates (B2)
+
+/** Does anything still stand in the instance that may yet arrive at the barrier? */
+export function hasCandidate(draft: Draft, instance: Instance, barrier: Barrier): boolean {
+  const { plan } = draft;
+  const { end } = barrier;
+  if (instance.marked) return candidates(draft, instance, end).length > 0;
+  // The barrier itself is counted at its own end and is no candidate of its own.
+  return instance.standing.find((count, at) => (at === end ? count - 1 : count) > 0 && plan.reaches(instance.fork, at, end)) !== undefined;
+}
+
+export type Candidate = { readonly branch: Branch; readonly at: number } | { readonly barrier: Barrier; readonly holder: Instance; readonly at: number };
+
+/** The same, one by one. Costs a walk over the run's branches; `hasCandidate` does not. */
+export function candidates(draft: Draft, instance: Instance, end: number): Candidate[] {
+  const { plan, run } = draft;
+  const waits = (late: readonly BarrierKey[], at: number): boolean =>
+    plan.reaches(instance.fork, at, end) && !late.some((key) => key.instance === instance.id && key.end === end);
+  const found: Candidate[] = [];
+  for (const branch of run.branches.values()) {
+    if (waits(branch.late, branch.node) && isInside(draft, branch.instance, instance.id)) found.push({ branch, at: branch.node });
+  }
+  for (const holder of run.instances.values()) {
+    if (holder.barriers.length === 0 || !isInside(draft, holder.id, instance.id)) continue;
+    for (const barrier of holder.barriers) {
+      const itself = holder.id === instance.id && barrier.end === end;
+      if (!itself && waits(lateOf(barrier), barrier.end)) found.push({ barrier, holder, at: barrier.end });
+    }
+  }
+  return found;
+}
+
+function isInside(draft: Draft, instance: number, around: number): boolean {
+  for (const one of draft.chain(instance)) if (one.id === around) return true;
+  return false;
+}
+
+/** The marks that what fires here will carry: its own, and those all of its arrivals have. */
+export function lateOf(barrier: Barrier): readonly BarrierKey[] {
+  const [first, ...others] = barrier.arrivals;
+  if (first === undefined) return barrier.late;
+  const shared = first.late.filter((key) => others.every((other) => other.late.some((k) => k.instance === key.instance && k.end === key.end)));
+  return [...barrier.late, ...shared];
+}
+
+// --- decisions
+
+export type BarrierVerdict = "wait" | "fire" | "insufficient";
+
+export function decideBarrier(draft: Draft, instance: Instance, barrier: Barrier): BarrierVerdict {
+  if (barrier.asking) return "wait";
+  const arrived = barrier.arrivals.length;
+  const { quorum, minRatio = 1 } = policyAt(draft, barrier.end);
+  if (quorum !== undefined) {
+    if (arrived >= quorum) return "fire";
+    const left = candidates(draft, instance, barrier.end);
+    const canStillMeet = arrived + left.length >= quorum || left.some((c) => draft.plan.mayFork(draft.plan.nodeOf(c.at), barrier.end));
+    return left.length > 0 && canStillMeet ? "wait" : "insufficient";
+  }
+  if (hasCandidate(draft, instance, barrier)) return "wait";
+  return arrived / (arrived + barrier.failed) >= minRatio ? "fire" : "insufficient";
+}
+
+/** What fires goes on from here: the caller starts one branch at the end's node. */
+export interface Fired {
+  readonly instance: Instance;
+  readonly end: number;
+  readonly parent: number;
+  readonly order: readonly number[];
+  readonly late: readonly BarrierKey[];
+  readonly arrivals: readonly Arrival[];
+}
+
+/** Closes the barrier as fired, settles those left out, and says what goes on. */
+export function fire(draft: Draft, instance: Instance, barrier: Barrier): Fired {
+  const arrivals = barrier.arrivals.toSorted((a, b) => compareOrder(a.order, b.order));
+  if (barrier.failed > 0) {
+    draft.run.partial = true;
+    for (const name of barrier.missing) draft.noteOnce("missing", name);
+  }
+  closeBarrier(draft, instance, barrier, "fired");
+  settleRest(draft, instance.id, barrier.end);
+  return {
+    instance: draft.instance(instance.id),
+    end: barrier.end,
+    parent: instance.owner,
+    order: arrivals[0]?.order ?? instance.base,
+    late: lateOf(barrier),
+    arrivals: arrivals.map((a) => a.arrival),
+  };
+}
+
+/** The barrier asks a person and stays open. */
+export function askAtBarrier(draft: Draft, instance: Instance, barrier: Barrier): void {
+  draft.putBarrier(instance.id, { ...barrier, asking: true });
+  askInsufficient(draft, draft.nodeName(draft.plan.nodeOf(barrier.end)), { barrier: { instance: instance.id, end: barrier.end } }, barrier.missing);
+  draft.events.push(firedEvent(draft, instance, barrier, "asked"));
+}
+
+/** Closes the barrier as failed; the failure goes on to what waits beyond it. `outside`: where a return point leads. */
+export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, outside: number): void {
+  const { plan } = draft;
+  const node = draft.nodeName(plan.nodeOf(barrier.end));
+  for (const name of barrier.missing) draft.noteOnce("missing", name);
+  closeBarrier(draft, instance, barrier, "failed");
+  settleRest(draft, instance.id, barrier.end);
+  const context = plan.isReturn(barrier.end) ? outside : instance.id;
+  const first = barrier.failures[0];
+  const error: ErrorData = {
+    code: "ORCH_CONVERGENCE",
+    message: `${barrier.arrivals.length} of ${barrier.arrivals.length + barrier.failed} branches arrived at ${node}; missing: ${barrier.missing.join(", ") || "none in time"}`,
+    node,
+    ...(first === undefined ? {} : { cause: first.error }),
+  };
+  countFailure(draft, instance.frame, context, barrier.end, lateOf(barrier), { node, error });
+}
+
+function closeBarrier(draft: Draft, instance: Instance, barrier: Barrier, decision: "fired" | "failed"): void {
+  const holder = draft.instance(instance.id);
+  draft.putInstance({ ...holder, decided: { ...holder.decided, [barrier.end]: barrier.generation } });
+  draft.dropBarrier(holder, barrier.end);
+  draft.events.push(firedEvent(draft, instance, barrier, decision));
+}
+
+function firedEvent(draft: Draft, instance: Instance, barrier: Barrier, decision: "fired" | "failed" | "asked") {
+  return {
+    type: "barrier.fired",
+    barrierId: barrierName(draft.plan, instance.id, barrier.end, barrier.generation),
+    node: draft.nodeName(draft.plan.nodeOf(barrier.end)),
+    arrived: barrier.arrivals.length,
+    failed: barrier.failed,
+    decision,
+    missing: barrier.missing,
+  } as const;
+}
+
+/** Candidates of a decision that came without them: those that can only lead here are cancelled, others marked. */
+function settleRest(draft: Draft, instanceId: number, end: number): void {
+  const instance = draft.instance(instanceId);
+  if (instance.total === 0) return;
+  const { plan } = draft;
+  for (const candidate of candidates(draft, instance, end)) {
+    const bound = plan.mustReach(candidate.at, end);
+    if ("branch" in candidate) {
+      if (!draft.run.branches.has(candidate.branch.id)) continue;
+      if (bound) draft.endBranch(candidate.branch.id, "cancelled");
+      else draft.putBranch({ ...draft.branch(candidate.branch.id), late: [...candidate.branch.late, { instance: instanceId, end }] });
+    } else if (bound) {
+      draft.dropBarrier(candidate.holder, candidate.barrier.end);
+    } else {
+      draft.putBarrier(candidate.holder.id, { ...candidate.barrier, late: [...candidate.barrier.late, { instance: instanceId, end }] });
+    }
+    if (!bound) draft.putInstance({ ...draft.instance(instanceId), marked: true });
+  }
+}
+
+/** The convergence timeout: what has not arrived ends `timed_out` and counts as failed here and at what else it was nearest to. */
+export function timeOutBarrier(draft: Draft, instance: Instance, barrier: Barrier): void {
+  const { plan } = draft;
+  const here = { instance: instance.id, end: barrier.end };
+  for (const candidate of candidates(draft, instance, barrier.end)) {
+    const node = draft.nodeName(plan.nodeOf(candidate.at));
+    const error: ErrorData = { code: "ORCH_TIMEOUT", message: `${node} did not reach ${draft.nodeName(plan.nodeOf(barrier.end))} in time`, node };
+    draft.noteOnce("timedOut", node);
+    if ("branch" in candidate) {
+      const { branch } = candidate;
+      if (!draft.run.branches.has(branch.id)) continue;
+      const others = nearestBarriers(draft, branch.instance, candidate.at, branch.late).filter(
+        (key) => key.end !== barrier.end && !plan.before(key.end, barrier.end),
+      );
+      for (const key of [here, ...others]) addFailure(draft, key, { node, error });
+      draft.endBranch(branch.id, "timed_out", { error });
+    } else {
+      addFailure(draft, here, { node, error });
+      draft.dropBarrier(candidate.holder, candidate.barrier.end);
+    }
+  }
+  draft.touched.add(instance.id);
+}
+
+/** Fork order: element by element, the shorter first. */
+export function compareOrder(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!;
+  }
+  return a.length - b.length;
+}

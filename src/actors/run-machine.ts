@@ -1,0 +1,61 @@
+// Run machine
+//
+// The statechart around the reducer: a live session is one actor of it, sent the facts of each commit. Its
+// context is the folded state; its state value is where a run can be. A test holds the two equal.
+//
+// No `after`, no invoked promises, no children: timers and steps belong to the runtime.
+
+import { assign, createActor, setup, type ActorRefFrom } from "xstate";
+import type { Fact } from "./facts.ts";
+import { reduceAll } from "./reduce.ts";
+import type { SessionState } from "./session-state.ts";
+
+export interface FactsCommitted {
+  readonly type: "facts.committed";
+  readonly facts: readonly Fact[];
+  readonly atMs: number;
+}
+
+const to = (status: SessionState["status"]) => ({ guard: { type: "is" as const, params: { status } }, target: `#run.${status}` as const });
+
+export const runMachine = setup({
+  types: {
+    context: {} as { readonly session: SessionState },
+    input: {} as { readonly session: SessionState },
+    events: {} as FactsCommitted,
+  },
+  guards: {
+    is: ({ context }, { status }: { status: SessionState["status"] }) => context.session.status === status,
+  },
+  actions: {
+    fold: assign(({ context, event }) => ({ session: reduceAll(context.session, event.facts, event.atMs).state })),
+  },
+}).createMachine({
+  id: "run",
+  context: ({ input }) => input,
+  initial: "settling",
+  on: { "facts.committed": { actions: "fold", target: "#run.settling" } },
+  states: {
+    settling: {
+      id: "run.settling",
+      always: [to("running"), to("awaiting_user"), to("paused"), to("completed"), to("failed"), to("cancelled"), { target: "#run.idle" }],
+    },
+    idle: { id: "run.idle" },
+    running: { id: "run.running" },
+    awaiting_user: { id: "run.awaiting_user" },
+    paused: { id: "run.paused" },
+    completed: { id: "run.completed" },
+    failed: { id: "run.failed" },
+    cancelled: { id: "run.cancelled" },
+  },
+});
+
+export type RunActor = ActorRefFrom<typeof runMachine>;
+
+/** A live session. `onError` hears of a defect in the reducer, which ends this actor and nothing else. */
+export function createRunActor(session: SessionState, onError: (error: unknown) => void): RunActor {
+  const actor = createActor(runMachine, { input: { session } });
+  actor.subscribe({ error: onError });
+  actor.start();
+  return actor;
+}

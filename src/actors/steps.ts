@@ -1,0 +1,184 @@
+// Steps and questions: what a branch does at the node it has entered.
+
+import type { ErrorData } from "../base/errors.ts";
+import type { Stored } from "../base/stored.ts";
+import { branchName, type Draft } from "./draft.ts";
+import type { Arrival, StepInput, StepOffer } from "./effects.ts";
+import { failRun } from "./ending.ts";
+import { decideGate, decideWarnings } from "./gate.ts";
+import type { BarrierKey, Branch, OpenQuestion, SessionState, StepWork } from "./session-state.ts";
+import { stepIdOf } from "../base/ids.ts";
+
+/** What comes along with the input when a node is entered. */
+export interface Entering {
+  readonly replies?: readonly Arrival[];
+  readonly error?: ErrorData;
+  readonly question?: StepWork["question"];
+  readonly streamedFrom?: string;
+  readonly journal?: Readonly<Record<string, Stored>>;
+  readonly edgeTimeoutMs?: number;
+  readonly woken?: boolean;
+}
+
+/** The branch, standing at its node, begins its activation with `input`. */
+export function enter(draft: Draft, branch: Branch, input: StepInput, along: Entering = {}): void {
+  const node = draft.plan.nodes[branch.node]!;
+  const standing = draft.putBranch({ ...branch, input });
+  if (node.act === "ask") {
+    ask(draft, standing, { kind: "node", prompt: promptOf(input), input });
+    return;
+  }
+  schedule(draft, standing, input, along);
+}
+
+function promptOf(input: StepInput): Stored {
+  return input.kind === "value" ? input.value : { list: input.items.flatMap((item) => ("value" in item ? [item.value] : [])) };
+}
+
+export function schedule(draft: Draft, branch: Branch, input: StepInput, along: Entering): void {
+  const work: StepWork = {
+    step: draft.run.nextStep++,
+    attempt: 1,
+    input,
+    timeoutMs: timeoutOf(draft, branch, along.edgeTimeoutMs),
+    journal: along.journal ?? {},
+    answers: {},
+    woken: along.woken ?? false,
+    ...(along.replies === undefined ? {} : { replies: along.replies }),
+    ...(along.error === undefined ? {} : { error: along.error }),
+    ...(along.question === undefined ? {} : { question: along.question }),
+    ...(along.streamedFrom === undefined ? {} : { streamedFrom: along.streamedFrom }),
+  };
+  const verdict = decideGate({ ...draft.run, inFlight: draft.run.steppers.size });
+  switch (verdict.type) {
+    case "refuse": {
+      const node = draft.nodeName(branch.node);
+      draft.events.push({ type: "rule.refused", rule: verdict.rule, node, message: verdict.message });
+      draft.noteOnce("boundsHit", verdict.rule);
+      failRun(draft, { code: verdict.reason === "max_steps" ? "ORCH_MAX_STEPS" : "ORCH_BUDGET", message: `${verdict.message}; refused: ${node}`, node }, verdict.reason);
+      return;
+    }
+    case "wait":
+      draft.putBranch({ ...branch, phase: { kind: "queued", work } });
+      draft.run.queue = [...draft.run.queue, branch.id];
+      return;
+    case "pass":
+      handOut(draft, branch, work);
+  }
+}
+
+/** Hands out the step: it counts, and its offer is an effect. */
+function handOut(draft: Draft, branch: Branch, work: StepWork): void {
+  const { run } = draft;
+  run.steps += 1;
+  const invocations = run.invocations.slice();
+  invocations[branch.node] = (invocations[branch.node] ?? 0) + 1;
+  run.invocations = invocations;
+  offer(draft, draft.putBranch({ ...branch, phase: { kind: "step", work } }), work);
+  for (const warning of decideWarnings(run)) {
+    run.warned = [...run.warned, warning.budget];
+    draft.events.push({ type: "budget.warning", ...warning });
+  }
+}
+
+/** Offers a step that is already counted: its first attempt, or another one. */
+export function offer(draft: Draft, branch: Branch, work: StepWork): void {
+  draft.run.steppers = draft.run.steppers.set(work.step, branch.id);
+  draft.putBranch({ ...branch, phase: { kind: "step", work } });
+  const made = offerOf(draft.session, { ...branch, phase: { kind: "step", work } }, draft.nodeName(branch.node), draft.run.seq);
+  draft.effects.push({ type: "step.offer", offer: made });
+  draft.events.push({
+    type: "step.started",
+    stepId: made.stepId,
+    branchId: made.branchId,
+    node: made.node,
+    attempt: made.attempt,
+    input: made.input,
+  });
+}
+
+export function offerOf(session: Pick<SessionState, "generation">, branch: Branch, node: string, runSeq: number): StepOffer {
+  if (branch.phase.kind !== "step") throw new TypeError(`branch ${branch.id} has no step out`);
+  const { step, journal: _journal, woken: _woken, answers, ...work } = branch.phase.work;
+  return {
+    ...work,
+    stepId: stepIdOf(runSeq, session.generation, step),
+    branchId: branchName(branch.id),
+    node,
+    ...(Object.keys(answers).length === 0 ? {} : { answers }),
+  };
+}
+
+/** A step has ended: those that wait in line for the rule `max_agents` may go. */
+export function releaseQueue(draft: Draft): void {
+  const { run } = draft;
+  while (run.queue.length > 0 && run.end === null) {
+    const verdict = decideGate({ ...run, inFlight: run.steppers.size });
+    if (verdict.type === "wait") return;
+    const branch = draft.branch(run.queue[0]!);
+    run.queue = run.queue.slice(1);
+    if (branch.phase.kind !== "queued") throw new TypeError(`branch ${branch.id} is in line without a step`);
+    if (verdict.type === "refuse") schedule(draft, branch, branch.phase.work.input, {});
+    else handOut(draft, branch, branch.phase.work);
+  }
+}
+
+function timeoutOf(draft: Draft, branch: Branch, edgeTimeoutMs: number | undefined): number | false {
+  return (
+    edgeTimeoutMs ??
+    draft.plan.nodes[branch.node]!.data.timeoutMs ??
+    draft.plan.topology.limits?.agentTimeoutMs ??
+    draft.run.limits.stepTimeoutMs
+  );
+}
+
+/** Opens a question on behalf of a branch, which waits for the answer. */
+export function ask(
+  draft: Draft,
+  branch: Branch,
+  what: { kind: "ask" | "node"; prompt: Stored; input: StepInput },
+): void {
+  const questionId = newQuestionId(draft);
+  draft.putBranch({ ...branch, phase: { kind: "asking", questionId, input: what.input } });
+  openQuestion(draft, {
+    questionId,
+    branch: branch.id,
+    branchId: branchName(branch.id),
+    node: draft.nodeName(branch.node),
+    prompt: what.prompt,
+    kind: what.kind,
+    askedAtMs: draft.atMs,
+  });
+}
+
+/** Asks a person what to do about a barrier or frame that lacks some of its branches. */
+export function askInsufficient(draft: Draft, node: string, of: { barrier: BarrierKey } | { frame: number }, lacking: readonly string[]): void {
+  openQuestion(draft, {
+    questionId: newQuestionId(draft),
+    branch: 0,
+    branchId: "",
+    node,
+    prompt: { v: { message: `${node} lacks ${lacking.join(", ")}`, missing: lacking, answers: ["proceed", "fail"] } },
+    kind: "insufficient",
+    askedAtMs: draft.atMs,
+    ...of,
+  });
+}
+
+export function openQuestion(draft: Draft, question: OpenQuestion): void {
+  draft.run.questions = [...draft.run.questions, question];
+  draft.effects.push({ type: "question.ask", question });
+  draft.events.push({
+    type: "user.asked",
+    questionId: question.questionId,
+    branchId: question.branchId,
+    node: question.node,
+    prompt: question.prompt,
+  });
+  draft.clocks = true;
+}
+
+/** Unique over all sessions, and the same on every replay. */
+function newQuestionId(draft: Draft): string {
+  return `${draft.session.sessionId}/q${draft.run.seq}.${draft.session.generation}.${draft.run.nextQuestion++}`;
+}
