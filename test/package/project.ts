@@ -1,0 +1,66 @@
+// A user's project: an empty folder that has Orchestra installed, as built, and nothing else of ours.
+
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+const JITI = pathToFileURL(join(ROOT, "node_modules/jiti/lib/jiti-register.mjs")).href;
+
+export interface Ended {
+  /** `null` when it was stopped for taking too long. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Project {
+  readonly folder: string;
+  /** Runs a TypeScript or JavaScript program in the folder, with the user's `orchestra` in reach. */
+  run(code: string, options?: { name?: string; timeoutMs?: number; env?: Record<string, string> }): Promise<Ended>;
+  remove(): void;
+}
+
+/** Builds `dist` where it is missing or older than the sources; `npm test` has done so before. */
+export function ensureBuilt(): void {
+  const built = join(ROOT, "dist/index.js");
+  const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
+  const newest = Math.max(...sources.map((path) => statSync(join(ROOT, "src", path)).mtimeMs));
+  if (existsSync(built) && statSync(built).mtimeMs >= newest) return;
+  execFileSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+    cwd: ROOT,
+    stdio: "pipe",
+  });
+}
+
+/** @param packages What the user has installed beside `orchestra`. */
+export function createProject(packages: readonly string[] = []): Project {
+  const folder = mkdtempSync(join(tmpdir(), "orchestra-project-"));
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(ROOT, join(folder, "node_modules/orchestra"), "junction");
+  for (const name of packages) {
+    symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name), "junction");
+  }
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+  return {
+    folder,
+    run(code, { name = "main.ts", timeoutMs = 60_000, env = {} } = {}) {
+      writeFileSync(join(folder, name), code);
+      const flags = name.endsWith(".ts") ? ["--import", JITI] : [];
+      return new Promise((resolve) => {
+        const child = execFile(
+          process.execPath,
+          [...flags, name],
+          // vitest's own variables would make the child think that it is a test.
+          { cwd: folder, timeout: timeoutMs, killSignal: "SIGKILL", env: { PATH: process.env.PATH, ...env } },
+          (_error, stdout, stderr) => resolve({ exitCode: child.exitCode, stdout, stderr }),
+        );
+        child.stdin?.end();
+      });
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
