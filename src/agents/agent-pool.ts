@@ -61,8 +61,6 @@ interface Waiter {
 export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableAgent {
   readonly name: string;
   readonly size: number;
-  /** A pool lends `size` instances, so no more steps than that need to be started at one time. */
-  readonly concurrency: number;
   readonly #options: AgentPoolOptions<T>;
   readonly #clock: Clock;
   readonly #idle: T[] = [];
@@ -87,7 +85,6 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
     if (acquireTimeoutMs !== undefined && acquireTimeoutMs !== false && !(acquireTimeoutMs > 0)) throw bad("acquireTimeoutMs", "milliseconds above 0, or false", acquireTimeoutMs);
     this.name = name;
     this.size = size;
-    this.concurrency = size;
     this.#options = options;
     this.#clock = options.clock ?? systemClock();
   }

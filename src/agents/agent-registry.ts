@@ -1,15 +1,15 @@
 // Agent registry: agents by name, for runs that share them. There is none for the whole process; each is made and handed in.
 
 import { OrchestraError } from "../base/errors.ts";
-import type { AgentSource, RunnableAgent } from "../runtime/agent.ts";
-import { toRunnableAgent, type AgentLike } from "../runtime/agent-source.ts";
+import type { AgentDirectory, AgentLike, NamedAgent } from "../runtime/agent-source.ts";
 
-export class AgentRegistry implements AgentSource {
-  readonly #agents = new Map<string, RunnableAgent>();
+export class AgentRegistry implements AgentDirectory {
+  readonly #agents = new Map<string, AgentLike>();
 
-  constructor(agents: Readonly<Record<string, AgentLike>> | Iterable<RunnableAgent> = {}) {
-    if (Symbol.iterator in agents) for (const agent of agents as Iterable<RunnableAgent>) this.register(agent);
-    else for (const [name, agent] of Object.entries(agents as Readonly<Record<string, AgentLike>>)) this.register(name, agent);
+  /** @throws {OrchestraError} `ORCH_BAD_OPTION` as for `register`. */
+  constructor(agents: Readonly<Record<string, AgentLike>> | Iterable<NamedAgent> = {}) {
+    if (isIterable(agents)) for (const agent of agents) this.register(agent);
+    else for (const [name, agent] of Object.entries(agents)) this.register(name, agent);
   }
 
   /**
@@ -17,22 +17,26 @@ export class AgentRegistry implements AgentSource {
    *
    * @throws {OrchestraError} `ORCH_BAD_OPTION` when the name is taken (`replace` says it may be) or it is no agent.
    */
-  register(agent: RunnableAgent): this;
+  register(agent: NamedAgent): this;
   register(name: string, agent: AgentLike, options?: { replace?: boolean }): this;
-  register(first: string | RunnableAgent, second?: AgentLike, { replace = false }: { replace?: boolean } = {}): this {
-    const name = typeof first === "string" ? first : first.name;
+  register(first: string | NamedAgent, second?: AgentLike, { replace = false }: { replace?: boolean } = {}): this {
+    const [name, agent] = typeof first === "string" ? [first, second] : [first.name, first];
     if (typeof name !== "string" || name === "") throw new OrchestraError("ORCH_BAD_OPTION", "AgentRegistry.register: expected a name, or an agent with one");
+    if (agent === undefined || agent === null || (typeof agent !== "function" && typeof agent !== "object")) {
+      throw new OrchestraError("ORCH_BAD_OPTION", `AgentRegistry.register: agent "${name}": expected a function, an agent with run(), a pool or a topology, got ${JSON.stringify(agent)}`);
+    }
     if (this.#agents.has(name) && !replace) throw new OrchestraError("ORCH_BAD_OPTION", `AgentRegistry.register: an agent named "${name}" is registered already; pass { replace: true } to replace it`);
-    this.#agents.set(name, toRunnableAgent(name, typeof first === "string" ? second : first, `agent "${name}"`));
+    this.#agents.set(name, agent);
     return this;
   }
 
-  /** True when there was one. Runs that are under way keep what they started with until their next step. */
+  /** True when there was one. A step that is running goes on. */
   unregister(name: string): boolean {
     return this.#agents.delete(name);
   }
 
-  get(name: string): RunnableAgent | undefined {
+  /** What was registered under the name, as it was given. */
+  get(name: string): AgentLike | undefined {
     return this.#agents.get(name);
   }
 
@@ -47,4 +51,8 @@ export class AgentRegistry implements AgentSource {
   get size(): number {
     return this.#agents.size;
   }
+}
+
+function isIterable(agents: object): agents is Iterable<NamedAgent> {
+  return Symbol.iterator in agents;
 }

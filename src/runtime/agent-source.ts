@@ -5,6 +5,8 @@
 // class of `agents/`.
 
 import { OrchestraError } from "../base/errors.ts";
+import type { TopologyDescription, TopologyInput } from "../topology/read.ts";
+import { isTopologySource, type TopologySource } from "../topology/source.ts";
 import type { TopologyData } from "../topology/types.ts";
 import type { AgentFunction, AgentSource, RunnableAgent } from "./agent.ts";
 import { didYouMean } from "./did-you-mean.ts";
@@ -12,8 +14,8 @@ import { isRecordLike } from "./option-schema.ts";
 
 /** A topology given as an agent, with the functions behind it; without `agents` it uses those of the run around it. */
 export interface NestedRun {
-  readonly topology: unknown;
-  readonly agents?: Readonly<Record<string, AgentLike>> | AgentSource;
+  readonly topology: TopologyInput;
+  readonly agents?: Readonly<Record<string, AgentLike>> | AgentDirectory;
   readonly conditions?: Readonly<Record<string, (input: any) => boolean>>;
   readonly maxSteps?: number | false;
 }
@@ -21,8 +23,8 @@ export interface NestedRun {
 /** Anything with `run`. Its `name` may be left out: the key it is registered under counts. */
 export type AgentObject = Omit<RunnableAgent, "name"> & { readonly name?: string };
 
-/** What may stand for an agent. The last form is any `TopologyInput`. */
-export type AgentLike = AgentFunction | AgentObject | NestedRun | { readonly edges: unknown } | { readonly flows: unknown } | { readonly toJSON: () => unknown };
+/** What may stand for an agent. A topology is a nested run. */
+export type AgentLike = AgentFunction | AgentObject | NestedRun | TopologyDescription | TopologyData | TopologySource;
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` when `value` is none of the forms; `path` says where it stood. */
 export function toRunnableAgent(name: string, value: unknown, path = `agents.${name}`): RunnableAgent {
@@ -30,15 +32,26 @@ export function toRunnableAgent(name: string, value: unknown, path = `agents.${n
   if (isRunnable(value)) return value.name === name ? (value as RunnableAgent) : derived(value as RunnableAgent, { name });
   if (typeof value === "function") return { name, run: value as AgentFunction };
   if (isRecordLike(value)) {
-    if ("topology" in value) return nestedAgent(name, value as unknown as NestedRun);
-    if ("edges" in value || "flows" in value || "nodes" in value || "pattern" in value) return nestedAgent(name, { topology: value });
+    if ("topology" in value) return nestedAgent(name, value as { topology: TopologyInput } & typeof value);
+    if (isTopologySource(value) || "edges" in value || "flows" in value || "nodes" in value) return nestedAgent(name, { topology: value as TopologyInput });
   }
   throw new OrchestraError("ORCH_BAD_OPTION", `${path}: expected a function, an agent with run(), a pool or a topology, got ${value === null ? "null" : typeof value}`);
 }
 
-/** An `AgentSource` over a record; the registry itself when one is given. */
+/** Agents by name, as they were given: what `AgentRegistry` is. */
+export interface AgentDirectory {
+  get(name: string): AgentLike | undefined;
+  names(): readonly string[];
+}
+
+/** An agent that knows its name. */
+export type NamedAgent = AgentObject & { readonly name: string };
+
+/** An `AgentSource` over a record (read at once) or a directory (asked each time, so that it may grow). */
 export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
-  if (isAgentSource(agents)) return agents;
+  if (isAgentDirectory(agents)) {
+    return mapped({ names: () => agents.names(), get: (name) => agents.get(name) }, (agent, name) => toRunnableAgent(name, agent, `agent "${name}"`));
+  }
   const byName = new Map<string, RunnableAgent>();
   for (const [name, value] of Object.entries(agents ?? {})) byName.set(name, toRunnableAgent(name, value, `${path}.${name}`));
   return { get: (name) => byName.get(name), names: () => [...byName.keys()] };
@@ -52,7 +65,7 @@ export function eitherSource(first: AgentSource, second: AgentSource): AgentSour
   };
 }
 
-export function isAgentSource(value: unknown): value is AgentSource {
+export function isAgentDirectory(value: unknown): value is AgentDirectory {
   return isRecordLike(value) && typeof value["get"] === "function" && typeof value["names"] === "function";
 }
 
@@ -73,18 +86,28 @@ export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): 
 
 /** The same agents, whose error handlers see only the code, message and node of a failure: `preserveErrorContext: false`. */
 export function withoutErrorContext(agents: AgentSource): AgentSource {
+  return mapped(agents, (agent) =>
+    derived(agent, {
+      run: (input, ctx) => {
+        if (ctx.error === undefined) return agent.run(input, ctx);
+        const { code, message, node } = ctx.error;
+        return agent.run(input, derived(ctx, { error: { code, message, ...(node !== undefined && { node }) } }));
+      },
+    }),
+  );
+}
+
+// The same object for the same agent, each time it is asked for: bounds such as `concurrency` go by it.
+function mapped<T extends object>(source: { get(name: string): T | undefined; names(): readonly string[] }, map: (agent: T, name: string) => RunnableAgent): AgentSource {
+  const known = new Map<string, { readonly from: T; readonly to: RunnableAgent }>();
   return {
-    names: () => agents.names(),
+    names: () => source.names(),
     get(name) {
-      const agent = agents.get(name);
+      const agent = source.get(name);
       if (agent === undefined) return undefined;
-      return derived(agent, {
-        run: (input, ctx) => {
-          if (ctx.error === undefined) return agent.run(input, ctx);
-          const { code, message, node } = ctx.error;
-          return agent.run(input, derived(ctx, { error: { code, message, ...(node !== undefined && { node }) } }));
-        },
-      });
+      let entry = known.get(name);
+      if (entry?.from !== agent) known.set(name, (entry = { from: agent, to: map(agent, name) }));
+      return entry.to;
     },
   };
 }

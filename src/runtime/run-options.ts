@@ -8,9 +8,8 @@ import { parseSessionId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus } from "../bus/ports.ts";
-import type { TopologyInput } from "../topology/input.ts";
-import type { AgentSource } from "./agent.ts";
-import { isAgentSource, type AgentLike } from "./agent-source.ts";
+import type { TopologyInput } from "../topology/read.ts";
+import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-source.ts";
 import type { Channel } from "./channel.ts";
 import type { CommunicationManager } from "./communication.ts";
 import type { RunEvent } from "./engine-api.ts";
@@ -51,14 +50,14 @@ export interface CommunicationConfig {
   readonly channel?: "terminal" | "none" | Channel;
 }
 
-export type AgentsOption = Readonly<Record<string, AgentLike>> | AgentSource;
+export type AgentsOption = Readonly<Record<string, AgentLike>> | AgentDirectory;
 
 /** What holds for every run of an instance, and may be said for one run too. */
 export interface SharedOptions {
   /** Functions, agent objects, pools or topologies by name, or a registry. Default: what the topology carries itself. */
   readonly agents?: AgentsOption;
   /** Instead of `agents`. */
-  readonly agentRegistry?: AgentSource;
+  readonly agentRegistry?: AgentDirectory;
   readonly conditions?: Readonly<Record<string, Condition>>;
   readonly communicationConfig?: CommunicationConfig;
   /** Instead of `communicationConfig`. */
@@ -109,7 +108,7 @@ export interface InstanceOptions extends SharedOptions {
   readonly initialConfig?: ExecutionConfig;
 }
 
-const agents = check<AgentsOption>((value) => isAgentSource(value) || isRecord(value), "a record of agents by name, or an AgentRegistry");
+const agents = check<AgentsOption>((value) => isAgentDirectory(value) || isRecord(value), "a record of agents by name, or an AgentRegistry");
 const shared = {
   agents,
   agentRegistry: having("an AgentRegistry", "get", "names"),
@@ -141,7 +140,7 @@ const perTask = {
   followUpTimeoutMs: durationMs,
 };
 // A topology is read, and refused, by the topology's own rules.
-const topology = z.unknown();
+const topology = z.unknown().optional();
 
 const runOptionsSchema = z.strictObject({ ...shared, ...perTask, topology });
 const taskOptionsSchema = z.strictObject(perTask);

@@ -55,6 +55,7 @@ export class MetricsCollector {
   readonly #totals = new Map<MetricName, number>();
   readonly #perNode = new Map<string, Map<NodeMetric, number>>();
   readonly #stopExport: () => void;
+  #closed = false;
 
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
   constructor({ enabled = true, exportIntervalMs = 60_000, exporters = [], output = process.stderr, clock = systemClock({ unref: true }) }: MetricsCollectorOptions = {}) {
@@ -135,6 +136,8 @@ export class MetricsCollector {
 
   /** Writes a last console line where that exporter is on, and stops the timer. Idempotent; counting goes on. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#stopExport();
     if (this.enabled && this.#exporters.has("console")) this.#print();
   }
