@@ -9,10 +9,11 @@
 //     thus has a root of its own, while a node of the main flow that is also called keeps its dominators:
 //     a reply does not flow on, so that a call does not make a second way into a loop.
 // B2  Edges marked `back: true` take no part in the dominators, so that marking one settles which node heads the loop.
-// B3  What remains must be acyclic. Where it is not, validation refuses; a plan compiled all the same takes the
-//     edges that close a cycle, depth first from the roots, as marked.
+// B3  What remains must be acyclic. Where it is not, validation refuses, and asks for marks on the edges that
+//     close a cycle, depth first from the roots. They are found one at a time, each as if those before were marked, so that
+//     no mark is asked for in vain; a plan compiled all the same is the plan with these marks.
 
-import { depthFirst, dominance, hasBit, immediateDominators, reachableFrom, setBit, createBits } from "./graph.ts";
+import { addBits, createBits, depthFirst, dominance, hasBit, immediateDominators, reachableFrom, setBit } from "./graph.ts";
 import type { RoledEdge, RoledTopology } from "./edge-roles.ts";
 import type { PlanEdge } from "./plan.ts";
 
@@ -32,11 +33,27 @@ export function isMoving(edge: RoledEdge, roled: RoledTopology): boolean {
 }
 
 export function findBackEdges(roled: RoledTopology): BackEdges {
+  const moving = roled.edges.flatMap((edge, id) => (isMoving(edge, roled) ? [{ edge, id }] : []));
+  const marks = new Set(moving.flatMap(({ edge, id }) => (edge.data.back === true ? [id] : [])));
+  const unmarked: { edge: number; cycle: readonly number[] }[] = [];
+  for (;;) {
+    const { kinds, roots, forward } = sortEdges(roled, moving, marks);
+    const [closing] = depthFirst(forward, roots).retreating;
+    if (closing === undefined) return { kinds, roots, unmarked };
+    const { from, to, cycle } = closing;
+    // Of a flow and an error edge between the same nodes both close the cycle, and one round finds one of them.
+    const found = moving.find(({ edge, id }) => edge.from === from && edge.to === to && kinds[id] === "none");
+    if (found === undefined) throw new TypeError("a cycle is closed by an edge that is not forward");
+    marks.add(found.id);
+    unmarked.push({ edge: found.id, cycle });
+  }
+}
+
+/** B1 and B2: what each edge is when those in `marks` are marked. */
+function sortEdges(roled: RoledTopology, moving: readonly { edge: RoledEdge; id: number }[], marks: ReadonlySet<number>) {
   const size = roled.data.nodes.length;
   const succ: number[][] = Array.from({ length: size + 1 }, () => []);
-  const moving = roled.edges.flatMap((edge, id) => (isMoving(edge, roled) ? [{ edge, id }] : []));
-  for (const { edge } of moving) if (edge.data.back !== true) succ[edge.from]?.push(edge.to);
-
+  for (const { edge, id } of moving) if (!marks.has(id)) succ[edge.from]?.push(edge.to);
   const roots = findRoots(roled, succ);
   succ[size] = roots;
   const dominates = dominance(immediateDominators(succ, size), size);
@@ -45,18 +62,10 @@ export function findBackEdges(roled: RoledTopology): BackEdges {
   const forward: number[][] = Array.from({ length: size }, () => []);
   for (const { edge, id } of moving) {
     if (dominates(edge.to, edge.from)) kinds[id] = "natural";
-    else if (edge.data.back === true) kinds[id] = "marked";
+    else if (marks.has(id)) kinds[id] = "marked";
     else forward[edge.from]?.push(edge.to);
   }
-  const unmarked: { edge: number; cycle: readonly number[] }[] = [];
-  for (const { from, to, cycle } of depthFirst(forward, roots).retreating) {
-    for (const { edge, id } of moving) {
-      if (edge.from !== from || edge.to !== to || kinds[id] !== "none") continue;
-      kinds[id] = "marked";
-      unmarked.push({ edge: id, cycle });
-    }
-  }
-  return { kinds, roots, unmarked };
+  return { kinds, roots, forward };
 }
 
 /** B1. */
@@ -76,8 +85,7 @@ function findRoots(roled: RoledTopology, succ: readonly (readonly number[])[]): 
     if (root >= size || hasBit(reached, root)) return;
     roots.push(root);
     setBit(reached, root);
-    const from = reachableFrom(succ, root);
-    for (let word = 0; word < reached.length; word++) reached[word] = (reached[word] ?? 0) | (from[word] ?? 0);
+    addBits(reached, reachableFrom(succ, root));
   };
   add(roled.entry.node);
   for (let id = 0; id < size; id++) if (hasBit(enterable, id)) add(id);

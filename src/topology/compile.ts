@@ -87,7 +87,7 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
     leaves: (head, fork) => ends.leaves(head, fork),
     before: (a, b) => ends.before(a, b),
     mustReach: (from, end) => ends.mustReach(from, end),
-    mayFork: (from, end) => ends.mayFork(from, end),
+    mayFork: (from, end, fork) => ends.mayFork(from, end, fork),
   };
 }
 

@@ -44,7 +44,7 @@ export class Ends {
   readonly #after: (Uint32Array | undefined)[] = [];
   readonly #owned: (Uint32Array | undefined)[] = [];
   readonly #must: (Uint32Array | undefined)[] = [];
-  readonly #forks: (Uint32Array | undefined)[] = [];
+  readonly #forwardOnly: ReachTable = { stays: new Set(), rows: [], forks: [] };
   /** Reachable ends by position, one table for each set of heads whose back edges stay. */
   readonly #reachTables = new Map<string, ReachTable>();
   readonly #reachOf: (ReachTable | undefined)[] = [];
@@ -78,13 +78,15 @@ export class Ends {
     const upTo: Uint32Array[] = [];
     for (let i = this.#postorder.length - 1; i >= 0; i--) {
       const end = this.#postorder[i] ?? 0;
-      const ancestors = createBits(2 * this.#nodeCount);
+      // Nothing leaves a return point, so that only nodes are ancestors.
+      const ancestors = createBits(this.#nodeCount);
       let joined = false;
       for (const p of this.#pred[end] ?? []) {
         const up = upTo[p];
         if (up !== undefined && addBits(ancestors, up)) joined = true;
       }
       if (joined && this.#joins(end)) setBit(found, end);
+      if (end >= this.#nodeCount) continue;
       setBit(ancestors, end);
       upTo[end] = ancestors;
     }
@@ -92,7 +94,7 @@ export class Ends {
   }
 
   owns(fork: number, end: number): boolean {
-    const owned = (this.#owned[fork] ??= this.#ownedFrom(this.#succ[fork] ?? [], fork, undefined));
+    const owned = (this.#owned[fork] ??= this.#ownedFrom(fork, [{ vertex: fork, succ: this.#succ[fork] ?? [] }]));
     return hasBit(owned, end);
   }
 
@@ -106,7 +108,7 @@ export class Ends {
   }
 
   reaches(fork: number, from: number, end: number): boolean {
-    const table = (this.#reachOf[fork] ??= this.#reachTable(fork));
+    const table = this.#reachTableOf(fork);
     if (from < this.#nodeCount) return hasBit(this.#reachRow(table, from), end);
     // A branch at H↩ is about to reach H, unless that takes it out of the instance.
     const head = from - this.#nodeCount;
@@ -126,59 +128,52 @@ export class Ends {
     return hasBit((this.#must[end] ??= this.#mustReach(end)), from);
   }
 
-  mayFork(from: number, end: number): boolean {
-    return hasBit((this.#forks[end] ??= this.#mayFork(end)), from);
+  mayFork(from: number, end: number, fork?: number): boolean {
+    if (from >= this.#nodeCount) {
+      if (fork === undefined || this.leaves(from - this.#nodeCount, fork)) return false;
+      return this.mayFork(from - this.#nodeCount, end, fork);
+    }
+    const table = fork === undefined ? this.#forwardOnly : this.#reachTableOf(fork);
+    return hasBit((table.forks[end] ??= this.#mayFork(table, end)), from);
   }
 
   #joins(end: number): boolean {
     return !this.#input.neverJoins.has(end % this.#nodeCount);
   }
 
-  /**
-   * The ends that are owned by a vertex leading to `first` (O1). With `elements`, `first` holds positions in that
-   * list instead, each a copy of the target there (O3).
-   */
-  #ownedFrom(first: readonly number[], root: number, elements: readonly number[] | undefined): Uint32Array {
+  /** The ends that `top` owns (O1). Paths begin at the `sources`: `top` itself, or copies that stand directly below it (O3). */
+  #ownedFrom(top: number, sources: readonly { readonly vertex: number; readonly succ: readonly number[] }[]): Uint32Array {
     const size = 2 * this.#nodeCount;
     const owned = createBits(size);
-    if (first.length < 2) return owned;
-    // Copies are numbered after the ends and the root of a parallel command after them.
-    const top = elements === undefined ? root : size + elements.length;
-    const parent = new Int32Array(top + 1 > size ? top + 1 : size).fill(-1);
+    if (sources.length < 2 && (sources[0]?.succ.length ?? 0) < 2) return owned;
+    const parent = new Int32Array(Math.max(size, top + 1)).fill(-1);
     const number = new Int32Array(parent.length);
     number.set(this.#number);
-    const reached = createBits(size);
-    const parentsOf = new Map<number, number[]>();
-    const note = (from: number, to: number): void => {
-      const list = parentsOf.get(to);
-      if (list === undefined) parentsOf.set(to, [from]);
-      else list.push(from);
-    };
     parent[top] = top;
-    if (elements === undefined) for (const to of first) note(top, to);
-    else {
-      for (const [i, target] of elements.entries()) {
-        parent[size + i] = top;
-        number[size + i] = size + i;
-        for (const to of this.#succ[target] ?? []) note(size + i, to);
-      }
-      number[top] = size + elements.length;
-    }
-    const spread = [...parentsOf.keys()];
-    while (spread.length > 0) {
-      const end = spread.pop() ?? 0;
-      if (hasBit(reached, end)) continue;
-      setBit(reached, end);
-      for (const to of this.#succ[end] ?? []) {
-        note(end, to);
+    const pred = new Map<number, number[]>();
+    const spread: number[] = [];
+    const lead = (from: number, to: number): void => {
+      const known = pred.get(to);
+      if (known !== undefined) known.push(from);
+      else {
+        pred.set(to, [from]);
         spread.push(to);
       }
+    };
+    for (const { vertex, succ } of sources) {
+      parent[vertex] = top;
+      // Copies are numbered after all ends, and what stands above them last.
+      if (vertex >= size) number[vertex] = vertex;
+      for (const to of succ) lead(vertex, to);
     }
-    const ordered = [...parentsOf.keys()].sort((a, b) => (this.#number[b] ?? 0) - (this.#number[a] ?? 0));
-    for (const end of ordered) {
-      const from = parentsOf.get(end) ?? [];
-      let idom = from[0] ?? top;
-      for (const p of from) idom = nearestCommon(parent, number, p, idom);
+    if (top >= size) number[top] = top;
+    while (spread.length > 0) {
+      const end = spread.pop() ?? 0;
+      for (const to of this.#succ[end] ?? []) lead(end, to);
+    }
+    const reached = [...pred].sort(([a], [b]) => (this.#number[b] ?? 0) - (this.#number[a] ?? 0));
+    for (const [end, from] of reached) {
+      const idom = from.reduce((a, b) => nearestCommon(parent, number, a, b));
       parent[end] = idom;
       if (idom === top && from.length > 1 && this.#joins(end)) setBit(owned, end);
     }
@@ -192,18 +187,24 @@ export class Ends {
     const key = elements.join();
     let owned = this.#ownedByElements.get(key);
     if (owned === undefined) {
-      owned = this.#ownedFrom([...elements.keys()], -1, elements);
+      const size = 2 * this.#nodeCount;
+      const copies = elements.map((target, i) => ({ vertex: size + i, succ: this.#succ[target] ?? [] }));
+      owned = this.#ownedFrom(size + copies.length, copies);
       this.#ownedByElements.set(key, owned);
     }
     return owned;
   }
 
-  #reachTable(fork: number): ReachTable {
+  #reachTableOf(fork: number): ReachTable {
+    return (this.#reachOf[fork] ??= this.#makeReachTable(fork));
+  }
+
+  #makeReachTable(fork: number): ReachTable {
     const stays = this.#heads.filter((head) => !this.leaves(head, fork));
     const key = stays.join();
     let table = this.#reachTables.get(key);
     if (table === undefined) {
-      table = { stays: new Set(stays), rows: [] };
+      table = { stays: new Set(stays), rows: [], forks: [] };
       this.#reachTables.set(key, table);
     }
     return table;
@@ -238,14 +239,27 @@ export class Ends {
     return must;
   }
 
-  #mayFork(end: number): Uint32Array {
-    const forks = createBits(2 * this.#nodeCount);
-    const leads = (to: number): boolean => to === end || this.before(to, end);
-    for (const node of this.#postorder) {
-      if (node >= this.#nodeCount || node === end) continue;
-      const leading = (this.#outOf[node] ?? []).filter((edge) => edge.back !== "marked" && leads(this.#endOf(edge)));
-      const flows = leading.filter((edge) => edge.role === "flow").length;
-      if (flows > 1 || leading.some((edge) => this.#endOf(edge) !== end && hasBit(forks, this.#endOf(edge)))) setBit(forks, node);
+  /** Nodes that fork on the way to `end`, and those from which a way to `end` leads through such a node. */
+  #mayFork(table: ReachTable, end: number): Uint32Array {
+    const pred: number[][] = Array.from({ length: this.#nodeCount }, () => []);
+    const forking: number[] = [];
+    for (let node = 0; node < this.#nodeCount; node++) {
+      let leading = 0;
+      for (const edge of this.#outOf[node] ?? []) {
+        const stays = edge.back === "none" || (edge.back === "natural" && table.stays.has(edge.to));
+        const arrives = (edge.back !== "marked" && this.#endOf(edge) === end) || (stays && edge.to === end);
+        if (stays && !arrives) pred[edge.to]?.push(node);
+        const leads = arrives || (stays && hasBit(this.#reachRow(table, edge.to), end));
+        if (leads && edge.role === "flow") leading++;
+      }
+      if (leading > 1) forking.push(node);
+    }
+    const forks = createBits(this.#nodeCount);
+    while (forking.length > 0) {
+      const node = forking.pop() ?? 0;
+      if (hasBit(forks, node)) continue;
+      setBit(forks, node);
+      forking.push(...(pred[node] ?? []));
     }
     return forks;
   }
@@ -258,4 +272,6 @@ export class Ends {
 interface ReachTable {
   readonly stays: ReadonlySet<number>;
   readonly rows: (Uint32Array | undefined)[];
+  /** By end: from where a branch may become several before it. */
+  readonly forks: (Uint32Array | undefined)[];
 }

@@ -82,6 +82,6 @@ export interface Plan {
   before(a: number, b: number): boolean;
   /** Does every forward path from `from` lead to `end`, with no chance to end or to cross a back edge first? */
   mustReach(from: number, end: number): boolean;
-  /** Can a branch at `from` become several by a fork before it reaches `end`? */
-  mayFork(from: number, end: number): boolean;
+  /** Can a branch at `from` become several by a fork before it reaches `end`, over forward edges and, with `fork`, natural back edges that stay in an instance of it? */
+  mayFork(from: number, end: number, fork?: number): boolean;
 }
