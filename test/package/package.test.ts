@@ -1,0 +1,75 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { createProject, ensureBuilt, ROOT } from "./project.ts";
+
+const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  readonly bin: { readonly orchestra: string };
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+};
+
+function packedFiles(): string[] {
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const text = execFileSync(npm, ["pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=silent"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  const [packed] = JSON.parse(text) as [{ readonly files: readonly { readonly path: string }[] }];
+  return packed.files.map(({ path }) => path);
+}
+
+describe("the package", () => {
+  beforeAll(ensureBuilt, 120_000);
+
+  it("holds every file its manifest points to, the licence and the list of errors, and no sources or tests", () => {
+    const files = packedFiles();
+    const pointedTo = Object.values(manifest.exports)
+      .flatMap((target) => (typeof target === "string" ? [target] : [target.types, target.default]))
+      .concat(manifest.bin.orchestra)
+      .map((path) => path.replace(/^\.\//, ""));
+    expect(files).toEqual(expect.arrayContaining([...pointedTo, "LICENSE", "README.md", "docs/errors.md"]));
+    expect(files.filter((path) => /^(src|test|bench|scripts|examples)\/|(?<!\.d)\.ts$/.test(path))).toEqual([]);
+  });
+
+  it("has a program to start that names its interpreter", () => {
+    expect(readFileSync(join(ROOT, manifest.bin.orchestra), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  it.each(["orchestra", "orchestra/testing"])(
+    "imports %s without a side effect, and lets the process end",
+    async (name) => {
+      const project = createProject(name === "orchestra/testing" ? ["vitest"] : []);
+      try {
+        const code = `
+        const before = new Set(Object.getOwnPropertyNames(globalThis));
+        await import("${name}");
+        console.log(JSON.stringify({
+          globals: Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name)),
+          open: process.getActiveResourcesInfo().filter((kind) => !/^(Pipe|TTY|File|FSReq)/.test(kind)),
+        }));`;
+        const { exitCode, stdout, stderr } = await project.run(code, { name: "main.mjs" });
+        expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+        expect(JSON.parse(stdout)).toEqual({ globals: [], open: [] });
+        expect(readdirSync(project.folder).sort()).toEqual(["main.mjs", "node_modules", "package.json"]);
+      } finally {
+        project.remove();
+      }
+    },
+  );
+
+  it("loads LevelDB only when a store is used", async () => {
+    const project = createProject();
+    try {
+      // classic-level is CommonJS, so it shows in the cache of `require` once it is loaded.
+      const code = `
+        import { createRequire } from "node:module";
+        await import("orchestra");
+        const loaded = Object.keys(createRequire(import.meta.url).cache);
+        console.log(loaded.filter((path) => path.includes("classic-level")).length);`;
+      expect(await project.run(code, { name: "main.mjs" })).toEqual({ exitCode: 0, stdout: "0\n", stderr: "" });
+    } finally {
+      project.remove();
+    }
+  });
+});
