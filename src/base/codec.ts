@@ -19,28 +19,30 @@ const BOX_KEY = "\0";
 /** The string "\0", encoded: without it there is no box. */
 const BOX_MARK = Buffer.from([0xa1, 0x00]);
 
-/** More than this is not decoded. */
+/** More than this is neither written nor read. */
 export const ENCODED_BYTES_MAX = 64 * 1024 * 1024;
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, mapsAsObjects: true, moreTypes: false, int64AsType: "bigint", copyBuffers: true });
 
 /**
  * MessagePack of a value that `copyValue` let pass.
- * @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE` for what cannot be encoded after all.
+ * @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE` for what cannot be encoded after all; `ORCH_PAYLOAD_TOO_LARGE`
+ *   above 64 MiB.
  */
 export function encodeValue(value: unknown): Uint8Array {
+  let bytes: Uint8Array;
   try {
-    return packr.pack(box(value));
+    bytes = packr.pack(box(value));
   } catch (error) {
     throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `value: cannot be encoded: ${(error as Error).message}`, { cause: error });
   }
+  if (bytes.byteLength > ENCODED_BYTES_MAX) throw tooLarge(bytes);
+  return bytes;
 }
 
 /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` for bytes that are no value; `ORCH_PAYLOAD_TOO_LARGE` above 64 MiB. */
 export function decodeValue(bytes: Uint8Array): unknown {
-  if (bytes.byteLength > ENCODED_BYTES_MAX) {
-    throw new OrchestraError("ORCH_PAYLOAD_TOO_LARGE", `encoded value: ${bytes.byteLength} bytes, the limit is ${ENCODED_BYTES_MAX}`, { details: { bytes: bytes.byteLength, bytesMax: ENCODED_BYTES_MAX } });
-  }
+  if (bytes.byteLength > ENCODED_BYTES_MAX) throw tooLarge(bytes);
   try {
     const raw: unknown = packr.unpack(bytes);
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -48,6 +50,10 @@ export function decodeValue(bytes: Uint8Array): unknown {
   } catch (error) {
     throw new OrchestraError("ORCH_STORE_CORRUPT", `encoded value of ${bytes.byteLength} bytes cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+function tooLarge(bytes: Uint8Array): OrchestraError {
+  return new OrchestraError("ORCH_PAYLOAD_TOO_LARGE", `encoded value: ${bytes.byteLength} bytes, the limit is ${ENCODED_BYTES_MAX}`, { details: { bytes: bytes.byteLength, bytesMax: ENCODED_BYTES_MAX } });
 }
 
 // Values without anything to box, nearly all of them, come back as they went in: nothing is allocated.

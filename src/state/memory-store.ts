@@ -51,12 +51,12 @@ class MemoryStore implements SessionStore {
     const { sessionId, expected, commit } = request;
     let session = this.#sessions.get(sessionId);
     const last = session === undefined ? undefined : session.commits[session.commits.length - 1];
-    if ((last?.n ?? 0) !== expected || commit.n !== expected + 1) {
+    if ((last?.n ?? (request.begins ? expected : 0)) !== expected || commit.n !== expected + 1) {
       if (session !== undefined && session.commits[commit.n - session.first]?.id === commit.id) return ACCEPTED;
       return Promise.resolve({ ok: false, last: last === undefined ? null : { n: last.n, epoch: last.epoch, id: last.id } });
     }
     if (session === undefined) {
-      session = { commits: [], first: 1, entry: null, snapshots: [], refs: null };
+      session = { commits: [], first: commit.n, entry: null, snapshots: [], refs: null };
       this.#sessions.set(sessionId, session);
     }
     session.commits.push(commit);
@@ -211,7 +211,7 @@ class MemoryStore implements SessionStore {
 function entryOf(session: Session | undefined): SessionEntry | null {
   const last = session?.commits.at(-1);
   if (session === undefined || session.entry === null || last === undefined) return null;
-  return { ...session.entry, n: last.n, updatedAtMs: last.atMs, host: last.host };
+  return { ...session.entry, n: last.n, updatedAtMs: last.atMs };
 }
 
 function closedError(): OrchestraError {

@@ -53,6 +53,8 @@ export interface AppendRequest {
   readonly blobs?: ReadonlyMap<string, Uint8Array>;
   /** Written only when it differs from what is stored in more than `n` and time. */
   readonly entry?: SessionEntry;
+  /** For imports of a compacted log: the session must be unknown, and begins at `commit.n`. */
+  readonly begins?: true;
 }
 
 export type AppendResult =
@@ -96,6 +98,8 @@ export interface StoreStats {
   readonly checkpoints: number;
   readonly blobs: number;
   readonly bytes: number;
+  /** Writes made since the store was opened; with group commit fewer than appends. */
+  readonly batches?: number;
 }
 
 export interface SessionStore {
@@ -104,6 +108,8 @@ export interface SessionStore {
   /** Opens nothing until the first call of another method; idempotent. */
   open(): Promise<void>;
   close(): Promise<void>;
+  /** A hold of its own on the same storage, also after this one was closed. Absent where closing lets go of nothing (memory). */
+  another?(): SessionStore;
 
   append(request: AppendRequest): Promise<AppendResult>;
   /** Commits from `from` (default 1, or the first kept) on, in order, each checked. @throws ORCH_STORE_CORRUPT at the first bad one. */

@@ -1,0 +1,18 @@
+/** What the durable store needs of an ordered key-value database. Keys compare by their UTF-8 bytes. */
+export interface KeyValue {
+  get(key: string): Promise<Uint8Array | undefined>;
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** Items with `from` ≤ key < `to`, ascending unless `reverse`, at most `limit`. */
+  range(from: string, to: string, options: { readonly limit: number; readonly reverse?: boolean }): Promise<readonly (readonly [string, Uint8Array])[]>;
+  /** All keys with `from` ≤ key < `to`, ascending. */
+  keys(from: string, to: string): Promise<readonly string[]>;
+  /** All or nothing, in order. With `sync` it resolves once the bytes are on disk. */
+  write(ops: readonly WriteOp[], sync: boolean): Promise<void>;
+  /** Closes and opens again, which drops what a failed write may have left half written. */
+  reopen(): Promise<void>;
+  /** Size on disk, in bytes. */
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export type WriteOp = { readonly type: "put"; readonly key: string; readonly value: Uint8Array } | { readonly type: "del"; readonly key: string };

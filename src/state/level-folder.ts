@@ -1,0 +1,162 @@
+// LevelDB
+//
+// Owns:      one database in one folder, its lock and the file naming the process that holds it. The only file that
+//            knows LevelDB, which is loaded on first use.
+//
+// F1  Reads and writes wait while the database is being reopened.
+// F2  The lock is LevelDB's own. `orchestra.pid` only says who holds it; one left by a dead process means nothing.
+
+import { mkdir, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { decodeValue, encodeValue } from "../base/codec.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { decodeRecord, encodeRecord } from "../base/record.ts";
+import type { KeyValue, WriteOp } from "./key-value.ts";
+import { FORMAT_KEY, STORE_FORMAT } from "./level-keys.ts";
+
+type Database = import("level").Level<string, Uint8Array>;
+
+const PID_FILE = "orchestra.pid";
+
+/** Creates the folder (not its parents: one that is missing is a wrong path or an unmounted disk) and names it for good. */
+export async function prepareFolder(path: string): Promise<string> {
+  const full = resolve(path);
+  try {
+    await mkdir(full).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    if (!(await stat(full)).isDirectory()) throw new Error("it is a file, expected a folder");
+    return await realpath(full);
+  } catch (error) {
+    throw storeFailed(full, "cannot be opened", error);
+  }
+}
+
+/**
+ * @throws {OrchestraError} `ORCH_STORE_LOCKED` naming the process that has it open; `ORCH_STORE_VERSION` when a newer
+ *   program wrote it; `ORCH_STORE_FAILED` with the path for anything else.
+ */
+export async function openLevelFolder(path: string): Promise<KeyValue> {
+  const { Level } = await import("level");
+  const folder = new LevelFolder(path, () => new Level<string, Uint8Array>(path, { keyEncoding: "utf8", valueEncoding: "view" }));
+  await folder.open();
+  return folder;
+}
+
+class LevelFolder implements KeyValue {
+  readonly #path: string;
+  readonly #make: () => Database;
+  #db: Database;
+  #reopening: Promise<void> | null = null;
+
+  constructor(path: string, make: () => Database) {
+    this.#path = path;
+    this.#make = make;
+    this.#db = make();
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#db.open();
+    } catch (error) {
+      throw await this.#openError(error);
+    }
+    try {
+      await this.#checkFormat();
+      await writeFile(join(this.#path, PID_FILE), `${process.pid}\n`);
+    } catch (error) {
+      await this.#db.close();
+      throw error instanceof OrchestraError ? error : storeFailed(this.#path, "cannot be opened", error);
+    }
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#use((db) => db.get(key));
+  }
+
+  getMany(wanted: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#use((db) => db.getMany([...wanted]));
+  }
+
+  range(from: string, to: string, options: { readonly limit: number; readonly reverse?: boolean }): Promise<readonly (readonly [string, Uint8Array])[]> {
+    return this.#use((db) => db.iterator({ gte: from, lt: to, limit: options.limit, reverse: options.reverse ?? false }).all());
+  }
+
+  keys(from: string, to: string): Promise<readonly string[]> {
+    return this.#use((db) => db.keys({ gte: from, lt: to }).all());
+  }
+
+  async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
+    if (this.#reopening !== null) await this.#reopening;
+    await this.#db.batch([...ops], { sync });
+  }
+
+  reopen(): Promise<void> {
+    this.#reopening ??= this.#reopen().finally(() => (this.#reopening = null));
+    return this.#reopening;
+  }
+
+  async size(): Promise<number> {
+    const names = await readdir(this.#path);
+    // A file may be compacted away between listing and looking.
+    const sizes = await Promise.all(names.map((name) => stat(join(this.#path, name)).then((info) => info.size, () => 0)));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  async close(): Promise<void> {
+    await this.#reopening?.catch(() => undefined);
+    await this.#db.close();
+    await rm(join(this.#path, PID_FILE), { force: true }).catch(() => undefined);
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#db.close();
+    this.#db = this.#make();
+    try {
+      await this.#db.open();
+    } catch (error) {
+      throw await this.#openError(error);
+    }
+  }
+
+  async #use<T>(read: (db: Database) => Promise<T>): Promise<T> {
+    if (this.#reopening !== null) await this.#reopening;
+    try {
+      return await read(this.#db);
+    } catch (error) {
+      const broken = (error as { code?: string }).code === "LEVEL_CORRUPTION";
+      if (broken) throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${(error as Error).message}`, { cause: error, details: { path: this.#path } });
+      throw storeFailed(this.#path, "cannot be read", error);
+    }
+  }
+
+  async #checkFormat(): Promise<void> {
+    const stored = await this.#db.get(FORMAT_KEY);
+    if (stored !== undefined) {
+      const version = decodeValue(decodeRecord("format", stored, FORMAT_KEY));
+      if (typeof version !== "number") throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: its format is no number`);
+      if (version > STORE_FORMAT) {
+        throw new OrchestraError("ORCH_STORE_VERSION", `store ${this.#path} has format ${version}; this program reads up to ${STORE_FORMAT}`, { details: { path: this.#path, version, supported: STORE_FORMAT } });
+      }
+      return;
+    }
+    const [first] = await this.#db.keys({ limit: 1 }).all();
+    if (first !== undefined) throw new OrchestraError("ORCH_STORE_FAILED", `store ${this.#path}: it is a database, but none of Orchestra's, or its first record was lost`, { details: { path: this.#path } });
+    await this.#db.batch([{ type: "put", key: FORMAT_KEY, value: encodeRecord("format", encodeValue(STORE_FORMAT), FORMAT_KEY) }], { sync: true });
+  }
+
+  async #openError(error: unknown): Promise<OrchestraError> {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+    if (cause?.code === "LEVEL_LOCKED") {
+      const pid = await readFile(join(this.#path, PID_FILE), "utf8").then((text) => Number.parseInt(text, 10), () => Number.NaN);
+      const who = Number.isNaN(pid) ? "another process" : `another process (pid ${pid})`;
+      return new OrchestraError("ORCH_STORE_LOCKED", `store ${this.#path}: ${who} has it open`, { cause: error, details: { path: this.#path, ...(Number.isNaN(pid) ? {} : { pid }) } });
+    }
+    if (cause?.code === "LEVEL_CORRUPTION") return new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${cause.message}`, { cause: error, details: { path: this.#path } });
+    return storeFailed(this.#path, "cannot be opened", cause ?? error);
+  }
+}
+
+function storeFailed(path: string, what: string, cause: unknown): OrchestraError {
+  return new OrchestraError("ORCH_STORE_FAILED", `store ${path}: ${what}: ${(cause as Error).message}`, { cause, details: { path } });
+}

@@ -1,0 +1,41 @@
+// Keys of the durable store
+//
+//   !format              version of this layout
+//   h/<sid>              head: last n, epoch, id and time, first n kept       written with every commit
+//   c/<sid>/<n>          commit
+//   e/<sid>              index entry                                          written when it changes
+//   s/<sid>/<n>          snapshot after commit n
+//   k/<sid>/<cp>         checkpoint, i/<cp> the session it belongs to
+//   b/<sha256>           blob, r/<sha256>/<sid> and q/<sid>/<sha256> who refers to it, found from either end
+//
+// A session id holds no "/", so that no range reaches into another session.
+
+export const FORMAT_KEY = "!format";
+export const STORE_FORMAT = 1;
+
+/** Numbers are padded so that their order is that of the keys. */
+function position(n: number): string {
+  return String(Math.min(n, 999_999_999_999)).padStart(12, "0");
+}
+
+export const keys = {
+  head: (sid: string): string => `h/${sid}`,
+  commit: (sid: string, n: number): string => `c/${sid}/${position(n)}`,
+  entry: (sid: string): string => `e/${sid}`,
+  snapshot: (sid: string, n: number): string => `s/${sid}/${position(n)}`,
+  checkpoint: (sid: string, id: string): string => `k/${sid}/${encodeURIComponent(id)}`,
+  checkpointSession: (id: string): string => `i/${encodeURIComponent(id)}`,
+  blob: (ref: string): string => `b/${ref}`,
+  blobUser: (ref: string, sid: string): string => `r/${ref}/${sid}`,
+  usedBlob: (sid: string, ref: string): string => `q/${sid}/${ref}`,
+};
+
+/** The range of all keys of one letter, or of one letter and its first part. `0` is the character after `/`. */
+export function rangeOf(letter: string, part?: string): readonly [string, string] {
+  return part === undefined ? [`${letter}/`, `${letter}0`] : [`${letter}/${part}/`, `${letter}/${part}0`];
+}
+
+/** `parts("c/s1/0001")` is `["s1", "0001"]`. */
+export function partsOf(key: string): readonly string[] {
+  return key.split("/").slice(1);
+}

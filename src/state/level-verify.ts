@@ -1,0 +1,95 @@
+// Walks a whole store: every checksum, every number, every reference.
+
+import type { KeyValue } from "./key-value.ts";
+import { keys, partsOf, rangeOf } from "./level-keys.ts";
+import { decodeBlob, decodeCheckpoint, decodeEntry, decodeHead, decodeSnapshot } from "./level-records.ts";
+import { readCommits } from "./level-reads.ts";
+import type { StoreStats, VerifyReport } from "./ports.ts";
+
+type Problem = VerifyReport["problems"][number];
+
+/** Reports the first bad commit of each session, and every other record that is bad. Appends may go on meanwhile. */
+export async function verifyStore(kv: KeyValue): Promise<VerifyReport> {
+  const problems: Problem[] = [];
+  const check = async (key: string, sessionId: string | null, read: () => unknown): Promise<void> => {
+    try {
+      await read();
+    } catch (error) {
+      problems.push({ sessionId, key, message: (error as Error).message, lastGoodN: null });
+    }
+  };
+  let sessions = 0;
+  let commits = 0;
+  for (const sessionId of await sessionIds(kv)) {
+    sessions += 1;
+    commits += await verifyLog(kv, sessionId, problems);
+  }
+  for (const [letter, decode] of [["e", decodeEntry], ["s", decodeSnapshot], ["k", decodeCheckpoint]] as const) {
+    for await (const [key, record] of all(kv, letter)) await check(key, partsOf(key)[0] ?? null, () => decode(record, key));
+  }
+  let blobs = 0;
+  for await (const [key, record] of all(kv, "b")) {
+    blobs += 1;
+    await check(key, null, () => decodeBlob(partsOf(key)[0] ?? "", record));
+  }
+  for (const key of await kv.keys(...rangeOf("q"))) {
+    const [sessionId = "", ref = ""] = partsOf(key);
+    await check(keys.blob(ref), sessionId, async () => {
+      if ((await kv.get(keys.blob(ref))) === undefined) await decodeBlob(ref, undefined);
+    });
+  }
+  return { ok: problems.length === 0, sessions, commits, blobs, problems };
+}
+
+export async function countStore(kv: KeyValue, batches: number): Promise<StoreStats> {
+  const count = async (letter: string): Promise<number> => (await kv.keys(...rangeOf(letter))).length;
+  return { sessions: await count("h"), commits: await count("c"), snapshots: await count("s"), checkpoints: await count("k"), blobs: await count("b"), bytes: await kv.size(), batches };
+}
+
+/** Commits found good. */
+async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): Promise<number> {
+  let good = 0;
+  let lastGoodN: number | null = null;
+  try {
+    const head = await kv.get(keys.head(sessionId));
+    if (head === undefined && (await isGone(kv, sessionId))) return 0;
+    if (head === undefined) throw new Error(`record ${keys.head(sessionId)}: it is missing, but the session has other records`);
+    let last = decodeHead(head, keys.head(sessionId)).first - 1;
+    for await (const commit of readCommits(kv, sessionId)) {
+      good += 1;
+      last = commit.n;
+      lastGoodN = last;
+    }
+    const beyond = (await kv.keys(keys.commit(sessionId, last + 1), rangeOf("c", sessionId)[1])).length;
+    const now = decodeHead((await kv.get(keys.head(sessionId))) ?? head, keys.head(sessionId));
+    if (beyond > now.n - last) throw new Error(`record ${keys.head(sessionId)}: commits stand beyond the last one it knows`);
+  } catch (error) {
+    const key = (error as { details?: { key?: string } }).details?.key ?? keys.head(sessionId);
+    problems.push({ sessionId, key, message: (error as Error).message, lastGoodN });
+  }
+  return good;
+}
+
+// Deleted since the walk began.
+async function isGone(kv: KeyValue, sessionId: string): Promise<boolean> {
+  const [entry] = await kv.getMany([keys.entry(sessionId)]);
+  return entry === undefined && (await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length === 0;
+}
+
+// A session whose head was lost is found by its index entry or its first commit.
+async function sessionIds(kv: KeyValue): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for (const letter of ["h", "e", "c"]) for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");
+  return [...found].sort();
+}
+
+async function* all(kv: KeyValue, letter: string): AsyncIterable<readonly [string, Uint8Array]> {
+  const [first, to] = rangeOf(letter);
+  for (let from = first; ; ) {
+    const page = await kv.range(from, to, { limit: 64 });
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined) return;
+    from = `${last[0]}\0`;
+  }
+}
