@@ -11,6 +11,8 @@ import { parseExpression, type ConditionInput, type ConditionProblem, type Expre
 import type { Plan, PlanEdge } from "./plan.ts";
 import { isRecord } from "./plain-json.ts";
 
+export type { ConditionInput, ConditionProblem };
+
 export type ConditionFunction = (input: ConditionInput) => boolean;
 export type ConditionFunctions = Readonly<Record<string, ConditionFunction>>;
 

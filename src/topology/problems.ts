@@ -6,12 +6,11 @@
 import { OrchestraError } from "../base/errors.ts";
 import type { Severity, TopologyData, TopologyProblem } from "./types.ts";
 
-/** Codes raised while reading a declaration; those that need the compiled graph are raised by `findPlanProblems`. */
+/** Codes raised here and while reading a declaration; what only the compiled graph shows has the codes of `findPlanProblems`. */
 export const READ_PROBLEM_CODES = [
   "bad_arrow",
   "bad_condition",
   "bad_edge",
-  "bad_entry",
   "bad_metadata",
   "bad_name",
   "bad_node",
@@ -20,18 +19,16 @@ export const READ_PROBLEM_CODES = [
   "bad_topology",
   "bad_value",
   "conflicting_options",
-  "cycle_without_exit",
   "duplicate_edge",
   "duplicate_node",
   "edge_from_end",
   "edge_into_start",
   "empty_topology",
-  "flow_after_reply",
   "rule_conflict",
   "rule_without_effect",
   "self_edge",
-  "shadowed_exit",
   "unknown_agent",
+  "unknown_edge",
   "unknown_key",
   "unknown_node",
   "unknown_rule",
