@@ -1,0 +1,20 @@
+// `orchestra/testing`: what tests of agents, topologies and adapters need. Loads no test runner.
+
+export { SimClock, type PendingTimer } from "./sim-clock.ts";
+export { seededIds } from "./seeded-ids.ts";
+export { seededRandom, type Random } from "../base/random.ts";
+export type { Clock } from "../base/clock.ts";
+export type { Ids } from "../base/ids.ts";
+
+export { countingAgent, hang, scriptedAgent, type CountingAgent, type RecordedCall, type ScriptedAgent } from "./scripted-agent.ts";
+
+export { createLocalBus, type LocalBus, type LocalBusOptions } from "../bus/local-bus.ts";
+export type { DeadLetter } from "../bus/local-step-queue.ts";
+
+export type { ContractExpectation, ContractTest, Tick } from "./contract-test.ts";
+export { stepQueueContract, type StepQueueWorld } from "./step-queue-contract.ts";
+export { resultRegisterContract, type ResultRegisterWorld } from "./result-register-contract.ts";
+export { journalContract, type JournalWorld } from "./journal-contract.ts";
+export { inboxContract, type InboxWorld } from "./inbox-contract.ts";
+export { livenessContract, type LivenessWorld } from "./liveness-contract.ts";
+export { liveEventsContract, type LiveEventsWorld } from "./live-events-contract.ts";
