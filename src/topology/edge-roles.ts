@@ -54,7 +54,11 @@ export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTop
     const target = data.nodes[to];
     return errorRouting && target !== undefined && isErrorHandler(target) && isMove(edge);
   };
-  const entry = chooseEntry(data, nodeByName, known.filter((k) => !isError(k.edge, k.to)));
+  const entry = chooseEntry(
+    data,
+    nodeByName,
+    known.map((k) => ({ ...k, isError: isError(k.edge, k.to) })),
+  );
   const hasOut = new Set(known.map((k) => k.from));
 
   const kindOf = (id: number): string => data.nodes[id]?.kind ?? "agent";
@@ -112,13 +116,16 @@ interface KnownEdge {
   readonly edge: EdgeData;
   readonly from: number;
   readonly to: number;
+  readonly isError: boolean;
 }
 
 /**
  * `Start`; else the declared entry point; else the only node without incoming edges; else `User`.
  *
  * Edges that cannot bring a run to its first node do not count as incoming: an edge of a node to itself and one
- * marked `back: true`. A peer edge enters both sides; only when that leaves no entry at all, its right side.
+ * marked `back: true`. An error edge does not count either, so that failures may lead back to the entry; but where several
+ * nodes are left, those that handle errors are not the entry. A peer edge enters both sides; only when that leaves no
+ * entry at all, its right side.
  */
 function chooseEntry(data: TopologyData, nodeByName: ReadonlyMap<string, number>, edges: readonly KnownEdge[]): EntryChoice {
   const start = data.nodes.findIndex((node) => node.kind === "start");
@@ -129,12 +136,17 @@ function chooseEntry(data: TopologyData, nodeByName: ReadonlyMap<string, number>
   const works = data.nodes.flatMap((node, id) => (node.kind === "user" || node.kind === "end" ? [] : [id]));
   const entered = new Set<number>();
   const enteredByPeers = new Set<number>();
-  for (const { edge, from, to } of edges) {
+  const handlers = new Set<number>();
+  for (const { edge, from, to, isError } of edges) {
     if (edge.back === true || from === to) continue;
-    entered.add(to);
+    (isError ? handlers : entered).add(to);
     if (edge.pattern === "peers") enteredByPeers.add(from);
   }
   let candidates = works.filter((id) => !entered.has(id) && !enteredByPeers.has(id));
+  if (candidates.length > 1) {
+    const others = candidates.filter((id) => !handlers.has(id));
+    if (others.length > 0) candidates = others;
+  }
   if (candidates.length === 1) return { node: candidates[0] ?? 0, certain: true, candidates };
   if (candidates.length === 0) {
     const hasOut = new Set(edges.map((edge) => edge.from));

@@ -172,7 +172,7 @@ class ProblemSearch {
     }
   }
 
-  /** A marked edge that stays in an instance: a branch that took it may come to a join that no longer waits for it. */
+  /** A marked edge between a fork and a join: a branch that takes it may come to a join that no longer waits for it. */
   #backInArm(): void {
     const plan = this.#plan;
     const marked = plan.edges.filter((edge) => edge.back === "marked" && edge.data.back === true);
@@ -186,7 +186,7 @@ class ProblemSearch {
       if (join === undefined) continue;
       const [fork, end] = join;
       const message =
-        `the back edge ${this.#name(edge.from)} -> ${this.#name(edge.to)} stays between the fork at ${this.#name(fork)} ` +
+        `the back edge ${this.#name(edge.from)} -> ${this.#name(edge.to)} lies between the fork at ${this.#name(fork)} ` +
         `and its join at ${this.#name(plan.nodeOf(end))}, which does not wait for what comes over it`;
       this.#add("back_edge_in_arm", "warning", this.#edgePath(this.#roled.edges[edge.id]), message);
     }
@@ -196,7 +196,9 @@ class ProblemSearch {
     const plan = this.#plan;
     for (const { id: fork } of plan.nodes) {
       if (!plan.before(fork, edge.from) || plan.leaves(edge.to, fork)) continue;
-      const end = ends.find((e) => plan.owns(fork, e) && (e === edge.to || plan.before(edge.to, e)));
+      const isAhead = (end: number): boolean => end === edge.to || plan.before(edge.to, end);
+      const isPast = (end: number): boolean => end === edge.from || plan.before(end, edge.from);
+      const end = ends.find((e) => plan.owns(fork, e) && isAhead(e) && !isPast(e));
       if (end !== undefined) return [fork, end];
     }
     return undefined;

@@ -32,6 +32,16 @@ describe("back edges", () => {
     expect(p.edges[2]).toBe("T -> S flow natural");
   });
 
+  it("are told in a spoke from the node that is called, wherever that is declared", () => {
+    const p = plan("T -> S?, T -> End else, S -> T, Hub <-> S");
+    expect([p.entry, p.edges[0]]).toEqual(["Hub", "T -> S flow natural"]);
+  });
+
+  it("are told in a part no run reaches from where it begins", () => {
+    const p = plan("A -> B, Y -> X, X -> Y, W -> X", { entryPoint: "A" });
+    expect(p.edges.slice(1)).toEqual(["Y -> X flow natural", "X -> Y flow", "W -> X flow"]);
+  });
+
   it("keep their head in the main flow when a node of the loop is also called", () => {
     const p = plan("A -> B, B -> C, C -> B?, C -> D else, D <-> C");
     expect(p.edges[2]).toBe("C -> B flow natural");

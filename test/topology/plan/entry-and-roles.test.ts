@@ -23,6 +23,11 @@ describe("the entry", () => {
     expect(plan("A -> B, B -> A error, B -> User").entry).toBe("A");
   });
 
+  it("is not the node that handles the errors of others", () => {
+    expect(plan("A -> B, A -> AErrorHandler, B -> H error").entry).toBe("A");
+    expect(plan("A -> B, A -> AErrorHandler, B -> H error", {}, false).entry).toBe("A");
+  });
+
   it("is found although a marked edge or an edge of its own leads back to it", () => {
     expect(plan("A -> B, B -> A back, B -> End").entry).toBe("A");
     expect(plan("A -> A?, A -> B else").entry).toBe("A");
