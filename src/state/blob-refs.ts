@@ -1,12 +1,10 @@
-import type { Fact } from "../actors/facts.ts";
-
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /**
- * Hashes that facts refer to. A session that takes over a value of another (a fork, a nested run) names a blob
+ * Hashes that facts, snapshots or checkpoints refer to. A session that takes over a value of another (a fork, a nested run) names a blob
  * without handing it in; the store keeps the blob for both. Does not look inside users' values.
  */
-export function blobRefs(facts: readonly Fact[]): ReadonlySet<string> {
+export function blobRefs(records: readonly object[]): ReadonlySet<string> {
   let refs: Set<string> | null = null;
   const look = (value: unknown): void => {
     if (typeof value !== "object" || value === null) return;
@@ -23,7 +21,7 @@ export function blobRefs(facts: readonly Fact[]): ReadonlySet<string> {
       if (typeof item === "object") look(item);
     }
   };
-  for (const fact of facts) look(fact);
+  for (const record of records) look(record);
   return refs ?? NONE;
 }
 

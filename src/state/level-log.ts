@@ -1,7 +1,7 @@
 // Level log
 //
 // Owns:      the writes to one folder, for all stores that share it.
-// Does not:  open the folder (level-folder.ts) or read for callers (level-reads.ts).
+// Does not:  open the folder (level-folder.ts).
 //
 // W1  The expected position is checked when the job is prepared, under the queue of group commit: of two racing
 //     appends the second sees the first.
@@ -16,7 +16,8 @@ import { decodeCommit, encodeCommit } from "./commit-format.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
 import { keys, partsOf, rangeOf } from "./level-keys.ts";
-import { decodeEntry, decodeHead, decodeSnapshot, encodeBlob, encodeHead, encodePlain, type Head } from "./level-records.ts";
+import { readHead } from "./level-reads.ts";
+import { decodeEntry, decodeSnapshot, encodeBlob, encodeHead, encodePlain, type Head } from "./level-records.ts";
 import type { AppendRequest, AppendResult, Checkpoint, Commit, SessionEntry, Snapshot } from "./ports.ts";
 import { decideCut } from "./retention.ts";
 
@@ -205,10 +206,11 @@ export class LevelLog {
   async #load(sessionId: string): Promise<Known | null> {
     const cached = this.#heads.get(sessionId);
     if (cached !== undefined) return cached;
-    const [headKey, entryKey] = [keys.head(sessionId), keys.entry(sessionId)];
-    const [head, entry] = await this.kv.getMany([headKey, entryKey]);
-    if (head === undefined) return null;
-    const known: Known = { head: decodeHead(head, headKey), entry: entry === undefined ? null : decodeEntry(entry, entryKey) };
+    const head = await readHead(this.kv, sessionId);
+    if (head === null) return null;
+    const entryKey = keys.entry(sessionId);
+    const entry = await this.kv.get(entryKey);
+    const known: Known = { head, entry: entry === undefined ? null : decodeEntry(entry, entryKey) };
     this.#remember(sessionId, known);
     return known;
   }

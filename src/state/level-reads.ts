@@ -18,7 +18,12 @@ const LIST_LIMIT = 100;
 export async function readHead(kv: KeyValue, sessionId: string): Promise<Head | null> {
   const key = keys.head(sessionId);
   const record = await kv.get(key);
-  return record === undefined ? null : decodeHead(record, key);
+  if (record !== undefined) return decodeHead(record, key);
+  // Read after the head: unless the session is being deleted or begun just now, there is nothing.
+  if ((await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length === 0) return null;
+  const again = await kv.get(key);
+  if (again === undefined && (await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length > 0) throw corrupt(key, "it was lost, but commits are there", { sessionId });
+  return again === undefined ? null : decodeHead(again, key);
 }
 
 /** Up to the last commit at the time the iteration gets there. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */

@@ -1,0 +1,18 @@
+// A process of its own: appends to three sessions for ever and prints what was acknowledged. `hold` only opens.
+import { writeSync } from "node:fs";
+import { LevelStorage } from "../../src/state/level-store.ts";
+
+const [folder = "", mode = ""] = process.argv.slice(2);
+const store = new LevelStorage(folder, { durability: mode === "disk" ? "disk" : "process" });
+await store.open();
+writeSync(1, "open\n");
+if (mode === "hold") setInterval(() => undefined, 1000);
+else {
+  const loop = async (sessionId: string): Promise<void> => {
+    for (let n = 1; ; n++) {
+      await store.append({ sessionId, expected: n - 1, commit: { v: 1, n, epoch: 1, id: `${sessionId}-${n}`, host: "child", atMs: n, facts: [{ type: "timer.fired", timerId: "x".repeat(n % 500) }] } });
+      writeSync(1, `${sessionId} ${n}\n`);
+    }
+  };
+  await Promise.all(["a", "b", "c"].map(loop));
+}
