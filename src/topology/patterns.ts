@@ -165,17 +165,12 @@ function checkNames(names: readonly string[], problems: ProblemList): void {
 }
 
 /** A list of at least one name. */
-function nameList(fields: Fields, key: string, problems: ProblemList): readonly string[] {
-  const list = fields.array(key);
-  if (list === undefined) {
-    if (!fields.has(key)) problems.error("bad_pattern", fields.at(key), `${key}: expected the names of agents`);
-    return [];
-  }
-  const names = list.filter((item) => typeof item === "string");
-  if (names.length === 0 || names.length < list.length) {
-    const odd = list.find((item) => typeof item !== "string");
-    problems.error("bad_pattern", fields.at(key), `${key}: expected the names of agents, got ${list.length === 0 ? "an empty list" : shown(odd)}`);
-  }
+function nameList(list: unknown, path: string, problems: ProblemList): readonly string[] {
+  const items: readonly unknown[] = Array.isArray(list) ? list : [];
+  const names = items.filter((item) => typeof item === "string");
+  if (names.length > 0 && names.length === items.length) return names;
+  const got = !Array.isArray(list) ? shown(list) : items.length === 0 ? "an empty list" : shown(items.find((item) => typeof item !== "string"));
+  problems.error("bad_pattern", path, list === undefined ? `"${path}" is missing: expected the names of agents` : `expected the names of agents, got ${got}`);
   return names;
 }
 
@@ -198,7 +193,7 @@ function checkPipeline(fields: Fields, problems: ProblemList): readonly string[]
     }
     const inside = new Fields(stage, `stages[${i}]`, problems);
     inside.string("name");
-    const agents = nameList(inside, "agents", problems);
+    const agents = nameList(inside.raw("agents"), inside.at("agents"), problems);
     inside.refuseOthers();
     return agents;
   });
@@ -207,19 +202,19 @@ function checkPipeline(fields: Fields, problems: ProblemList): readonly string[]
 function checkCenter(center: string, others: string, flag: string): Check {
   return (fields, problems) => {
     fields.boolean(flag);
-    return [...oneName(fields, center, problems), ...nameList(fields, others, problems)];
+    return [...oneName(fields, center, problems), ...nameList(fields.raw(others), others, problems)];
   };
 }
 
 function checkMesh(fields: Fields, problems: ProblemList): readonly string[] {
   fields.boolean("fullyConnected");
-  return nameList(fields, "agents", problems);
+  return nameList(fields.raw("agents"), "agents", problems);
 }
 
 function checkRing(fields: Fields, problems: ProblemList): readonly string[] {
   fields.boolean("bidirectional");
   fields.count("laps", 1);
-  return nameList(fields, "agents", problems);
+  return nameList(fields.raw("agents"), "agents", problems);
 }
 
 function checkHierarchical(fields: Fields, problems: ProblemList): readonly string[] {
@@ -233,14 +228,13 @@ function checkHierarchical(fields: Fields, problems: ProblemList): readonly stri
   const root = oneName(fields, "root", problems);
   const levels = fields.array("levels");
   if (levels === undefined && !fields.has("levels")) problems.error("bad_pattern", "levels", 'levels: expected lists of names like [["A", "B"], ["C"]]');
-  const inside = new Fields(Object.fromEntries((levels ?? []).entries()), "levels", problems);
-  return [...root, ...(levels ?? []).flatMap((_, i) => nameList(inside, String(i), problems))];
+  return [...root, ...(levels ?? []).flatMap((level, i) => nameList(level, `levels[${i}]`, problems))];
 }
 
 function checkTree(tree: Readonly<Record<string, unknown>>, problems: ProblemList): readonly string[] {
-  const inside = new Fields(tree, "tree", problems);
+  const isLeaf = (below: unknown): boolean => Array.isArray(below) && below.length === 0;
   const read = Object.fromEntries(
-    Object.keys(tree).map((above) => [above, Array.isArray(tree[above]) && tree[above].length === 0 ? [] : nameList(inside, above, problems)]),
+    Object.entries(tree).map(([above, below]) => [above, isLeaf(below) ? [] : nameList(below, `tree.${above}`, problems)]),
   );
   const below = Object.values(read).flat();
   const roots = Object.keys(read).filter((name) => !below.includes(name));
