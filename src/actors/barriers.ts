@@ -75,19 +75,16 @@ function armConvergence(draft: Draft, instance: number, end: number): void {
 export function failBranch(draft: Draft, branch: Branch, error: ErrorData, status: BranchStatus = "failed"): void {
   const node = draft.nodeName(branch.node);
   const placed = { node: error.node ?? node, branchId: error.branchId ?? branchName(branch.id), ...error };
-  countFailure(draft, branch.frame, branch.instance, branch.node, branch.late, { node, error: placed });
+  countFailure(draft, branch.frame, nearestBarriers(draft, branch.instance, branch.node, branch.late), { node, error: placed });
   draft.endBranch(branch.id, status, { error: placed });
 }
 
 function countFailure(
   draft: Draft,
   frameId: number,
-  instance: number,
-  position: number,
-  late: readonly BarrierKey[],
+  nearest: readonly BarrierKey[],
   failure: { node: string; error: ErrorData },
 ): void {
-  const nearest = nearestBarriers(draft, instance, position, late);
   for (const key of nearest) addFailure(draft, key, failure);
   if (nearest.length === 0) {
     const frame = draft.frame(frameId);
@@ -95,13 +92,20 @@ function countFailure(
   }
 }
 
-function nearestBarriers(draft: Draft, instance: number, position: number, late: readonly BarrierKey[]): BarrierKey[] {
+/** The first barriers that something at `position` in `instance` may reach. */
+function nearestBarriers(
+  draft: Draft,
+  instance: number,
+  position: number,
+  late: readonly BarrierKey[],
+  leadsTo: (fork: number, position: number, end: number) => boolean = draft.plan.reaches,
+): BarrierKey[] {
   const { plan } = draft;
   const keys: BarrierKey[] = [];
   if (instance === 0 || !draft.run.limits.convergence) return keys;
   for (const around of draft.chain(instance)) {
     for (let end = 0; end < plan.nodes.length * 2; end++) {
-      if (!plan.reaches(around.fork, position, end) || ownerOf(draft, instance, end)?.id !== around.id) continue;
+      if (!leadsTo(around.fork, position, end) || ownerOf(draft, instance, end)?.id !== around.id) continue;
       if (!late.some((key) => key.instance === around.id && key.end === end)) keys.push({ instance: around.id, end });
     }
   }
@@ -226,14 +230,18 @@ export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, 
   closeBarrier(draft, instance, barrier, "failed");
   settleRest(draft, instance.id, barrier.end);
   const context = plan.isReturn(barrier.end) ? outside : instance.id;
-  const first = barrier.failures[0];
+  const place = (failure: { node: string }): number => plan.nodeByName.get(failure.node)!;
+  const first = barrier.failures.toSorted((a, b) => place(a) - place(b))[0];
   const error: ErrorData = {
     code: "ORCH_CONVERGENCE",
-    message: `${barrier.arrivals.length} of ${barrier.arrivals.length + barrier.failed} branches arrived at ${node}; missing: ${barrier.missing.join(", ") || "none in time"}`,
+    message: `${barrier.arrivals.length} of ${barrier.arrivals.length + barrier.failed} branches arrived at ${node}; missing: ${barrier.missing.toSorted().join(", ") || "none in time"}`,
     node,
     ...(first === undefined ? {} : { cause: first.error }),
   };
-  countFailure(draft, instance.frame, context, barrier.end, lateOf(barrier), { node, error });
+  // Onward means forward: through a loop that stays in the instance the failure would come back here for ever.
+  const from = plan.nodeOf(barrier.end);
+  const onward = (_fork: number, _at: number, end: number): boolean => (plan.isReturn(barrier.end) && end === from) || plan.before(from, end);
+  countFailure(draft, instance.frame, nearestBarriers(draft, context, barrier.end, lateOf(barrier), onward), { node, error });
 }
 
 function closeBarrier(draft: Draft, instance: Instance, barrier: Barrier, decision: "fired" | "failed"): void {

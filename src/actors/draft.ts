@@ -192,9 +192,9 @@ export class Draft {
   cancelFrame(id: number, status: BranchStatus = "cancelled"): void {
     const members = [...this.run.branches.values()].filter((b) => b.frame === id);
     for (const branch of members) this.endBranch(branch.id, status);
-    for (const instance of [...this.run.instances.values()]) {
-      if (instance.frame !== id) continue;
-      for (const barrier of instance.barriers) this.dropBarrier(instance, barrier.end);
+    const instances = [...this.run.instances.values()].filter((instance) => instance.frame === id);
+    for (const instance of instances) for (const barrier of instance.barriers) this.dropBarrier(instance, barrier.end);
+    for (const instance of instances) {
       this.run.instances = this.run.instances.delete(instance.id);
       this.touched.delete(instance.id);
     }

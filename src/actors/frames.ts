@@ -54,12 +54,19 @@ export function decideFrame(draft: Draft, frame: Frame): FrameVerdict {
   if (delivered / (delivered + frame.failed) >= minRatio && delivered > 0) return { type: "delivered", values, partial: frame.failed > 0 };
   if (onInsufficient === "proceed" && delivered > 0) return { type: "delivered", values, partial: true };
   if (onInsufficient === "user" && frame.kind !== "conversation") return { type: "ask" };
-  return { type: "failed", error: frame.failures[0]?.error ?? noRoute(draft, frame) };
+  return { type: "failed", error: firstFailure(draft, frame) ?? noRoute(draft, frame) };
+}
+
+/** By declared order of nodes, so that it does not depend on which failed sooner. */
+export function firstFailure(draft: Draft, { failures }: Pick<Frame, "failures">): ErrorData | undefined {
+  const place = ({ node }: { node: string }): number => draft.plan.nodeByName.get(node)!;
+  return failures.toSorted((a, b) => place(a) - place(b))[0]?.error;
 }
 
 function noRoute(draft: Draft, frame: Frame): ErrorData {
   const { plan } = draft;
-  const places = frame.skipped.map((name) => {
+  const skipped = frame.skipped.toSorted((a, b) => plan.nodeByName.get(a)! - plan.nodeByName.get(b)!);
+  const places = skipped.map((name) => {
     const { flow, exit } = plan.nodes[plan.nodeByName.get(name)!]!.out;
     const conditions = [...flow, ...exit].map((id) => plan.edges[id]!.data).filter((edge) => edge.condition !== undefined);
     return conditions.length === 0 ? name : `${name} (did not hold: ${conditions.map((e) => `${e.condition} to ${e.to}`).join("; ")})`;
@@ -68,7 +75,7 @@ function noRoute(draft: Draft, frame: Frame): ErrorData {
   return {
     code: "ORCH_NO_ROUTE",
     message: `${what} ended with nothing delivered${places.length === 0 ? "" : `; branches ended at ${places.join(", ")}`}`,
-    node: frame.skipped[0] ?? draft.nodeName(frame.node),
+    node: skipped[0] ?? draft.nodeName(frame.node),
   };
 }
 

@@ -2,7 +2,8 @@
 //
 // A radix trie of 32-wide pages (Bagwell, "Ideal Hash Trees", without the hashing): `set` and `delete` copy one
 // page per level and share the rest, so a state of 1,000 branches costs two small copies per change. Iteration
-// runs in ascending order of keys.
+// runs in ascending order of keys. A key is a whole number from 0 to 2^32 - 1; any other is never in the map, and
+// setting it is refused: its bits would lead to the page of another key.
 
 const BITS = 5;
 const WIDTH = 1 << BITS;
@@ -42,7 +43,7 @@ export class IntMap<V extends {} | number | string> {
   }
 
   get(key: number): V | undefined {
-    if (key >>> this.#shift >= WIDTH) return undefined;
+    if (key >>> this.#shift >= WIDTH || key >>> 0 !== key) return undefined;
     let page: Page = this.#root;
     for (let shift = this.#shift; shift > 0; shift -= BITS) {
       const below = page.slots[(key >>> shift) & MASK] as Page | undefined;
@@ -57,6 +58,7 @@ export class IntMap<V extends {} | number | string> {
   }
 
   set(key: number, value: V): IntMap<V> {
+    if (key >>> 0 !== key) throw new RangeError(`IntMap: expected a whole number from 0 to 2^32 - 1 as key, got ${key}`);
     let root = this.#root;
     let shift = this.#shift;
     while (key >>> shift >= WIDTH) {

@@ -14,6 +14,7 @@ import {
   decideFrame,
   deliver,
   deliverFinal,
+  firstFailure,
   noteReply,
   notify,
   openConversation,
@@ -320,7 +321,7 @@ export function answerInsufficient(draft: Draft, of: { barrier?: { instance: num
   if (word !== "proceed" && word !== "fail") values.push(word);
   const verdict: FrameVerdict =
     word === "fail" || values.length === 0
-      ? { type: "failed", error: frame.failures[0]!.error }
+      ? { type: "failed", error: firstFailure(draft, frame)! }
       : { type: "delivered", values, partial: true };
   endFrame(draft, frame, [], verdict);
 }
