@@ -13,7 +13,16 @@
 //     close a cycle, depth first from the roots. They are found one at a time, each as if those before were marked, so that
 //     no mark is asked for in vain; a plan compiled all the same is the plan with these marks.
 
-import { addBits, createBits, depthFirst, dominance, hasBit, immediateDominators, reachableFrom, setBit } from "./graph.ts";
+import {
+  addBits,
+  createBits,
+  depthFirst,
+  dominance,
+  hasBit,
+  immediateDominators,
+  reachableFrom,
+  setBit,
+} from "./graph.ts";
 import type { RoledEdge, RoledTopology } from "./edge-roles.ts";
 import type { PlanEdge } from "./plan.ts";
 
@@ -50,7 +59,11 @@ export function findBackEdges(roled: RoledTopology): BackEdges {
 }
 
 /** B1 and B2: what each edge is when those in `marks` are marked. */
-function sortEdges(roled: RoledTopology, moving: readonly { edge: RoledEdge; id: number }[], marks: ReadonlySet<number>) {
+function sortEdges(
+  roled: RoledTopology,
+  moving: readonly { edge: RoledEdge; id: number }[],
+  marks: ReadonlySet<number>,
+) {
   const size = roled.data.nodes.length;
   const succ: number[][] = Array.from({ length: size + 1 }, () => []);
   for (const { edge, id } of moving) if (!marks.has(id)) succ[edge.from]?.push(edge.to);

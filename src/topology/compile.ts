@@ -32,20 +32,18 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
   const roled = assignRoles(data, errorRouting);
   const { kinds } = findBackEdges(roled);
   const nodeCount = data.nodes.length;
-  const edges = roled.edges.map(
-    (edge, id): PlanEdge => ({
-      id,
-      from: edge.from,
-      to: edge.to,
-      role: edge.role,
-      back: kinds[id] ?? "none",
-      conditional: edge.data.condition !== undefined,
-      isElse: edge.data.else === true,
-      maxVisits: edge.data.maxVisits ?? false,
-      maxTurns: edge.data.maxTurns ?? DEFAULT_MAX_TURNS,
-      data: edge.data,
-    }),
-  );
+  const edges = roled.edges.map((edge, id): PlanEdge => ({
+    id,
+    from: edge.from,
+    to: edge.to,
+    role: edge.role,
+    back: kinds[id] ?? "none",
+    conditional: edge.data.condition !== undefined,
+    isElse: edge.data.else === true,
+    maxVisits: edge.data.maxVisits ?? false,
+    maxTurns: edge.data.maxTurns ?? DEFAULT_MAX_TURNS,
+    data: edge.data,
+  }));
   const moving = edges.filter((_, id) => {
     const edge = roled.edges[id];
     return edge !== undefined && isMoving(edge, roled);
@@ -54,24 +52,26 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
     nodeCount,
     moving,
     mayEnd: new Set(
-      edges.filter((e) => e.role === "exit" || (e.role === "error" && errorRouting && roled.acts[e.to] === "exit")).map((e) => e.from),
+      edges
+        .filter((e) => e.role === "exit" || (e.role === "error" && errorRouting && roled.acts[e.to] === "exit"))
+        .map((e) => e.from),
     ),
-    neverJoins: new Set(data.nodes.flatMap((node, id) => (node.convergence === false || node.merge === true ? [id] : []))),
+    neverJoins: new Set(
+      data.nodes.flatMap((node, id) => (node.convergence === false || node.merge === true ? [id] : [])),
+    ),
   });
   const owned = ends.owned();
   const out = edgesByNode(edges, nodeCount, errorRouting);
-  const nodes = data.nodes.map(
-    (node, id): PlanNode => ({
-      id,
-      name: node.name,
-      data: node,
-      act: roled.acts[id] ?? "step",
-      out: out[id] ?? emptyEdges(),
-      rendezvous: hasBit(owned, id),
-      returnRendezvous: hasBit(owned, nodeCount + id),
-      policy: node.convergencePolicy,
-    }),
-  );
+  const nodes = data.nodes.map((node, id): PlanNode => ({
+    id,
+    name: node.name,
+    data: node,
+    act: roled.acts[id] ?? "step",
+    out: out[id] ?? emptyEdges(),
+    rendezvous: hasBit(owned, id),
+    returnRendezvous: hasBit(owned, nodeCount + id),
+    policy: node.convergencePolicy,
+  }));
   return {
     topology: data,
     nodes,

@@ -68,7 +68,8 @@ export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTop
 
   const edges: RoledEdge[] = [];
   for (const { edge, declared, from, to } of known) {
-    const add = (role: EdgeRole, a = from, b = to): number => edges.push({ from: a, to: b, role, data: edge, declared });
+    const add = (role: EdgeRole, a = from, b = to): number =>
+      edges.push({ from: a, to: b, role, data: edge, declared });
     if (isError(edge, to)) add("error");
     else if (edge.pattern === "peers") add("peers");
     else if (edge.pattern === "conversation") add("conversation");
@@ -127,7 +128,11 @@ interface KnownEdge {
  * nodes are left, those that handle errors are not the entry. A peer edge enters both sides; only when that leaves no
  * entry at all, its right side.
  */
-function chooseEntry(data: TopologyData, nodeByName: ReadonlyMap<string, number>, edges: readonly KnownEdge[]): EntryChoice {
+function chooseEntry(
+  data: TopologyData,
+  nodeByName: ReadonlyMap<string, number>,
+  edges: readonly KnownEdge[],
+): EntryChoice {
   const start = data.nodes.findIndex((node) => node.kind === "start");
   if (start !== -1) return { node: start, certain: true, candidates: [start] };
   const declared = data.entryPoint === undefined ? undefined : nodeByName.get(data.entryPoint);

@@ -15,7 +15,16 @@
 // O3  An element of a parallel command is a copy of its target, with the target's successors. Three equal elements
 //     own what two do.
 
-import { addBits, createBits, depthFirst, hasBit, nearestCommon, predecessors, reachableFrom, setBit } from "./graph.ts";
+import {
+  addBits,
+  createBits,
+  depthFirst,
+  hasBit,
+  nearestCommon,
+  predecessors,
+  reachableFrom,
+  setBit,
+} from "./graph.ts";
 import type { PlanEdge } from "./plan.ts";
 
 export interface EndsInput {
@@ -142,7 +151,10 @@ export class Ends {
   }
 
   /** The ends that `top` owns (O1). Paths begin at the `sources`: `top` itself, or copies that stand directly below it (O3). */
-  #ownedFrom(top: number, sources: readonly { readonly vertex: number; readonly succ: readonly number[] }[]): Uint32Array {
+  #ownedFrom(
+    top: number,
+    sources: readonly { readonly vertex: number; readonly succ: readonly number[] }[],
+  ): Uint32Array {
     const size = 2 * this.#nodeCount;
     const owned = createBits(size);
     if (sources.length < 2 && (sources[0]?.succ.length ?? 0) < 2) return owned;
@@ -183,7 +195,9 @@ export class Ends {
   #ownedByTargets(targets: readonly number[]): Uint32Array {
     const times = new Map<number, number>();
     for (const target of targets) times.set(target, Math.min(2, (times.get(target) ?? 0) + 1));
-    const elements = [...times].sort(([a], [b]) => a - b).flatMap(([target, n]) => (n === 2 ? [target, target] : [target]));
+    const elements = [...times]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([target, n]) => (n === 2 ? [target, target] : [target]));
     const key = elements.join();
     let owned = this.#ownedByElements.get(key);
     if (owned === undefined) {
@@ -233,7 +247,9 @@ export class Ends {
     for (const node of this.#postorder) {
       if (node >= this.#nodeCount || this.#input.mayEnd.has(node)) continue;
       const out = this.#outOf[node] ?? [];
-      const goesOn = out.some((edge) => edge.role === "flow" && edge.back !== "marked" && (!edge.conditional || edge.isElse));
+      const goesOn = out.some(
+        (edge) => edge.role === "flow" && edge.back !== "marked" && (!edge.conditional || edge.isElse),
+      );
       if (goesOn && out.every((edge) => edge.back !== "marked" && leads(this.#endOf(edge)))) setBit(must, node);
     }
     return must;

@@ -80,7 +80,7 @@ export function immediateDominators(succ: Successors, root: number): Int32Array 
   const pred = predecessors(succ);
   const idom = new Int32Array(succ.length).fill(-1);
   idom[root] = root;
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (let i = postorder.length - 2; i >= 0; i--) {
       const v = postorder[i] ?? 0;
@@ -124,7 +124,8 @@ export function dominance(idom: Int32Array, root: number): (a: number, b: number
       stack.pop();
     }
   }
-  return (a, b) => enter[a] !== -1 && enter[b] !== -1 && (enter[a] ?? 0) <= (enter[b] ?? 0) && (leave[b] ?? 0) <= (leave[a] ?? 0);
+  return (a, b) =>
+    enter[a] !== -1 && enter[b] !== -1 && (enter[a] ?? 0) <= (enter[b] ?? 0) && (leave[b] ?? 0) <= (leave[a] ?? 0);
 }
 
 /** Strongly connected components, each as a list of vertices (Tarjan 1972); a component comes after those it leads to. */

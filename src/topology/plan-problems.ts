@@ -82,7 +82,9 @@ class ProblemSearch {
 
   #names(nodes: readonly number[]): string {
     const shown = nodes.slice(0, 8).map((node) => this.#name(node));
-    return nodes.length > shown.length ? `${shown.join(", ")} and ${nodes.length - shown.length} more` : shown.join(", ");
+    return nodes.length > shown.length
+      ? `${shown.join(", ")} and ${nodes.length - shown.length} more`
+      : shown.join(", ");
   }
 
   #nodePath(node: number): string {
@@ -98,7 +100,13 @@ class ProblemSearch {
   #points(): void {
     const check = (name: string, path: string): void => {
       if (this.#plan.nodeByName.has(name)) return;
-      this.#add("unknown_node", "error", path, `there is no node ${JSON.stringify(name)}`, suggest(name, this.#plan.nodeByName.keys()));
+      this.#add(
+        "unknown_node",
+        "error",
+        path,
+        `there is no node ${JSON.stringify(name)}`,
+        suggest(name, this.#plan.nodeByName.keys()),
+      );
     };
     if (this.#data.entryPoint !== undefined) check(this.#data.entryPoint, "entryPoint");
     for (const [i, name] of (this.#data.exitPoints ?? []).entries()) check(name, `exitPoints[${i}]`);
@@ -112,17 +120,38 @@ class ProblemSearch {
         const names = this.#names(entry.candidates);
         this.#add("entry_ambiguous", "error", "entryPoint", `several nodes could be the entry: ${names}`, hint);
       } else {
-        this.#add("entry_missing", "error", "entryPoint", "no node can be the entry: every node has an edge into it", hint);
+        this.#add(
+          "entry_missing",
+          "error",
+          "entryPoint",
+          "no node can be the entry: every node has an edge into it",
+          hint,
+        );
       }
       return;
     }
     const { out } = this.#plan.nodes[entry.node] ?? {};
     const act = acts[entry.node];
     if (act === "exit") {
-      this.#add("entry_without_edges", "error", "entryPoint", `the run cannot begin at ${this.#name(entry.node)}, which ends it`);
-    } else if (act === "pass" && out !== undefined && out.flow.length + out.call.length + out.conversation.length === 0) {
+      this.#add(
+        "entry_without_edges",
+        "error",
+        "entryPoint",
+        `the run cannot begin at ${this.#name(entry.node)}, which ends it`,
+      );
+    } else if (
+      act === "pass" &&
+      out !== undefined &&
+      out.flow.length + out.call.length + out.conversation.length === 0
+    ) {
       const message = `${this.#name(entry.node)} is the entry and hands the task to nobody`;
-      this.#add("entry_without_edges", "error", this.#nodePath(entry.node), message, `add an edge ${this.#name(entry.node)} -> …`);
+      this.#add(
+        "entry_without_edges",
+        "error",
+        this.#nodePath(entry.node),
+        message,
+        `add an edge ${this.#name(entry.node)} -> …`,
+      );
     }
   }
 
@@ -153,7 +182,12 @@ class ProblemSearch {
       if (hasBit(reached, node)) continue;
       const name = this.#name(node);
       if (hasBit(entered, node) || this.#roled.acts[node] === "exit") {
-        this.#add("unreachable_node", "warning", this.#nodePath(node), `no run reaches ${name} from ${this.#name(entry.node)}`);
+        this.#add(
+          "unreachable_node",
+          "warning",
+          this.#nodePath(node),
+          `no run reaches ${name} from ${this.#name(entry.node)}`,
+        );
       } else {
         const hint = `add an edge into ${name}, or remove it`;
         this.#add("unreachable_node", "error", this.#nodePath(node), `no edge leads into ${name}`, hint);
@@ -216,38 +250,63 @@ class ProblemSearch {
       const inside = new Set(component);
       const [first = 0] = component;
       if (!hasBit(byFlow, first)) continue;
-      const out = this.#plan.edges.filter((edge) => inside.has(edge.from) && (edge.role === "flow" || edge.role === "exit"));
+      const out = this.#plan.edges.filter(
+        (edge) => inside.has(edge.from) && (edge.role === "flow" || edge.role === "exit"),
+      );
       const repeats = out.some((edge) => edge.role === "flow" && inside.has(edge.to));
-      const endless = out.every((edge) => edge.role === "flow" && inside.has(edge.to) && !edge.conditional && edge.maxVisits === false);
+      const endless = out.every(
+        (edge) => edge.role === "flow" && inside.has(edge.to) && !edge.conditional && edge.maxVisits === false,
+      );
       if (!repeats || !endless) continue;
       const names = this.#names(component.toSorted((a, b) => a - b));
       const hint = "add an edge that leaves it, a condition, or maxVisits on the edge that repeats it";
-      this.#add("cycle_without_exit", "warning", this.#nodePath(Math.min(...component)), `nothing leads out of the cycle of ${names}`, hint);
+      this.#add(
+        "cycle_without_exit",
+        "warning",
+        this.#nodePath(Math.min(...component)),
+        `nothing leads out of the cycle of ${names}`,
+        hint,
+      );
     }
   }
 
   #repliers(): void {
     const { edges, nodes } = this.#plan;
     const called = new Set(edges.filter((edge) => edge.role === "call").map((edge) => edge.to));
-    const entered = new Set(edges.filter((edge) => edge.role === "flow" || edge.role === "error").map((edge) => edge.to));
+    const entered = new Set(
+      edges.filter((edge) => edge.role === "flow" || edge.role === "error").map((edge) => edge.to),
+    );
     entered.add(this.#plan.entry);
     for (const node of called) {
       const [first] = nodes[node]?.out.flow ?? [];
       if (first === undefined) continue;
       const name = this.#name(node);
       const message = `${name} is called, so that its value is the reply to its caller and its flow edges are taken only by command`;
-      this.#add("flow_after_reply", entered.has(node) ? "info" : "warning", this.#edgePath(this.#roled.edges[first]), message);
+      this.#add(
+        "flow_after_reply",
+        entered.has(node) ? "info" : "warning",
+        this.#edgePath(this.#roled.edges[first]),
+        message,
+      );
     }
   }
 
   #exits(): void {
     const { edges, nodes } = this.#plan;
     for (const { name, out } of nodes) {
-      const shadow = out.flow.map((id) => edges[id]).find((e) => e !== undefined && !e.conditional && !e.isElse && e.maxVisits === false);
+      const shadow = out.flow
+        .map((id) => edges[id])
+        .find((e) => e !== undefined && !e.conditional && !e.isElse && e.maxVisits === false);
       if (shadow === undefined) continue;
       for (const id of out.exit) {
         const message = `${name} never exits here, because its edge to ${shadow.data.from === name ? shadow.data.to : shadow.data.from} always holds`;
-        this.#add("shadowed_exit", "warning", this.#edgePath(this.#roled.edges[id]), message, "give that edge a condition, or remove the exit");
+        this.#add(
+          "shadowed_exit",
+          "warning",
+          this.#edgePath(this.#roled.edges[id]),
+          message,
+          "give that edge a condition, or remove the exit",
+        );
       }
     }
   }
@@ -258,7 +317,11 @@ class ProblemSearch {
       const groups = [[...out.flow, ...out.exit], out.call, out.notify, out.error];
       for (const group of groups) {
         const siblings = group.flatMap((id) => edges[id] ?? []);
-        if (siblings.some((edge) => edge.conditional && !edge.isElse) || siblings.some((edge) => edge.maxVisits !== false)) continue;
+        if (
+          siblings.some((edge) => edge.conditional && !edge.isElse) ||
+          siblings.some((edge) => edge.maxVisits !== false)
+        )
+          continue;
         for (const edge of siblings) {
           if (!edge.isElse) continue;
           const message = `${name} has no edge with a condition beside this one, so that else is always taken`;
@@ -274,7 +337,13 @@ class ProblemSearch {
       const act = this.#roled.acts[edge.to];
       if (act !== "exit" && act !== "pass") continue;
       const message = `the error edge of ${this.#name(edge.from)} leads to ${this.#name(edge.to)}, where nothing can handle a failure`;
-      this.#add("error_edge_into_exit", "error", this.#edgePath(edge), message, "lead it to an agent that handles the failure");
+      this.#add(
+        "error_edge_into_exit",
+        "error",
+        this.#edgePath(edge),
+        message,
+        "lead it to an agent that handles the failure",
+      );
     }
   }
 }

@@ -13,7 +13,9 @@ export class BruteForce {
     this.plan = plan;
     this.size = plan.nodes.length;
     const isExit = (id: number): boolean => plan.nodes[id]?.act === "exit";
-    this.moving = plan.edges.filter((e) => (e.role === "flow" || e.role === "error") && !isExit(e.to) && !isExit(e.from));
+    this.moving = plan.edges.filter(
+      (e) => (e.role === "flow" || e.role === "error") && !isExit(e.to) && !isExit(e.from),
+    );
   }
 
   endOf(edge: PlanEdge): number {
@@ -51,7 +53,10 @@ export class BruteForce {
 
   ownsParallel(targets: readonly number[], end: number): boolean {
     const paths = targets.map((target) => this.paths(target, end));
-    return this.joins(end) && paths.some((ps, i) => paths.slice(i + 1).some((qs) => ps.some((p) => qs.some((q) => disjoint(p, q)))));
+    return (
+      this.joins(end) &&
+      paths.some((ps, i) => paths.slice(i + 1).some((qs) => ps.some((p) => qs.some((q) => disjoint(p, q)))))
+    );
   }
 
   before(a: number, b: number): boolean {
@@ -85,7 +90,9 @@ export class BruteForce {
       return !this.leaves(head, fork) && (head === end || this.reaches(fork, head, end, ways));
     }
     if (end < this.size) return ways[from]![end]!;
-    return this.moving.some((e) => e.back === "natural" && this.endOf(e) === end && (e.from === from || ways[from]![e.from]));
+    return this.moving.some(
+      (e) => e.back === "natural" && this.endOf(e) === end && (e.from === from || ways[from]![e.from]),
+    );
   }
 
   mustReach(from: number, end: number): boolean {
@@ -116,7 +123,9 @@ export class BruteForce {
       if (!this.stays(edge, fork)) return false;
       if (edge.to === end) return true;
       if (end < this.size) return ways[edge.to]![end]!;
-      return this.moving.some((e) => e.back === "natural" && this.endOf(e) === end && (e.from === edge.to || ways[edge.to]![e.from]));
+      return this.moving.some(
+        (e) => e.back === "natural" && this.endOf(e) === end && (e.from === edge.to || ways[edge.to]![e.from]),
+      );
     };
     const seen = new Set<number>();
     const visit = (node: number): boolean => {

@@ -4,14 +4,23 @@ import { compilePlan } from "../../../src/topology/compile.ts";
 import type { Plan } from "../../../src/topology/plan.ts";
 import type { EdgeData, EdgePattern, NodeData, NodeKind, TopologyData } from "../../../src/topology/types.ts";
 
-const ARROWS: Record<string, EdgePattern> = { "->": "flow", "<->": "call", "<=>": "reflexive", "<~>": "conversation", "<|>": "peers" };
+const ARROWS: Record<string, EdgePattern> = {
+  "->": "flow",
+  "<->": "call",
+  "<=>": "reflexive",
+  "<~>": "conversation",
+  "<|>": "peers",
+};
 const KINDS: Record<string, NodeKind> = { user: "user", start: "start", end: "end" };
 
 /**
  * Edges separated by commas: `A -> B`. After the target: `?` a condition, `else`, `back`, `error`, `query`, `notify`,
  * `max` one visit. A lone name is a node without edges.
  */
-export function topology(text: string, more: Partial<TopologyData> & { node?: Record<string, Partial<NodeData>> } = {}): TopologyData {
+export function topology(
+  text: string,
+  more: Partial<TopologyData> & { node?: Record<string, Partial<NodeData>> } = {},
+): TopologyData {
   const names: string[] = [];
   const edges: EdgeData[] = [];
   for (const part of text.split(",").map((item) => item.trim())) {
@@ -56,13 +65,18 @@ export class NamedPlan {
   }
 
   get rendezvous(): string[] {
-    return this.plan.nodes.flatMap((n) => [...(n.rendezvous ? [n.name] : []), ...(n.returnRendezvous ? [`${n.name}↩`] : [])]);
+    return this.plan.nodes.flatMap((n) => [
+      ...(n.rendezvous ? [n.name] : []),
+      ...(n.returnRendezvous ? [`${n.name}↩`] : []),
+    ]);
   }
 
   /** Every edge as `A -> B flow`, with `natural` or `marked` behind back edges. */
   get edges(): string[] {
     const name = (id: number): string => this.plan.nodes[id]?.name ?? "out";
-    return this.plan.edges.map((e) => `${name(e.from)} -> ${name(e.to)} ${e.role}${e.back === "none" ? "" : ` ${e.back}`}`);
+    return this.plan.edges.map(
+      (e) => `${name(e.from)} -> ${name(e.to)} ${e.role}${e.back === "none" ? "" : ` ${e.back}`}`,
+    );
   }
 
   act(name: string): string | undefined {
@@ -87,7 +101,11 @@ export class NamedPlan {
   }
 
   ownsParallel(fork: string, targets: string[], end: string): boolean {
-    return this.plan.ownsParallel(this.end(fork), targets.map((t) => this.end(t)), this.end(end));
+    return this.plan.ownsParallel(
+      this.end(fork),
+      targets.map((t) => this.end(t)),
+      this.end(end),
+    );
   }
 
   reaches(fork: string, from: string, end: string): boolean {

@@ -48,7 +48,10 @@ describe("back edges", () => {
   });
 
   it("may be errors, and the edge of a node to itself", () => {
-    expect(plan("A -> B, B -> A error, B -> B?").edges.slice(1)).toEqual(["B -> A error natural", "B -> B flow natural"]);
+    expect(plan("A -> B, B -> A error, B -> B?").edges.slice(1)).toEqual([
+      "B -> A error natural",
+      "B -> B flow natural",
+    ]);
   });
 
   it("are found although nothing enters the cycle", () => {
@@ -84,7 +87,12 @@ describe("a fork owns an end", () => {
   it("of nested diamonds each at its own join, and none of them at the loop around", () => {
     const p = plan("H -> F, F -> A, F -> B, A -> C, A -> D, C -> M, D -> M, M -> N, B -> N, N -> H?, N -> End else");
     expect(p.rendezvous).toEqual(["N", "M"].toSorted((a, b) => p.end(a) - p.end(b)));
-    expect([p.owns("A", "M"), p.owns("F", "M"), p.owns("F", "N"), p.owns("A", "N")]).toEqual([true, false, true, false]);
+    expect([p.owns("A", "M"), p.owns("F", "M"), p.owns("F", "N"), p.owns("A", "N")]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 
   it("of two nested forks straight to the outer join, both", () => {
@@ -129,11 +137,11 @@ describe("the elements of a parallel command own an end", () => {
 
   it("behind one target named several times", () => {
     const p = plan("F -> A, A -> B, B -> C");
-    expect([p.ownsParallel("F", ["A", "A"], "B"), p.ownsParallel("F", ["A", "A", "A"], "B"), p.ownsParallel("F", ["A", "A"], "C")]).toEqual([
-      true,
-      true,
-      false,
-    ]);
+    expect([
+      p.ownsParallel("F", ["A", "A"], "B"),
+      p.ownsParallel("F", ["A", "A", "A"], "B"),
+      p.ownsParallel("F", ["A", "A"], "C"),
+    ]).toEqual([true, true, false]);
     expect(p.ownsParallel("F", ["A", "A"], "A")).toBe(false);
   });
 
@@ -167,7 +175,11 @@ describe("a branch reaches an end", () => {
 
   it("from a return point as from its node, unless the return leaves the instance", () => {
     const p = plan("F -> W, F -> B, W -> X, W -> Y, X -> W?, Y -> W?, X -> N else, Y -> N else, B -> N");
-    expect([p.reaches("F", "W↩", "W"), p.reaches("F", "W↩", "N"), p.reaches("F", "W↩", "W↩")]).toEqual([true, true, true]);
+    expect([p.reaches("F", "W↩", "W"), p.reaches("F", "W↩", "N"), p.reaches("F", "W↩", "W↩")]).toEqual([
+      true,
+      true,
+      true,
+    ]);
     expect([p.reaches("W", "W↩", "W"), p.reaches("W", "W↩", "N")]).toEqual([false, false]);
   });
 
@@ -179,14 +191,23 @@ describe("a branch reaches an end", () => {
 
   it("after redoing one arm", () => {
     const p = plan("F -> A, F -> B, A -> A2, A2 -> A?, A2 -> N else, B -> N");
-    expect([p.reaches("F", "A2", "A2"), p.reaches("F", "A2", "N"), p.reaches("F", "A2", "A↩")]).toEqual([true, true, true]);
+    expect([p.reaches("F", "A2", "A2"), p.reaches("F", "A2", "N"), p.reaches("F", "A2", "A↩")]).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 });
 
 describe("a branch must reach an end", () => {
   it("when nothing else can happen before", () => {
     const p = plan("F -> A, F -> B, A -> C, C -> N, B -> N, N -> M");
-    expect([p.mustReach("A", "N"), p.mustReach("F", "N"), p.mustReach("A", "M"), p.mustReach("N", "N")]).toEqual([true, true, true, false]);
+    expect([p.mustReach("A", "N"), p.mustReach("F", "N"), p.mustReach("A", "M"), p.mustReach("N", "N")]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
   });
 
   it.each([
@@ -201,7 +222,9 @@ describe("a branch must reach an end", () => {
   });
 
   it("over else, and over an error edge that leads there too", () => {
-    expect(plan("F -> A, F -> B, B -> N, A -> N?, A -> X else, X -> N, A -> H error, H -> N").mustReach("A", "N")).toBe(true);
+    expect(plan("F -> A, F -> B, B -> N, A -> N?, A -> X else, X -> N, A -> H error, H -> N").mustReach("A", "N")).toBe(
+      true,
+    );
   });
 
   it("also when the end is the return point it goes back to", () => {
@@ -213,7 +236,12 @@ describe("a branch must reach an end", () => {
 describe("a branch may fork before an end", () => {
   it("at a node with two ways there", () => {
     const p = plan("F -> A, F -> B, A -> C, A -> D, C -> N, D -> N, B -> N, B -> X?");
-    expect([p.mayFork("A", "N"), p.mayFork("B", "N"), p.mayFork("C", "N"), p.mayFork("F", "C")]).toEqual([true, false, false, false]);
+    expect([p.mayFork("A", "N"), p.mayFork("B", "N"), p.mayFork("C", "N"), p.mayFork("F", "C")]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it("after a back edge that stays in the instance asked about", () => {

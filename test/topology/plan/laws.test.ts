@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../../src/topology/compile.ts";
-import { dominance, components, depthFirst, immediateDominators, reachableFrom, hasBit } from "../../../src/topology/graph.ts";
+import {
+  dominance,
+  components,
+  depthFirst,
+  immediateDominators,
+  reachableFrom,
+  hasBit,
+} from "../../../src/topology/graph.ts";
 import { findPlanProblems } from "../../../src/topology/plan-problems.ts";
 import type { Plan } from "../../../src/topology/plan.ts";
 import type { EdgeData, TopologyData } from "../../../src/topology/types.ts";
@@ -13,27 +20,38 @@ const RUNS = { numRuns: 400 };
 const topologies: fc.Arbitrary<TopologyData> = fc.integer({ min: 1, max: 7 }).chain((size) => {
   const node = fc.integer({ min: 0, max: size - 1 });
   // Mostly forward, so that forks and joins are common.
-  const ordered = fc.tuple(node, node).map(([a, b]): [number, number] => [Math.min(a, b), Math.max(a, b)]).filter(([a, b]) => a !== b);
-  const pair = fc.oneof({ weight: size > 1 ? 4 : 0, arbitrary: size > 1 ? ordered : fc.tuple(node, node) }, { weight: 1, arbitrary: fc.tuple(node, node) });
+  const ordered = fc
+    .tuple(node, node)
+    .map(([a, b]): [number, number] => [Math.min(a, b), Math.max(a, b)])
+    .filter(([a, b]) => a !== b);
+  const pair = fc.oneof(
+    { weight: size > 1 ? 4 : 0, arbitrary: size > 1 ? ordered : fc.tuple(node, node) },
+    { weight: 1, arbitrary: fc.tuple(node, node) },
+  );
   const flavour = fc.constantFrom("plain", "plain", "plain", "condition", "else", "error", "back", "exit", "call");
-  const edges = fc.uniqueArray(fc.tuple(pair, flavour), { maxLength: 16, selector: ([[a, b], f]) => `${a} ${b} ${f === "error"}` });
+  const edges = fc.uniqueArray(fc.tuple(pair, flavour), {
+    maxLength: 16,
+    selector: ([[a, b], f]) => `${a} ${b} ${f === "error"}`,
+  });
   return fc.tuple(edges, fc.uniqueArray(node, { maxLength: 1 })).map(([drawn, merging]): TopologyData => {
-    const nodes = Array.from({ length: size }, (_, i) => ({ name: `N${i}`, kind: "agent" as const, ...(merging.includes(i) ? { merge: true } : {}) }));
+    const nodes = Array.from({ length: size }, (_, i) => ({
+      name: `N${i}`,
+      kind: "agent" as const,
+      ...(merging.includes(i) ? { merge: true } : {}),
+    }));
     return {
       v: 1,
       nodes: [...nodes, { name: "End", kind: "end" }],
-      edges: drawn.map(
-        ([[a, b], f]): EdgeData => ({
-          from: `N${a}`,
-          to: f === "exit" ? "End" : `N${b}`,
-          pattern: f === "call" ? "call" : "flow",
-          type: "invoke",
-          ...(f === "condition" ? { condition: "yes" } : {}),
-          ...(f === "else" ? { else: true } : {}),
-          ...(f === "error" ? { on: "error" as const } : {}),
-          ...(f === "back" ? { back: true } : {}),
-        }),
-      ),
+      edges: drawn.map(([[a, b], f]): EdgeData => ({
+        from: `N${a}`,
+        to: f === "exit" ? "End" : `N${b}`,
+        pattern: f === "call" ? "call" : "flow",
+        type: "invoke",
+        ...(f === "condition" ? { condition: "yes" } : {}),
+        ...(f === "else" ? { else: true } : {}),
+        ...(f === "error" ? { on: "error" as const } : {}),
+        ...(f === "back" ? { back: true } : {}),
+      })),
       entryPoint: "N0",
     };
   });
@@ -56,12 +74,19 @@ function range(count: number): number[] {
 describe("on any graph", () => {
   it("forward edges are acyclic, and natural back edges lead to a node that every way from the entry passes", () => {
     forAllPlans((plan, brute) => {
-      const forward = range(brute.size).map((n) => brute.moving.filter((e) => e.from === n && e.back === "none").map((e) => e.to));
+      const forward = range(brute.size).map((n) =>
+        brute.moving.filter((e) => e.from === n && e.back === "none").map((e) => e.to),
+      );
       expect(depthFirst(forward, range(brute.size)).retreating).toEqual([]);
       // Ways that edges taken as marked would open do not count (B2 and B3).
       const unmarked = brute.moving.filter((e) => e.back !== "marked" && e.data.back !== true);
       const without = (gone: number): Uint32Array =>
-        reachableFrom(range(brute.size).map((n) => (n === gone ? [] : unmarked.filter((e) => e.from === n && e.to !== gone).map((e) => e.to))), plan.entry);
+        reachableFrom(
+          range(brute.size).map((n) =>
+            n === gone ? [] : unmarked.filter((e) => e.from === n && e.to !== gone).map((e) => e.to),
+          ),
+          plan.entry,
+        );
       const fromEntry = without(-1);
       for (const edge of brute.moving) {
         if (edge.from !== plan.entry && !hasBit(fromEntry, edge.from)) continue;
@@ -74,7 +99,9 @@ describe("on any graph", () => {
   it("no mark is asked for in vain: with all of them the topology is accepted and means the same", () => {
     fc.assert(
       fc.property(topologies, (data) => {
-        const asked = findPlanProblems(data).filter((problem) => problem.code === "unmarked_back_edge").map((problem) => problem.path);
+        const asked = findPlanProblems(data)
+          .filter((problem) => problem.code === "unmarked_back_edge")
+          .map((problem) => problem.path);
         const edges = data.edges.map((edge, i) => (asked.includes(`edges[${i}]`) ? { ...edge, back: true } : edge));
         const marked: TopologyData = { ...data, edges };
         expect(findPlanProblems(marked).filter((problem) => problem.code === "unmarked_back_edge")).toEqual([]);
@@ -88,7 +115,8 @@ describe("on any graph", () => {
   it("a fork owns an end when two paths to it share only their ends", () => {
     forAllPlans((plan, brute) => {
       for (const fork of range(brute.size)) {
-        for (const end of range(2 * brute.size)) expect([fork, end, plan.owns(fork, end)]).toEqual([fork, end, brute.owns(fork, end)]);
+        for (const end of range(2 * brute.size))
+          expect([fork, end, plan.owns(fork, end)]).toEqual([fork, end, brute.owns(fork, end)]);
       }
     });
   });
@@ -109,7 +137,11 @@ describe("on any graph", () => {
         const brute = new BruteForce(plan);
         const targets = picks.map((pick) => pick % brute.size);
         for (const end of range(2 * brute.size)) {
-          expect([targets, end, plan.ownsParallel(0, targets, end)]).toEqual([targets, end, brute.ownsParallel(targets, end)]);
+          expect([targets, end, plan.ownsParallel(0, targets, end)]).toEqual([
+            targets,
+            end,
+            brute.ownsParallel(targets, end),
+          ]);
         }
       }),
       RUNS,
@@ -125,16 +157,24 @@ describe("on any graph", () => {
   });
 
   it("a branch reaches what forward edges and back edges that stay lead to", () => {
-    forAllPlans((plan, brute) => {
-      for (const fork of range(brute.size)) {
-        const ways = brute.ways(fork);
-        for (const from of range(2 * brute.size)) {
-          for (const end of range(2 * brute.size)) {
-            expect([fork, from, end, plan.reaches(fork, from, end)]).toEqual([fork, from, end, brute.reaches(fork, from, end, ways)]);
+    forAllPlans(
+      (plan, brute) => {
+        for (const fork of range(brute.size)) {
+          const ways = brute.ways(fork);
+          for (const from of range(2 * brute.size)) {
+            for (const end of range(2 * brute.size)) {
+              expect([fork, from, end, plan.reaches(fork, from, end)]).toEqual([
+                fork,
+                from,
+                end,
+                brute.reaches(fork, from, end, ways),
+              ]);
+            }
           }
         }
-      }
-    }, { numRuns: 150 });
+      },
+      { numRuns: 150 },
+    );
   });
 
   it("a branch must reach an end when nothing on the way lets it do otherwise", () => {
@@ -175,7 +215,10 @@ describe("on any directed graph", () => {
       fc.property(graphs, (succ) => {
         const dominates = dominance(immediateDominators(succ, 0), 0);
         const reached = (gone: number): number[] => {
-          const bits = reachableFrom(succ.map((targets, v) => (v === gone ? [] : targets.filter((w) => w !== gone))), 0);
+          const bits = reachableFrom(
+            succ.map((targets, v) => (v === gone ? [] : targets.filter((w) => w !== gone))),
+            0,
+          );
           return range(succ.length).filter((v) => v !== gone && (v === 0 || hasBit(bits, v)));
         };
         for (const a of range(succ.length)) {

@@ -39,7 +39,9 @@ describe("the entry", () => {
   });
 
   it("is refused when no such node exists, with what may have been meant", () => {
-    const found = findPlanProblems(topology("Writer -> Editor", { entryPoint: "Writter", exitPoints: ["Editor", "Nobody"] }));
+    const found = findPlanProblems(
+      topology("Writer -> Editor", { entryPoint: "Writter", exitPoints: ["Editor", "Nobody"] }),
+    );
     expect(found.map((p) => `${p.code} ${p.path}`)).toEqual(["unknown_node entryPoint", "unknown_node exitPoints[1]"]);
     expect(found[0]?.hint).toContain('"Writer"');
   });
@@ -57,7 +59,10 @@ describe("a node that no run reaches", () => {
   });
 
   it("is a warning when only what no run reaches leads into it", () => {
-    expect(problems("A -> B, C -> D", { entryPoint: "A" })).toEqual(["error unreachable_node nodes[2]", "warning unreachable_node nodes[3]"]);
+    expect(problems("A -> B, C -> D", { entryPoint: "A" })).toEqual([
+      "error unreachable_node nodes[2]",
+      "warning unreachable_node nodes[3]",
+    ]);
   });
 
   it("is a warning when only its own kind of error edge leads there and error routing is off", () => {
@@ -80,7 +85,9 @@ describe("loops", () => {
   });
 
   it("need one mark each, not one for every edge of the tangle", () => {
-    expect(problems("S -> A, S -> C, A -> B, B -> C, C -> A?, B -> A?, C -> End else")).toEqual(["error unmarked_back_edge edges[4]"]);
+    expect(problems("S -> A, S -> C, A -> B, B -> C, C -> A?, B -> A?, C -> End else")).toEqual([
+      "error unmarked_back_edge edges[4]",
+    ]);
   });
 
   it("without a way out are warned of", () => {
@@ -103,7 +110,9 @@ describe("loops", () => {
   });
 
   it("marked around the whole fork are fine", () => {
-    expect(problems("S -> A, S -> B, A -> B, B -> F, F -> X, F -> Y, X -> N, Y -> N, N -> A? back, N -> End else")).toEqual([]);
+    expect(
+      problems("S -> A, S -> B, A -> B, B -> F, F -> X, F -> Y, X -> N, Y -> N, N -> A? back, N -> End else"),
+    ).toEqual([]);
   });
 });
 
