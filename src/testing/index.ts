@@ -17,4 +17,5 @@ export { resultRegisterContract, type ResultRegisterWorld } from "./result-regis
 export { journalContract, type JournalWorld } from "./journal-contract.ts";
 export { inboxContract, type InboxWorld } from "./inbox-contract.ts";
 export { livenessContract, type LivenessWorld } from "./liveness-contract.ts";
+export { sessionStoreContract, type TestFunctions } from "./session-store-contract.ts";
 export { liveEventsContract, type LiveEventsWorld } from "./live-events-contract.ts";
