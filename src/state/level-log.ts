@@ -30,6 +30,9 @@ interface Known {
   readonly entry: SessionEntry | null;
 }
 
+/** Hash, and the record to be. */
+type Blob = readonly [string, Uint8Array | Promise<Uint8Array>];
+
 export interface WriteOptions {
   readonly sync: boolean;
   readonly compression: boolean;
@@ -65,8 +68,8 @@ export class LevelLog {
   async append(request: AppendRequest, options: WriteOptions): Promise<AppendResult> {
     const { sessionId, commit } = request;
     const record = encodeCommit(commit, keys.commit(sessionId, commit.n));
-    const blobs: [string, Uint8Array][] = [];
-    for (const [ref, bytes] of request.blobs ?? []) blobs.push([ref, await encodeBlob(ref, bytes, options.compression)]);
+    const blobs = [...(request.blobs ?? [])].map(([ref, bytes]): Blob => [ref, encodeBlob(ref, bytes, options.compression)]);
+    // Whatever takes time is awaited in `prepare`: appends are submitted in the order of their calls.
     return this.#writer.submit<AppendResult>({
       sync: options.sync,
       prepare: (ops) => {
@@ -140,7 +143,7 @@ export class LevelLog {
   }
 
   /** W1: runs under the queue. */
-  #prepare(request: AppendRequest, record: Uint8Array, blobs: readonly [string, Uint8Array][], known: Known | null, ops: WriteOp[]): AppendResult | Promise<AppendResult> {
+  #prepare(request: AppendRequest, record: Uint8Array, blobs: readonly Blob[], known: Known | null, ops: WriteOp[]): AppendResult | Promise<AppendResult> {
     const { sessionId, expected, commit, entry } = request;
     const last = known?.head.n ?? (request.begins ? expected : 0);
     if (last !== expected || commit.n !== expected + 1 || (request.begins && known !== null)) return this.#refuse(sessionId, commit, known);
@@ -171,13 +174,13 @@ export class LevelLog {
     return { ok: false, last: { n, epoch, id } };
   }
 
-  async #useBlobs(sessionId: string, blobs: readonly [string, Uint8Array][], refs: ReadonlySet<string>, ops: WriteOp[]): Promise<void> {
+  async #useBlobs(sessionId: string, blobs: readonly Blob[], refs: ReadonlySet<string>, ops: WriteOp[]): Promise<void> {
     const handedIn = new Map(blobs);
     const all = [...new Set([...handedIn.keys(), ...refs])];
     const used = await this.kv.getMany(all.map((ref) => keys.usedBlob(sessionId, ref)));
     const stored = await this.kv.getMany(all.map((ref) => keys.blob(ref)));
     for (const [i, ref] of all.entries()) {
-      const record = handedIn.get(ref);
+      const record = await handedIn.get(ref);
       // A reference to what is in no store is the writer's affair; reading it says so.
       if (used[i] !== undefined || (stored[i] === undefined && record === undefined && !ops.some((op) => op.key === keys.blob(ref)))) continue;
       ops.push({ type: "put", key: keys.usedBlob(sessionId, ref), value: NO_BYTES }, { type: "put", key: keys.blobUser(ref, sessionId), value: NO_BYTES });

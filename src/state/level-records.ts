@@ -50,11 +50,12 @@ export function decodeCheckpoint(record: Uint8Array, key: string): Checkpoint {
   return decodeMap<Checkpoint>("checkpoint", record, key, "checkpointId");
 }
 
-/** Deflated when that is asked for and makes it smaller. */
-export async function encodeBlob(ref: string, bytes: Uint8Array, compress: boolean): Promise<Uint8Array> {
+/** Deflated when that is asked for and makes it smaller; only that takes a promise. */
+export function encodeBlob(ref: string, bytes: Uint8Array, compress: boolean): Uint8Array | Promise<Uint8Array> {
   const key = keys.blob(ref);
-  const deflated = compress ? await deflate(bytes) : bytes;
-  return deflated.byteLength < bytes.byteLength ? encodeRecord("blob-deflated", deflated, key) : encodeRecord("blob", bytes, key);
+  const plain = (): Uint8Array => encodeRecord("blob", bytes, key);
+  if (!compress) return plain();
+  return deflate(bytes).then((deflated) => (deflated.byteLength < bytes.byteLength ? encodeRecord("blob-deflated", deflated, key) : plain()), plain);
 }
 
 /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` unless the bytes are those the hash was taken of. */

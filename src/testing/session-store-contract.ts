@@ -97,6 +97,22 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
         for (const id of ids) expect((await collect(store.read(id))).map((commit) => commit.n)).toEqual([1, 2, 3]);
       });
 
+      it("takes appends in the order of their calls, whatever they carry", async () => {
+        const { ref, bytes } = blobOf("carried");
+        const blobs = new Map([[ref, bytes]]);
+        const results = await Promise.all([1, 2, 3, 4].map((n) => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), ...(n % 2 === 1 ? { blobs } : {}), entry: entryOf("s1") })));
+        expect(results).toEqual([1, 2, 3, 4].map(() => ({ ok: true })));
+      });
+
+      it("begins an imported log where that begins, unless the session is known", async () => {
+        const begin = (id: string): ReturnType<SessionStore["append"]> => store.append({ sessionId: "s1", expected: 6, commit: commitOf(7, { id }), entry: entryOf("s1"), begins: true });
+        expect(await begin("first")).toEqual({ ok: true });
+        expect(await begin("other")).toEqual({ ok: false, last: { n: 7, epoch: 1, id: "first" } });
+        expect(await append("s1", 8)).toEqual({ ok: true });
+        expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual([7, 8]);
+        expect((await store.verify()).ok).toBe(true);
+      });
+
       it("shows commit, blob and index entry together (L2)", async () => {
         const { ref, bytes } = blobOf("together");
         await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s1") });
