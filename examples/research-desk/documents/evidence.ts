@@ -33,10 +33,16 @@ const BREADTHS = [
 const CANDIDATES_MAX = 16;
 /** Share of the best candidate's score that makes a candidate. */
 const CANDIDATE_SHARE = 0.25;
+const OPENING_LINES = 60;
+const SELF_SENTENCES = 4;
 const HITS_COUNTED = 2;
 const STRONG_WEIGHT = 0.5;
 const NEAR_DUPLICATE = 0.7;
 const SENTENCE_TERMS_MIN = 4;
+const LONG_SENTENCE_TERMS = 20;
+const COMMITTING_BONUS = 1.25;
+/** What a changelog says was true once. */
+const HISTORY_SHARE = 0.6;
 /** Words by which an author commits to something. */
 const COMMITTING = /\b(?:guarante\w*|ensure\w*|always|never|must|will|not|cannot|only|until|either|safe\w*|may be lost|default\w*)\b/i;
 
@@ -52,9 +58,9 @@ interface SelfDescription {
  * sentences, what the facet asks for. What their documents mention in passing does not count.
  */
 export function selectSubjects(library: Library, facet: Facet, breadth: number): Candidate[] {
-  const described = library.subjects.map((subject) => describeSubject(library, subject));
-  const index = new TermIndex(described.map(({ strong, weak }) => [...strong, ...weak]));
   const query = queryOf(facet);
+  const described = library.subjects.map((subject) => describeSubject(library, subject, query));
+  const index = new TermIndex(described.map(({ strong, weak }) => [...strong, ...weak]));
   const found: (Candidate & { readonly strong: boolean })[] = [];
   for (const { subject, strong, weak } of described) {
     const hits = [...query]
@@ -86,7 +92,7 @@ export function selfEvidence(library: Library, facet: Facet, candidates: readonl
   for (const { subject: name, score } of candidates) {
     const subject = library.subjects.find((one) => one.name === name);
     if (subject === undefined) continue;
-    const { opening } = describeSubject(library, subject);
+    const { opening } = describeSubject(library, subject, query);
     const strength = (terms: readonly string[]): number => new Set(terms).size === 0 ? 0 : [...new Set(terms)].reduce((sum, term) => sum + (query.get(term) ?? 0), 0);
     const sentence = [...opening].sort((a, b) => strength(b.terms) - strength(a.terms))[0];
     const { description } = subject;
@@ -117,7 +123,7 @@ export function findSentences(library: Library, facet: Facet, breadth: number, a
     looked += 1;
     if (looked > width.passages) break;
     for (const sentence of library.sentences(item)) {
-      const score = scoreSentence(library, query, sentence) / rarest;
+      const score = (scoreSentence(library, query, sentence) / rarest) * (isHistory(passage.file.path) ? HISTORY_SHARE : 1);
       if (score < width.scoreMin) continue;
       const { path, start, end, text } = sentence;
       found.push({ path, start, end, quote: text, facetId: facet.id, subject: passage.subject.name, score: Math.round(score * 1000) / 1000 });
@@ -172,7 +178,7 @@ export function vocabularyOf(library: Library, facet: Facet): VocabularyTerm[] {
     .map(([term, count]) => ({ term, score: likelihoodRatio(count, near.length, library.index.documentFrequency(term), library.index.size) }))
     .sort((a, b) => b.score - a.score || (a.term < b.term ? -1 : 1));
   const best = scored[0]?.score ?? 1;
-  return scored.slice(0, 8).map(({ term, score }) => ({ term, weight: Math.round(40 * (score / best)) / 100 }));
+  return scored.slice(0, 8).map(({ term, score }) => ({ term, weight: Math.round(20 * (score / best)) / 100 }));
 }
 
 function likelihoodRatio(k1: number, n1: number, k2: number, n2: number): number {
@@ -181,9 +187,10 @@ function likelihoodRatio(k1: number, n1: number, k2: number, n2: number): number
   return 2 * (part(k1, n1, k1 / n1) + part(k2, n2, Math.min(1, k2 / n2)) - part(k1, n1, p) - part(k2, n2, p));
 }
 
-function describeSubject(library: Library, subject: Subject): SelfDescription {
+// A package describes itself; a document is its sentences, the best of which stand for it.
+function describeSubject(library: Library, subject: Subject, query: ReadonlyMap<string, number>): SelfDescription {
   const description = subject.description === undefined ? [] : tokenise(subject.description.quote);
-  const opening = openingOf(library, subject);
+  const opening = subject.isPackage ? openingOf(library, subject) : bestSentences(library, subject, query);
   return {
     subject,
     strong: [...description, ...subject.keywords.flatMap((word) => tokenise(word))],
@@ -194,14 +201,25 @@ function describeSubject(library: Library, subject: Subject): SelfDescription {
 
 function openingOf(library: Library, subject: Subject): IndexedSentence[] {
   const out: IndexedSentence[] = [];
-  for (const [item, passage] of library.passages.entries()) {
-    if (passage.subject !== subject || passage.start > 60 || out.length >= 4) continue;
-    if (subject.isPackage && !isReadmeOf(subject, passage.file.path)) continue;
+  for (const item of library.itemsOf(subject)) {
+    const passage = library.passages[item];
+    if (passage === undefined || passage.start > OPENING_LINES || !isReadmeOf(subject, passage.file.path)) continue;
     for (const sentence of library.sentences(item)) {
-      if (out.length < 4 && isSentence(sentence)) out.push(sentence);
+      if (out.length < SELF_SENTENCES && isSentence(sentence)) out.push(sentence);
     }
   }
   return out;
+}
+
+function bestSentences(library: Library, subject: Subject, query: ReadonlyMap<string, number>): IndexedSentence[] {
+  return library
+    .itemsOf(subject)
+    .flatMap((item) => library.sentences(item))
+    .map((sentence) => ({ sentence, score: scoreSentence(library, query, sentence) }))
+    .filter(({ score }) => score > 0)
+    .sort((a, b) => b.score - a.score || a.sentence.start - b.sentence.start)
+    .slice(0, SELF_SENTENCES)
+    .map(({ sentence }) => sentence);
 }
 
 function scoreSentence(library: Library, query: ReadonlyMap<string, number>, sentence: IndexedSentence): number {
@@ -214,7 +232,9 @@ function scoreSentence(library: Library, query: ReadonlyMap<string, number>, sen
     strongest = Math.max(strongest, weight);
   }
   if (strongest < STRONG_WEIGHT) return 0;
-  return score * (COMMITTING.test(sentence.text) ? 1.25 : 1);
+  // A long sentence has more words to hit with.
+  const length = Math.sqrt(Math.max(1, sentence.terms.length / LONG_SENTENCE_TERMS));
+  return (score / length) * (COMMITTING.test(sentence.text) ? COMMITTING_BONUS : 1);
 }
 
 // Tables, badges, bare links and headings in disguise say nothing that can be quoted.
@@ -226,6 +246,10 @@ function isSentence({ text, terms }: IndexedSentence): boolean {
 
 function isReadmeOf(subject: Subject, path: string): boolean {
   return posix.dirname(path) === (subject.folder === "" ? "." : subject.folder) && /^readme/i.test(posix.basename(path));
+}
+
+function isHistory(path: string): boolean {
+  return /^(?:changelog|changes|history)/i.test(posix.basename(path));
 }
 
 function isLegalText(path: string): boolean {

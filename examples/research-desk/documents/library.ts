@@ -36,6 +36,7 @@ export class Library {
   /** By name and folder, in the order of the documents. */
   readonly subjects: readonly Subject[];
   readonly #files: ReadonlyMap<string, SourceFile>;
+  readonly #items = new Map<Subject, number[]>();
   readonly #sentences = new Map<number, readonly IndexedSentence[]>();
 
   constructor(collection: Collection) {
@@ -50,8 +51,18 @@ export class Library {
     this.collection = collection;
     this.passages = passages;
     this.index = new TermIndex(passages.map(({ heading, text }) => [...tokenise(heading), ...tokenise(text)]));
+    for (const [item, { subject }] of passages.entries()) {
+      const known = this.#items.get(subject);
+      if (known === undefined) this.#items.set(subject, [item]);
+      else known.push(item);
+    }
     this.subjects = [...new Set(subjectOf.values())];
     this.#files = new Map(collection.files.map((file) => [file.path, file]));
+  }
+
+  /** Positions in `passages` of what belongs to a subject, in document order. */
+  itemsOf(subject: Subject): readonly number[] {
+    return this.#items.get(subject) ?? [];
   }
 
   lines(path: string): readonly string[] | undefined {
