@@ -12,5 +12,6 @@ fi
 version=$1
 shift
 
-# `npx --package` puts that Node.js first in PATH, so npm, npx and every child process run under it too.
-exec npx --yes --package="node@$version" -c "$(printf '%q ' "$@")"
+# First in PATH, so that npm, npx and every child process run under it too.
+folder=$(npx --yes --package="node@$version" -c "node -p 'path.dirname(process.execPath)'")
+PATH="$folder:$PATH" exec "$@"
