@@ -39,7 +39,7 @@ describe("the package", () => {
   it.each(["orchestra", "orchestra/testing"])(
     "imports %s without a side effect, and lets the process end",
     async (name) => {
-      const project = createProject(name === "orchestra/testing" ? ["vitest"] : []);
+      const project = createProject();
       try {
         const code = `
         const before = new Set(Object.getOwnPropertyNames(globalThis));
