@@ -13,7 +13,11 @@ export interface TopologyAnalysis {
   /** Nodes where branches are joined. */
   readonly convergencePoints: readonly string[];
   /** Which forks a convergence point joins the branches of. `returning`: the branches that loop back to it. */
-  readonly rendezvous: readonly { readonly node: string; readonly returning: boolean; readonly forks: readonly string[] }[];
+  readonly rendezvous: readonly {
+    readonly node: string;
+    readonly returning: boolean;
+    readonly forks: readonly string[];
+  }[];
   /** natural: the head is passed on every way to the edge. marked: declared with `back: true`. */
   readonly backEdges: readonly { readonly from: string; readonly to: string; readonly kind: "natural" | "marked" }[];
   /** Groups of nodes that lead round to one another by flow edges, each in declared order. */
@@ -32,9 +36,13 @@ export function analyzePlan(plan: Plan): TopologyAnalysis {
     entries: names([plan.entry]),
     exits: names(findExits(plan)),
     divergencePoints: names(all.filter((id) => (plan.nodes[id]?.out.flow.length ?? 0) > 1)),
-    convergencePoints: names(all.filter((id) => plan.nodes[id]?.rendezvous === true || plan.nodes[id]?.returnRendezvous === true)),
+    convergencePoints: names(
+      all.filter((id) => plan.nodes[id]?.rendezvous === true || plan.nodes[id]?.returnRendezvous === true),
+    ),
     rendezvous: plan.nodes.flatMap((node) => rendezvousAt(plan, node)),
-    backEdges: plan.edges.flatMap(({ from, to, back }) => (back === "none" ? [] : [{ from: nameOf(plan, from), to: nameOf(plan, to), kind: back }])),
+    backEdges: plan.edges.flatMap(({ from, to, back }) =>
+      back === "none" ? [] : [{ from: nameOf(plan, from), to: nameOf(plan, to), kind: back }],
+    ),
     cycles: findCycles(plan).map(names),
     reachable: names(reachable),
     unreachable: names(all.filter((id) => !reachable.includes(id))),
@@ -54,11 +62,20 @@ type Leads = (edge: PlanEdge) => readonly (readonly [from: number, to: number])[
 // Every way an edge may be used, commands included.
 const addresses: Leads = ({ from, to, role, data }) => {
   const bothWays = role === "peers" || role === "conversation" || (role === "call" && data.pattern !== "flow");
-  return bothWays ? [[from, to], [to, from]] : [[from, to]];
+  return bothWays
+    ? [
+        [from, to],
+        [to, from],
+      ]
+    : [[from, to]];
 };
 
 const moves: Leads = ({ from, to, role }) => {
-  if (role === "peers") return [[from, to], [to, from]];
+  if (role === "peers")
+    return [
+      [from, to],
+      [to, from],
+    ];
   return role === "flow" || role === "error" ? [[from, to]] : [];
 };
 
@@ -89,7 +106,8 @@ function findCycles(plan: Plan): number[][] {
 }
 
 function rendezvousAt(plan: Plan, node: PlanNode): TopologyAnalysis["rendezvous"] {
-  const ownersOf = (end: number): string[] => plan.nodes.filter((fork) => plan.owns(fork.id, end)).map((fork) => fork.name);
+  const ownersOf = (end: number): string[] =>
+    plan.nodes.filter((fork) => plan.owns(fork.id, end)).map((fork) => fork.name);
   return [
     ...(node.rendezvous ? [{ node: node.name, returning: false, forks: ownersOf(node.id) }] : []),
     ...(node.returnRendezvous ? [{ node: node.name, returning: true, forks: ownersOf(plan.returnOf(node.id)) }] : []),

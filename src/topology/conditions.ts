@@ -25,7 +25,9 @@ const NO_LABELS = new Set(["true", "false", "null", "output", "input", "context"
 const LABEL_PROPERTIES = ["route", "decision", "status"];
 
 /** Reads a condition that is not the name of a registered function. */
-export function parseCondition(text: string): { ok: true; condition: ParsedCondition } | { ok: false; problem: ConditionProblem } {
+export function parseCondition(
+  text: string,
+): { ok: true; condition: ParsedCondition } | { ok: false; problem: ConditionProblem } {
   const trimmed = text.trim();
   if (LABEL.test(trimmed) && !NO_LABELS.has(trimmed)) return { ok: true, condition: { kind: "label", label: trimmed } };
   const parsed = parseExpression(text);
@@ -39,7 +41,12 @@ export function parseCondition(text: string): { ok: true; condition: ParsedCondi
  * @throws {OrchestraError} `ORCH_CONDITION`, naming the condition and its edge, when one throws, does not parse,
  *   or gives no boolean.
  */
-export function judge(plan: Plan, edges: readonly number[], input: ConditionInput, functions: ConditionFunctions = {}): number[] {
+export function judge(
+  plan: Plan,
+  edges: readonly number[],
+  input: ConditionInput,
+  functions: ConditionFunctions = {},
+): number[] {
   return edges.filter((id) => {
     const edge = plan.edges[id];
     if (edge === undefined || edge.isElse) return false;
@@ -69,7 +76,9 @@ function askFunction(fn: ConditionFunction, input: ConditionInput): boolean {
   const verdict: unknown = fn(input);
   if (typeof verdict === "boolean") return verdict;
   // A promise would always count as true, a forgotten return as false: neither is what its author meant.
-  throw new TypeError(`it returned ${verdict instanceof Promise ? "a promise" : typeof verdict}, expected true or false`);
+  throw new TypeError(
+    `it returned ${verdict instanceof Promise ? "a promise" : typeof verdict}, expected true or false`,
+  );
 }
 
 const parsedByPlan = new WeakMap<Plan, Map<number, ParsedCondition>>();
@@ -89,8 +98,12 @@ function failed(plan: Plan, edge: PlanEdge, text: string, cause: unknown): Orche
   const from = plan.nodes[edge.from]?.name ?? "?";
   const to = plan.nodes[edge.to]?.name ?? "the exit";
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new OrchestraError("ORCH_CONDITION", `condition ${JSON.stringify(text)} on the edge from ${from} to ${to} failed: ${reason}`, {
-    cause,
-    details: { condition: text, from, to },
-  });
+  return new OrchestraError(
+    "ORCH_CONDITION",
+    `condition ${JSON.stringify(text)} on the edge from ${from} to ${to} failed: ${reason}`,
+    {
+      cause,
+      details: { condition: text, from, to },
+    },
+  );
 }

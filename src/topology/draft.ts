@@ -38,14 +38,23 @@ export class TopologyDraft {
     const to = this.known(edge.to, path);
     if (from === undefined || to === undefined) return;
     if (from === to && edge.pattern !== "flow") {
-      this.problems.error("self_edge", path, `${JSON.stringify(from.name)} cannot talk to itself`, 'a loop is written "A -> A"');
+      this.problems.error(
+        "self_edge",
+        path,
+        `${JSON.stringify(from.name)} cannot talk to itself`,
+        'a loop is written "A -> A"',
+      );
       return;
     }
     const whole: EdgeDraft = { ...edge, from: from.name, to: to.name };
     const key = edgeKey(whole);
     const first = this.#edgeKeys.get(key);
     if (first !== undefined) {
-      this.problems.error("duplicate_edge", path, `the same edge from ${JSON.stringify(from.name)} to ${JSON.stringify(to.name)} is declared at ${first}`);
+      this.problems.error(
+        "duplicate_edge",
+        path,
+        `the same edge from ${JSON.stringify(from.name)} to ${JSON.stringify(to.name)} is declared at ${first}`,
+      );
       return;
     }
     this.#edgeKeys.set(key, path);
@@ -63,7 +72,11 @@ export class TopologyDraft {
     const found = this.find(name);
     if (found !== undefined) return found;
     if (kindOfName(name) === "agent") {
-      const hint = suggest(name, this.nodes.map((node) => node.name)) ?? `add it to "nodes"`;
+      const hint =
+        suggest(
+          name,
+          this.nodes.map((node) => node.name),
+        ) ?? `add it to "nodes"`;
       this.problems.error("unknown_node", path, `no node is called ${JSON.stringify(name)}`, hint);
       return undefined;
     }

@@ -7,7 +7,13 @@
 // E2  `/` divides as in JavaScript, also between two integers: its left operand is made a float.
 // E3  A missing field or index makes the whole expression false, not an error.
 
-import { Environment, EvaluationError, ParseError, TypeError as CelTypeError, type ASTNode } from "@marcbachmann/cel-js";
+import {
+  Environment,
+  EvaluationError,
+  ParseError,
+  TypeError as CelTypeError,
+  type ASTNode,
+} from "@marcbachmann/cel-js";
 import { suggest } from "./suggestion.ts";
 
 /** What a condition may look at. On an error edge `output` is the error. */
@@ -55,7 +61,9 @@ function createEnvironment(): Environment {
   return created;
 }
 
-export function parseExpression(text: string): { ok: true; expression: Expression } | { ok: false; problem: ConditionProblem } {
+export function parseExpression(
+  text: string,
+): { ok: true; expression: Expression } | { ok: false; problem: ConditionProblem } {
   if (text.length > LENGTH_MAX) return refuse({ message: `longer than ${LENGTH_MAX} characters` });
   try {
     const asWritten = environment.parse(text);
@@ -88,7 +96,9 @@ function evaluate(parsed: (context: Record<string, unknown>) => unknown, input: 
   // `output.approved` of null says no more than a missing one.
   if (value === null || value === undefined) return false;
   if (typeof value === "boolean") return value;
-  throw new TypeError(`it gave ${typeof value === "bigint" ? "a number" : `a ${typeof value}`}, expected true or false`);
+  throw new TypeError(
+    `it gave ${typeof value === "bigint" ? "a number" : `a ${typeof value}`}, expected true or false`,
+  );
 }
 
 function collectDivisions(node: unknown, found: ASTNode[]): void {
@@ -129,7 +139,8 @@ function problemOf(error: unknown): ConditionProblem {
     return { message: error instanceof Error ? error.message : String(error) };
   }
   const unknown = /^Unknown variable: (\w+)/.exec(error.summary)?.[1];
-  const hint = unknown === undefined ? undefined : (suggest(unknown, VARIABLES) ?? `an expression sees ${VARIABLES.join(", ")}`);
+  const hint =
+    unknown === undefined ? undefined : (suggest(unknown, VARIABLES) ?? `an expression sees ${VARIABLES.join(", ")}`);
   const position = error.range?.start;
   return {
     message: error.summary,

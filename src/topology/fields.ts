@@ -37,7 +37,9 @@ export class Fields {
   }
 
   string(key: string): string | undefined {
-    return this.#read(key, "a non-empty string", (value) => typeof value === "string" && value.trim() !== "") as string | undefined;
+    return this.#read(key, "a non-empty string", (value) => typeof value === "string" && value.trim() !== "") as
+      | string
+      | undefined;
   }
 
   boolean(key: string): boolean | undefined {
@@ -46,7 +48,9 @@ export class Fields {
 
   oneOf<T extends string>(key: string, allowed: readonly T[]): T | undefined {
     const expected = allowed.map((item) => JSON.stringify(item)).join(" or ");
-    return this.#read(key, expected, (value) => (allowed as readonly unknown[]).includes(value), allowed) as T | undefined;
+    return this.#read(key, expected, (value) => (allowed as readonly unknown[]).includes(value), allowed) as
+      | T
+      | undefined;
   }
 
   /** A whole number of at least `least`. */
@@ -81,10 +85,17 @@ export class Fields {
   metadata(lifted: readonly string[] = []): Readonly<Record<string, unknown>> | undefined {
     const record = this.record("metadata");
     if (record === undefined) return undefined;
-    const rest = Object.fromEntries(Object.entries(record).filter(([key, value]) => !lifted.includes(key) && value !== undefined));
+    const rest = Object.fromEntries(
+      Object.entries(record).filter(([key, value]) => !lifted.includes(key) && value !== undefined),
+    );
     const wrong = findNotPlain(rest, this.at("metadata"));
     if (wrong !== undefined) {
-      this.#problems.error("bad_metadata", wrong.path, `expected plain JSON, got ${wrong.found}`, "a topology is stored; keep code out of it");
+      this.#problems.error(
+        "bad_metadata",
+        wrong.path,
+        `expected plain JSON, got ${wrong.found}`,
+        "a topology is stored; keep code out of it",
+      );
       return undefined;
     }
     return Object.keys(rest).length === 0 ? undefined : frozenCopy(rest);
@@ -96,7 +107,12 @@ export class Fields {
       if (this.#known.has(key) || this.#source[key] === undefined) continue;
       const renamed = Object.hasOwn(hints, key) ? hints[key] : undefined;
       const hint = renamed === undefined ? suggest(key, this.#known) : `did you mean ${JSON.stringify(renamed)}?`;
-      this.#problems.error("unknown_key", this.at(key), `unknown key ${JSON.stringify(key)}`, hint ?? `known: ${[...this.#known].join(", ")}`);
+      this.#problems.error(
+        "unknown_key",
+        this.at(key),
+        `unknown key ${JSON.stringify(key)}`,
+        hint ?? `known: ${[...this.#known].join(", ")}`,
+      );
     }
   }
 

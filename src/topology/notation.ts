@@ -73,6 +73,10 @@ export function wrongName(name: string): string | undefined {
 }
 
 function hinted(text: string): { hint: string } {
-  const likely = /<-(?!>)/.test(text) ? 'write "B -> A" instead of "A <- B"; ' : /=>|→|-->/.test(text) ? 'the arrow is "->"; ' : "";
+  const likely = /<-(?!>)/.test(text)
+    ? 'write "B -> A" instead of "A <- B"; '
+    : /=>|→|-->/.test(text)
+      ? 'the arrow is "->"; '
+      : "";
   return { hint: likely + FORM };
 }

@@ -86,7 +86,8 @@ export interface Shape {
 export function pipeline(options: PipelineOptions): Shape {
   const stages = options.stages.map((stage) => stage.agents).filter((agents) => agents.length > 0);
   const nodes = [...new Set(stages.flat())];
-  if (options.parallelWithinStage !== true) return { nodes, edges: chain(nodes), entry: nodes.slice(0, 1), exits: nodes.slice(-1) };
+  if (options.parallelWithinStage !== true)
+    return { nodes, edges: chain(nodes), entry: nodes.slice(0, 1), exits: nodes.slice(-1) };
   const edges = stages.slice(1).flatMap((to, i) => (stages[i] ?? []).flatMap((a) => to.map((b) => flow(a, b))));
   return { nodes, edges, entry: stages[0] ?? [], exits: stages.at(-1) ?? [] };
 }
@@ -142,10 +143,17 @@ export function ring({ agents, bidirectional = false, laps = 1, entryPoint }: Ri
   const order = [...agents.slice(start), ...agents.slice(0, start)];
   const [first = "", last = ""] = [order[0], order.at(-1)];
   // With two agents, or one, the neighbours before and behind are the same or none.
-  const backwards = bidirectional && order.length > 1 ? order.map((to, i) => ({ from: order[(i + 1) % order.length] ?? "", to, pattern: "peers" as const })) : [];
+  const backwards =
+    bidirectional && order.length > 1
+      ? order.map((to, i) => ({ from: order[(i + 1) % order.length] ?? "", to, pattern: "peers" as const }))
+      : [];
   return {
     nodes: agents,
-    edges: [...chain(order), { from: last, to: first, maxVisits: laps - 1 }, ...(order.length === 2 ? backwards.slice(0, 1) : backwards)],
+    edges: [
+      ...chain(order),
+      { from: last, to: first, maxVisits: laps - 1 },
+      ...(order.length === 2 ? backwards.slice(0, 1) : backwards),
+    ],
     entry: [first],
     exits: [last],
     exitsMoveOn: true,

@@ -31,7 +31,15 @@ import { defined, kindOfName } from "./read-node.ts";
 import { READ, type TopologySource } from "./source.ts";
 import type { TopologyData } from "./types.ts";
 
-export type PatternName = "pipeline" | "hubAndSpoke" | "hierarchical" | "mesh" | "star" | "ring" | "broadcast" | "custom";
+export type PatternName =
+  | "pipeline"
+  | "hubAndSpoke"
+  | "hierarchical"
+  | "mesh"
+  | "star"
+  | "ring"
+  | "broadcast"
+  | "custom";
 
 /** A topology by the name of its shape. Anything that takes a topology takes one of these. */
 export class PatternConfig implements TopologySource {
@@ -52,7 +60,11 @@ export class PatternConfig implements TopologySource {
 
   /** The hub calls each spoke with its value, in order or all at once, and is woken with the replies. */
   static hubAndSpoke(options: HubAndSpokeOptions): PatternConfig {
-    return new PatternConfig("hubAndSpoke", options, reader("hubAndSpoke", checkCenter("hub", "spokes", "parallelSpokes"), hubAndSpoke));
+    return new PatternConfig(
+      "hubAndSpoke",
+      options,
+      reader("hubAndSpoke", checkCenter("hub", "spokes", "parallelSpokes"), hubAndSpoke),
+    );
   }
 
   /** Each calls those below it, all at once, and is woken with their replies. */
@@ -77,7 +89,11 @@ export class PatternConfig implements TopologySource {
 
   /** One value to all receivers; the response is the list of theirs, or with `allowReplies` what the broadcaster makes of it. */
   static broadcast(options: BroadcastOptions): PatternConfig {
-    return new PatternConfig("broadcast", options, reader("broadcast", checkCenter("broadcaster", "receivers", "allowReplies"), broadcast));
+    return new PatternConfig(
+      "broadcast",
+      options,
+      reader("broadcast", checkCenter("broadcaster", "receivers", "allowReplies"), broadcast),
+    );
   }
 
   /** Nodes and edges as written. */
@@ -98,7 +114,11 @@ export class PatternConfig implements TopologySource {
 type Check = (fields: Fields, problems: ProblemList) => readonly string[];
 
 // `check` reports what is wrong with the options; only options it has nothing against are given a shape.
-function reader<Options extends PatternOptions>(pattern: PatternName, check: Check, shape: (options: Options) => Shape) {
+function reader<Options extends PatternOptions>(
+  pattern: PatternName,
+  check: Check,
+  shape: (options: Options) => Shape,
+) {
   return (options: unknown): ReadTopology => {
     const problems = new ProblemList();
     if (!isRecord(options)) {
@@ -110,7 +130,12 @@ function reader<Options extends PatternOptions>(pattern: PatternName, check: Che
     checkNames(names, problems);
     const common = readCommon(fields);
     if (names.length > 0 && common.entryPoint !== undefined && !names.includes(common.entryPoint)) {
-      problems.error("unknown_node", "entryPoint", `no agent of the pattern is called ${JSON.stringify(common.entryPoint)}`, `one of ${names.slice(0, 10).join(", ")}`);
+      problems.error(
+        "unknown_node",
+        "entryPoint",
+        `no agent of the pattern is called ${JSON.stringify(common.entryPoint)}`,
+        `one of ${names.slice(0, 10).join(", ")}`,
+      );
     }
     fields.refuseOthers();
     if (problems.items.length > 0) return nothing(problems);
@@ -134,7 +159,10 @@ function readCommon(fields: Fields) {
   };
 }
 
-function written(shape: Shape, { entryPoint, user, timeoutMs, rules, metadata }: ReturnType<typeof readCommon>): Readonly<Record<string, unknown>> {
+function written(
+  shape: Shape,
+  { entryPoint, user, timeoutMs, rules, metadata }: ReturnType<typeof readCommon>,
+): Readonly<Record<string, unknown>> {
   const entry = entryPoint === undefined ? shape.entry : [entryPoint];
   const names = shape.nodes.map((node) => (typeof node === "string" ? node : node.name));
   const withUser = user === true && !names.some((name) => kindOfName(name) === "user");
@@ -169,14 +197,25 @@ function nameList(list: unknown, path: string, problems: ProblemList): readonly 
   const items: readonly unknown[] = Array.isArray(list) ? list : [];
   const names = items.filter((item) => typeof item === "string");
   if (names.length > 0 && names.length === items.length) return names;
-  const got = !Array.isArray(list) ? shown(list) : items.length === 0 ? "an empty list" : shown(items.find((item) => typeof item !== "string"));
-  problems.error("bad_pattern", path, list === undefined ? `"${path}" is missing: expected the names of agents` : `expected the names of agents, got ${got}`);
+  const got = !Array.isArray(list)
+    ? shown(list)
+    : items.length === 0
+      ? "an empty list"
+      : shown(items.find((item) => typeof item !== "string"));
+  problems.error(
+    "bad_pattern",
+    path,
+    list === undefined
+      ? `"${path}" is missing: expected the names of agents`
+      : `expected the names of agents, got ${got}`,
+  );
   return names;
 }
 
 function oneName(fields: Fields, key: string, problems: ProblemList): readonly string[] {
   const name = fields.string(key);
-  if (name === undefined && !fields.has(key)) problems.error("bad_pattern", fields.at(key), `${key}: expected the name of an agent`);
+  if (name === undefined && !fields.has(key))
+    problems.error("bad_pattern", fields.at(key), `${key}: expected the name of an agent`);
   return name === undefined ? [] : [name];
 }
 
@@ -184,7 +223,11 @@ function checkPipeline(fields: Fields, problems: ProblemList): readonly string[]
   fields.boolean("parallelWithinStage");
   const stages = fields.array("stages");
   if ((stages === undefined && !fields.has("stages")) || stages?.length === 0) {
-    problems.error("bad_pattern", "stages", 'stages: expected a list like [{ name: "extract", agents: ["Extractor"] }]');
+    problems.error(
+      "bad_pattern",
+      "stages",
+      'stages: expected a list like [{ name: "extract", agents: ["Extractor"] }]',
+    );
   }
   return (stages ?? []).flatMap((stage, i) => {
     if (!isRecord(stage)) {
@@ -227,14 +270,18 @@ function checkHierarchical(fields: Fields, problems: ProblemList): readonly stri
   }
   const root = oneName(fields, "root", problems);
   const levels = fields.array("levels");
-  if (levels === undefined && !fields.has("levels")) problems.error("bad_pattern", "levels", 'levels: expected lists of names like [["A", "B"], ["C"]]');
+  if (levels === undefined && !fields.has("levels"))
+    problems.error("bad_pattern", "levels", 'levels: expected lists of names like [["A", "B"], ["C"]]');
   return [...root, ...(levels ?? []).flatMap((level, i) => nameList(level, `levels[${i}]`, problems))];
 }
 
 function checkTree(tree: Readonly<Record<string, unknown>>, problems: ProblemList): readonly string[] {
   const isLeaf = (below: unknown): boolean => Array.isArray(below) && below.length === 0;
   const read = Object.fromEntries(
-    Object.entries(tree).map(([above, below]) => [above, isLeaf(below) ? [] : nameList(below, `tree.${above}`, problems)]),
+    Object.entries(tree).map(([above, below]) => [
+      above,
+      isLeaf(below) ? [] : nameList(below, `tree.${above}`, problems),
+    ]),
   );
   const below = Object.values(read).flat();
   const roots = Object.keys(read).filter((name) => !below.includes(name));
@@ -246,6 +293,11 @@ function checkTree(tree: Readonly<Record<string, unknown>>, problems: ProblemLis
   const reached = new Set(roots);
   for (const name of reached) for (const child of read[name] ?? []) reached.add(child);
   const apart = Object.keys(read).filter((name) => !reached.has(name));
-  if (apart.length > 0) problems.error("bad_pattern", "tree", `tree: ${apart.join(", ")} form a circle that ${roots.join("")} does not lead to`);
+  if (apart.length > 0)
+    problems.error(
+      "bad_pattern",
+      "tree",
+      `tree: ${apart.join(", ")} form a circle that ${roots.join("")} does not lead to`,
+    );
   return namesInTree(read);
 }

@@ -10,7 +10,11 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /** Where in `value` something stands that JSON would lose or change, as `path: what`; undefined when it is plain. */
-export function findNotPlain(value: unknown, path: string, above: readonly unknown[] = []): { path: string; found: string } | undefined {
+export function findNotPlain(
+  value: unknown,
+  path: string,
+  above: readonly unknown[] = [],
+): { path: string; found: string } | undefined {
   switch (typeof value) {
     case "string":
     case "boolean":

@@ -69,7 +69,8 @@ export class TopologyValidationError extends OrchestraError {
   constructor(problems: readonly TopologyProblem[]) {
     const errors = problems.filter((problem) => problem.severity === "error");
     const lines = errors.map(
-      ({ path, message, hint }) => `  ${path === "" ? "topology" : path}: ${message}${hint === undefined ? "" : ` (${hint})`}`,
+      ({ path, message, hint }) =>
+        `  ${path === "" ? "topology" : path}: ${message}${hint === undefined ? "" : ` (${hint})`}`,
     );
     const count = errors.length === 1 ? "1 error" : `${errors.length} errors`;
     super("ORCH_TOPOLOGY_INVALID", [`the topology has ${count}`, ...lines].join("\n"), {

@@ -10,7 +10,14 @@ export type EdgeDraft = Draft<EdgeData>;
 
 const TYPES: readonly EdgeType[] = ["invoke", "query", "notify", "stream"];
 const LIFTED = ["condition", "maxTurns"];
-const RENAMED = { source: "from", target: "to", edge_type: "type", max_visits: "maxVisits", max_turns: "maxTurns", timeout: "timeoutMs" };
+const RENAMED = {
+  source: "from",
+  target: "to",
+  edge_type: "type",
+  max_visits: "maxVisits",
+  max_turns: "maxTurns",
+  timeout: "timeoutMs",
+};
 
 /** The drafts of one item of `edges`: a chain in a string gives several. */
 export function readEdges(item: unknown, path: string, problems: ProblemList): EdgeDraft[] {
@@ -33,18 +40,28 @@ function fromTuple(tuple: readonly unknown[], path: string, problems: ProblemLis
   const [from, to, third] = tuple;
   const options = typeof third === "string" ? { pattern: third } : (third ?? {});
   if (tuple.length < 2 || tuple.length > 3 || !isRecord(options)) {
-    problems.error("bad_edge", path, `expected ["A", "B"], ["A", "B", "<->"] or ["A", "B", { …options }], got ${shown(tuple)}`);
+    problems.error(
+      "bad_edge",
+      path,
+      `expected ["A", "B"], ["A", "B", "<->"] or ["A", "B", { …options }], got ${shown(tuple)}`,
+    );
     return [];
   }
   return one(fromFields({ ...options, from, to }, path, problems));
 }
 
-function fromFields(record: Readonly<Record<string, unknown>>, path: string, problems: ProblemList): EdgeDraft | undefined {
+function fromFields(
+  record: Readonly<Record<string, unknown>>,
+  path: string,
+  problems: ProblemList,
+): EdgeDraft | undefined {
   const fields = new Fields(record, path, problems);
   const from = endOf(fields, "from", problems);
   const to = endOf(fields, "to", problems);
   const pattern = readPattern(fields, problems);
-  const metadata = isRecord(fields.raw("metadata")) ? (fields.raw("metadata") as Readonly<Record<string, unknown>>) : {};
+  const metadata = isRecord(fields.raw("metadata"))
+    ? (fields.raw("metadata") as Readonly<Record<string, unknown>>)
+    : {};
   const inside = new Fields(metadata, fields.at("metadata"), problems);
   const options = {
     on: fields.oneOf("on", ["error"]),
@@ -83,14 +100,29 @@ function readPattern(fields: Fields, problems: ProblemList): EdgePattern {
   if (pattern !== undefined) return pattern;
   const names = ["flow", "call", "reflexive", "conversation", "peers"];
   const hint = typeof raw === "string" ? suggest(raw, names) : undefined;
-  problems.error("bad_value", fields.at("pattern"), `pattern: expected ${names.join(", ")} or an arrow, got ${shown(raw)}`, hint);
+  problems.error(
+    "bad_value",
+    fields.at("pattern"),
+    `pattern: expected ${names.join(", ")} or an arrow, got ${shown(raw)}`,
+    hint,
+  );
   return "flow";
 }
 
 /** An option that may stand in the edge or in its metadata, but not differently in both. */
-function once<T>(key: string, direct: T | undefined, inMetadata: T | undefined, path: string, problems: ProblemList): T | undefined {
+function once<T>(
+  key: string,
+  direct: T | undefined,
+  inMetadata: T | undefined,
+  path: string,
+  problems: ProblemList,
+): T | undefined {
   if (direct !== undefined && inMetadata !== undefined && direct !== inMetadata) {
-    problems.error("conflicting_options", `${path}.metadata.${key}`, `${key} is ${shown(direct)} on the edge and ${shown(inMetadata)} in its metadata`);
+    problems.error(
+      "conflicting_options",
+      `${path}.metadata.${key}`,
+      `${key} is ${shown(direct)} on the edge and ${shown(inMetadata)} in its metadata`,
+    );
   }
   return direct ?? inMetadata;
 }

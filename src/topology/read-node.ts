@@ -13,7 +13,12 @@ const KIND_BY_NAME: ReadonlyMap<string, NodeKind> = new Map([
   ["start", "start"],
   ["end", "end"],
 ]);
-const RENAMED = { convergence_policy: "convergencePolicy", parallel_calls: "parallelCalls", node_type: "kind", type: "kind" };
+const RENAMED = {
+  convergence_policy: "convergencePolicy",
+  parallel_calls: "parallelCalls",
+  node_type: "kind",
+  type: "kind",
+};
 
 /** `User`, `Start` and `End`, in any case, have the kinds they say; any other name is an agent's. */
 export function kindOfName(name: string): NodeKind {
@@ -30,7 +35,11 @@ export interface ReadNode {
 export function isAgentLike(item: unknown): item is Readonly<Record<string, unknown>> {
   if (!isRecord(item)) return false;
   const prototype: unknown = Object.getPrototypeOf(item);
-  return "allowedPeers" in item || typeof item["run"] === "function" || (prototype !== Object.prototype && prototype !== null);
+  return (
+    "allowedPeers" in item ||
+    typeof item["run"] === "function" ||
+    (prototype !== Object.prototype && prototype !== null)
+  );
 }
 
 export function readNode(item: unknown, path: string, problems: ProblemList): ReadNode | undefined {
@@ -94,7 +103,11 @@ function readPolicy(fields: Fields, problems: ProblemList): ConvergencePolicy | 
   if (raw === "all") return { minRatio: 1 };
   if (raw === "any") return { quorum: 1 };
   if (typeof raw === "string") {
-    problems.error("bad_value", fields.at("convergencePolicy"), `convergencePolicy: expected "all", "any" or an object, got ${shown(raw)}`);
+    problems.error(
+      "bad_value",
+      fields.at("convergencePolicy"),
+      `convergencePolicy: expected "all", "any" or an object, got ${shown(raw)}`,
+    );
     return undefined;
   }
   const record = fields.record("convergencePolicy");

@@ -58,7 +58,11 @@ export function readTopology(input: unknown): ReadTopology {
   const draft = new TopologyDraft(problems);
   if (Array.isArray(input)) return finish(draft, readDescription({ agents: input }, draft));
   if (isRecord(input)) return finish(draft, readDescription(input, draft));
-  problems.error("bad_topology", "", `expected an object with nodes and edges, a Topology or a PatternConfig, got ${shown(input)}`);
+  problems.error(
+    "bad_topology",
+    "",
+    `expected an object with nodes and edges, a Topology or a PatternConfig, got ${shown(input)}`,
+  );
   return finish(draft, {});
 }
 
@@ -103,7 +107,8 @@ function readDescription(source: Readonly<Record<string, unknown>>, draft: Topol
 
 function oneName(fields: Fields, name: string, other: string, problems: ProblemList): string {
   if (!fields.has(other)) return name;
-  if (fields.has(name)) problems.error("conflicting_options", other, `"${name}" and "${other}" are two names of one thing; give one`);
+  if (fields.has(name))
+    problems.error("conflicting_options", other, `"${name}" and "${other}" are two names of one thing; give one`);
   return fields.has(name) ? name : other;
 }
 
@@ -118,11 +123,16 @@ function readNodes(fields: Fields, key: string, draft: TopologyDraft): PeerDecla
     const read = byName ? readAgent(item, place, path, draft.problems) : readNode(item, path, draft.problems);
     if (read === undefined) return [];
     draft.addNode(read.draft, path);
-    return read.allowedPeers === undefined ? [] : [{ name: read.draft.name, peers: read.allowedPeers, path: `${path}.allowedPeers` }];
+    return read.allowedPeers === undefined
+      ? []
+      : [{ name: read.draft.name, peers: read.allowedPeers, path: `${path}.allowedPeers` }];
   });
 }
 
-function addImpliedNodes(edges: readonly { edge: { from: string; to: string }; path: string }[], draft: TopologyDraft): void {
+function addImpliedNodes(
+  edges: readonly { edge: { from: string; to: string }; path: string }[],
+  draft: TopologyDraft,
+): void {
   for (const { edge, path } of edges) {
     for (const name of [edge.from, edge.to]) {
       if (draft.find(name) === undefined) draft.addNode({ name, kind: kindOfName(name) }, path);

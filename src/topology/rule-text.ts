@@ -2,7 +2,15 @@
 
 import { suggest } from "./suggestion.ts";
 
-export const RULE_TYPES = ["timeout", "max_agents", "max_steps", "parallel", "convergence_point", "max_turns", "agent_timeout"] as const;
+export const RULE_TYPES = [
+  "timeout",
+  "max_agents",
+  "max_steps",
+  "parallel",
+  "convergence_point",
+  "max_turns",
+  "agent_timeout",
+] as const;
 
 export type RuleText =
   | { readonly ok: true; readonly rule: Readonly<Record<string, unknown>> }
@@ -14,7 +22,12 @@ export function parseRuleText(text: string): RuleText {
   const match = CALL.exec(text);
   const type = match?.[1];
   if (match === null || type === undefined) {
-    return { ok: false, code: "bad_rule", message: `cannot read the rule ${JSON.stringify(text)}`, hint: 'write it like "max_steps(5)"' };
+    return {
+      ok: false,
+      code: "bad_rule",
+      message: `cannot read the rule ${JSON.stringify(text)}`,
+      hint: 'write it like "max_steps(5)"',
+    };
   }
   const given = (match[2] ?? "").split(",").map((part) => part.trim());
   const args = given.length === 1 && given[0] === "" ? [] : given;
@@ -28,7 +41,9 @@ export function parseRuleText(text: string): RuleText {
     case "convergence_point":
       return args.length === 1 ? made({ type, node: args[0] }) : wrongCount(type, "one node", args);
     case "max_turns":
-      return args.length === 2 ? made({ type, edge: args[0], value: numberOr(args[1]) }) : wrongCount(type, "a conversation and a number", args);
+      return args.length === 2
+        ? made({ type, edge: args[0], value: numberOr(args[1]) })
+        : wrongCount(type, "a conversation and a number", args);
     case "agent_timeout":
       return agentTimeout(args);
     default:
@@ -64,7 +79,12 @@ function made(rule: Readonly<Record<string, unknown>>): RuleText {
 }
 
 function wrongCount(type: string, expected: string, args: readonly string[]): RuleText {
-  return { ok: false, code: "bad_rule", message: `${type}: expected ${expected}, got "${args.join(", ")}"`, hint: `${type}(…) takes ${expected}` };
+  return {
+    ok: false,
+    code: "bad_rule",
+    message: `${type}: expected ${expected}, got "${args.join(", ")}"`,
+    hint: `${type}(…) takes ${expected}`,
+  };
 }
 
 /** The number `text` writes in decimals, else the text itself, which the check that follows refuses by name. */

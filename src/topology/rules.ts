@@ -65,7 +65,11 @@ function readRule(item: unknown, path: string, problems: ProblemList): RuleValue
   return undefined;
 }
 
-function fromFields(record: Readonly<Record<string, unknown>>, path: string, problems: ProblemList): RuleValue | undefined {
+function fromFields(
+  record: Readonly<Record<string, unknown>>,
+  path: string,
+  problems: ProblemList,
+): RuleValue | undefined {
   const before = problems.items.length;
   const fields = new Fields(record, path, problems);
   const type = fields.raw("type");
@@ -100,12 +104,22 @@ function readKind(type: unknown, fields: Fields, path: string, problems: Problem
 function readAgentTimeout(fields: Fields, problems: ProblemList): RuleValue {
   const record = fields.record("agents");
   const byAgent = record === undefined ? undefined : new Fields(record, fields.at("agents"), problems);
-  const agents = Object.keys(record ?? {}).map((name) => [name, byAgent === undefined ? 0 : (seconds(byAgent, name, problems) ?? 0)] as const);
+  const agents = Object.keys(record ?? {}).map(
+    (name) => [name, byAgent === undefined ? 0 : (seconds(byAgent, name, problems) ?? 0)] as const,
+  );
   const fallback = seconds(fields, "default", problems);
   if (record === undefined && fallback === undefined) {
-    problems.error("bad_rule", fields.at("agents"), 'agent_timeout needs an agent or a default, like "agent_timeout(A:120, default:90)"');
+    problems.error(
+      "bad_rule",
+      fields.at("agents"),
+      'agent_timeout needs an agent or a default, like "agent_timeout(A:120, default:90)"',
+    );
   }
-  return { type: "agent_timeout", agents: Object.fromEntries(agents), ...(fallback === undefined ? {} : { default: fallback }) };
+  return {
+    type: "agent_timeout",
+    agents: Object.fromEntries(agents),
+    ...(fallback === undefined ? {} : { default: fallback }),
+  };
 }
 
 function unknownRule(type: unknown, path: string, problems: ProblemList): void {
@@ -152,7 +166,12 @@ function apply(rule: RuleValue, path: string, draft: TopologyDraft): void {
   }
 }
 
-function setLimit(draft: TopologyDraft, key: "maxSteps" | "durationMs" | "maxAgents" | "agentTimeoutMs", value: number, path: string): void {
+function setLimit(
+  draft: TopologyDraft,
+  key: "maxSteps" | "durationMs" | "maxAgents" | "agentTimeoutMs",
+  value: number,
+  path: string,
+): void {
   const present = draft.limits[key];
   if (present !== undefined && present !== value) {
     draft.problems.error("rule_conflict", path, `limits.${key} is ${present} already, the rule says ${value}`);
@@ -198,9 +217,16 @@ function applyMaxTurns(text: string, turns: number, path: string, draft: Topolog
   }
   const ends = [draft.known(noted.from, path)?.name, draft.known(noted.to, path)?.name];
   if (ends.includes(undefined)) return;
-  const found = draft.edges.find((edge) => edge.pattern === "conversation" && ends.includes(edge.from) && ends.includes(edge.to));
+  const found = draft.edges.find(
+    (edge) => edge.pattern === "conversation" && ends.includes(edge.from) && ends.includes(edge.to),
+  );
   if (found === undefined) {
-    draft.problems.error("bad_rule", path, `max_turns: there is no conversation ${shown(text)}`, `add the edge ${shown(text)}`);
+    draft.problems.error(
+      "bad_rule",
+      path,
+      `max_turns: there is no conversation ${shown(text)}`,
+      `add the edge ${shown(text)}`,
+    );
   } else if (found.maxTurns !== undefined && found.maxTurns !== turns) {
     draft.problems.error("rule_conflict", path, `${text} says maxTurns ${found.maxTurns}, the rule says ${turns}`);
   } else found.maxTurns = turns;
@@ -212,7 +238,11 @@ function applyAgentTimeout(rule: RuleValue & { type: "agent_timeout" }, path: st
     const node = draft.known(name, path);
     if (node === undefined) continue;
     if (node.timeoutMs !== undefined && node.timeoutMs !== milliseconds(value)) {
-      draft.problems.error("rule_conflict", path, `${JSON.stringify(name)} says timeoutMs ${node.timeoutMs}, the rule says ${milliseconds(value)}`);
+      draft.problems.error(
+        "rule_conflict",
+        path,
+        `${JSON.stringify(name)} says timeoutMs ${node.timeoutMs}, the rule says ${milliseconds(value)}`,
+      );
     } else node.timeoutMs = milliseconds(value);
   }
 }

@@ -136,9 +136,14 @@ export class Topology implements TopologySource {
 
   /** Removes all edges from `from` to `to`, or only those of one pattern. */
   removeEdge(from: string, to: string, pattern?: EdgePattern): Topology {
-    const goes = (edge: EdgeData): boolean => edge.from === from && edge.to === to && (pattern ?? edge.pattern) === edge.pattern;
+    const goes = (edge: EdgeData): boolean =>
+      edge.from === from && edge.to === to && (pattern ?? edge.pattern) === edge.pattern;
     if (!this.edges.some(goes)) {
-      throw refused("unknown_edge", "edges", `there is no ${pattern ?? ""} edge from ${JSON.stringify(from)} to ${JSON.stringify(to)}`.replace("  ", " "));
+      throw refused(
+        "unknown_edge",
+        "edges",
+        `there is no ${pattern ?? ""} edge from ${JSON.stringify(from)} to ${JSON.stringify(to)}`.replace("  ", " "),
+      );
     }
     return this.#changed({ edges: this.edges.filter((edge) => !goes(edge)) });
   }
@@ -182,13 +187,18 @@ export class Topology implements TopologySource {
 
   #known(name: string): void {
     if (this.node(name) !== undefined) return;
-    const hint = suggest(name, this.nodes.map((node) => node.name));
+    const hint = suggest(
+      name,
+      this.nodes.map((node) => node.name),
+    );
     throw refused("unknown_node", "nodes", `no node is called ${JSON.stringify(name)}`, hint);
   }
 }
 
 function refused(code: ReadProblemCode, path: string, message: string, hint?: string): TopologyValidationError {
-  return new TopologyValidationError([{ code, severity: "error", path, message, ...(hint === undefined ? {} : { hint }) }]);
+  return new TopologyValidationError([
+    { code, severity: "error", path, message, ...(hint === undefined ? {} : { hint }) },
+  ]);
 }
 
 function parsedJson(text: string): unknown {

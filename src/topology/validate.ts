@@ -53,21 +53,38 @@ function checkKinds({ data, edgePaths }: ReadTopology, found: ProblemList): void
   const kinds = new Map(data.nodes.map((node) => [node.name, node.kind]));
   for (const [i, { from, to, pattern }] of data.edges.entries()) {
     const path = edgePaths[i] ?? `edges[${i}]`;
-    const leads = pattern === "flow" ? [[from, to]] : [[from, to], [to, from]];
+    const leads =
+      pattern === "flow"
+        ? [[from, to]]
+        : [
+            [from, to],
+            [to, from],
+          ];
     for (const [source = "", target = ""] of leads) {
-      if (kinds.get(source) === "end") found.error("edge_from_end", path, `nothing leads on from ${JSON.stringify(source)}, where a run ends`);
-      if (kinds.get(target) === "start") found.error("edge_into_start", path, `nothing leads into ${JSON.stringify(target)}, where a run begins`);
+      if (kinds.get(source) === "end")
+        found.error("edge_from_end", path, `nothing leads on from ${JSON.stringify(source)}, where a run ends`);
+      if (kinds.get(target) === "start")
+        found.error("edge_into_start", path, `nothing leads into ${JSON.stringify(target)}, where a run begins`);
     }
   }
 }
 
-function checkConditions({ data, edgePaths }: ReadTopology, functions: Readonly<Record<string, unknown>>, found: ProblemList): void {
+function checkConditions(
+  { data, edgePaths }: ReadTopology,
+  functions: Readonly<Record<string, unknown>>,
+  found: ProblemList,
+): void {
   for (const [i, { condition }] of data.edges.entries()) {
     if (condition === undefined || Object.hasOwn(functions, condition)) continue;
     const parsed = parseCondition(condition);
     if (parsed.ok) continue;
     const path = `${edgePaths[i] ?? `edges[${i}]`}.condition`;
-    found.error("bad_condition", path, `condition ${JSON.stringify(condition)}${placed(parsed.problem)}`, parsed.problem.hint ?? nearFunction(condition, functions));
+    found.error(
+      "bad_condition",
+      path,
+      `condition ${JSON.stringify(condition)}${placed(parsed.problem)}`,
+      parsed.problem.hint ?? nearFunction(condition, functions),
+    );
   }
 }
 
@@ -83,7 +100,9 @@ function checkAgents({ data, nodePaths }: ReadTopology, known: ReadonlySet<strin
   for (const [i, node] of data.nodes.entries()) {
     const name = node.uses ?? node.name;
     if (node.kind !== "agent" || known.has(name)) continue;
-    const hint = suggest(name, known) ?? (known.size === 0 ? "no agents were given" : `known: ${[...known].slice(0, 10).join(", ")}`);
+    const hint =
+      suggest(name, known) ??
+      (known.size === 0 ? "no agents were given" : `known: ${[...known].slice(0, 10).join(", ")}`);
     found.error("unknown_agent", nodePaths[i] ?? `nodes[${i}]`, `no agent is called ${JSON.stringify(name)}`, hint);
   }
 }

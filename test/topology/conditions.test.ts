@@ -26,12 +26,18 @@ describe("labels", () => {
     expect(holds("valid", output)).toBe(true);
   });
 
-  it.each([["invalid"], [{ route: "other" }], [{ valid: "yes" }], [{ valid: 1 }], [null], [["valid"]], [42], [Object.create({ valid: true })]])(
-    "do not hold for %j",
-    (output) => {
-      expect(holds("valid", output)).toBe(false);
-    },
-  );
+  it.each([
+    ["invalid"],
+    [{ route: "other" }],
+    [{ valid: "yes" }],
+    [{ valid: 1 }],
+    [null],
+    [["valid"]],
+    [42],
+    [Object.create({ valid: true })],
+  ])("do not hold for %j", (output) => {
+    expect(holds("valid", output)).toBe(false);
+  });
 
   it("may have a dash, which is then no minus", () => {
     expect(holds("needs-review", { route: "needs-review" })).toBe(true);
@@ -57,15 +63,28 @@ describe("registered functions", () => {
 
   it("fail with their name when they throw, keeping the cause", () => {
     const cause = new Error("boom");
-    const fails = () => holds("odd", 1, { odd: () => { throw cause; } });
-    expect(fails).toThrow(expect.objectContaining({ code: "ORCH_CONDITION", cause, message: expect.stringMatching(/"odd".*from A to B0.*boom/) }));
+    const fails = () =>
+      holds("odd", 1, {
+        odd: () => {
+          throw cause;
+        },
+      });
+    expect(fails).toThrow(
+      expect.objectContaining({
+        code: "ORCH_CONDITION",
+        cause,
+        message: expect.stringMatching(/"odd".*from A to B0.*boom/),
+      }),
+    );
   });
 
   it.each([
     ["a promise", async () => false],
     ["undefined", () => undefined],
   ])("fail when they return %s", (what, fn) => {
-    expect(() => holds("odd", 1, { odd: fn as never })).toThrow(expect.objectContaining({ code: "ORCH_CONDITION", message: expect.stringContaining(what) }));
+    expect(() => holds("odd", 1, { odd: fn as never })).toThrow(
+      expect.objectContaining({ code: "ORCH_CONDITION", message: expect.stringContaining(what) }),
+    );
   });
 
   it("are not found on the prototype of the record", () => {
@@ -119,7 +138,9 @@ describe("expressions", () => {
     ["output.score", { score: 5 }],
     ["output.score", { score: "high" }],
   ])("fail for good when they make no sense of the output: %s", (text, output) => {
-    expect(() => holds(text, output)).toThrow(expect.objectContaining({ code: "ORCH_CONDITION", message: expect.stringContaining(text) }));
+    expect(() => holds(text, output)).toThrow(
+      expect.objectContaining({ code: "ORCH_CONDITION", message: expect.stringContaining(text) }),
+    );
   });
 
   it.each<[string, number | undefined, string | undefined]>([
@@ -138,20 +159,38 @@ describe("expressions", () => {
   });
 
   const number = fc.oneof(fc.integer({ min: -1000, max: 1000 }), fc.double({ min: -1000, max: 1000, noNaN: true }));
-  const literal = fc.oneof(fc.integer({ min: 0, max: 1000 }).map(String), fc.integer({ min: 0, max: 9999 }).map((n) => (n / 16).toFixed(4)));
+  const literal = fc.oneof(
+    fc.integer({ min: 0, max: 1000 }).map(String),
+    fc.integer({ min: 0, max: 9999 }).map((n) => (n / 16).toFixed(4)),
+  );
 
   it("compare and reckon any numbers as JavaScript does", () => {
     const compare: Record<string, (a: number, b: number) => boolean> = {
-      "==": (a, b) => a === b, "!=": (a, b) => a !== b, "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
+      "==": (a, b) => a === b,
+      "!=": (a, b) => a !== b,
+      "<": (a, b) => a < b,
+      "<=": (a, b) => a <= b,
+      ">": (a, b) => a > b,
+      ">=": (a, b) => a >= b,
     };
     const reckon: Record<string, (a: number, b: number) => number> = {
-      "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b,
+      "+": (a, b) => a + b,
+      "-": (a, b) => a - b,
+      "*": (a, b) => a * b,
+      "/": (a, b) => a / b,
     };
     fc.assert(
-      fc.property(number, literal, literal, fc.constantFrom(...Object.keys(compare)), fc.constantFrom(...Object.keys(reckon)), (n, a, b, sign, op) => {
-        const expected = compare[sign]?.(reckon[op]?.(n, Number(a)) ?? 0, Number(b));
-        expect(holds(`output.n ${op} ${a} ${sign} ${b}`, { n })).toBe(expected);
-      }),
+      fc.property(
+        number,
+        literal,
+        literal,
+        fc.constantFrom(...Object.keys(compare)),
+        fc.constantFrom(...Object.keys(reckon)),
+        (n, a, b, sign, op) => {
+          const expected = compare[sign]?.(reckon[op]?.(n, Number(a)) ?? 0, Number(b));
+          expect(holds(`output.n ${op} ${a} ${sign} ${b}`, { n })).toBe(expected);
+        },
+      ),
       { numRuns: 400 },
     );
   });

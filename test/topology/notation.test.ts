@@ -30,16 +30,24 @@ describe("notation", () => {
     ["A <-->B", '"<"'],
     ["A > B -> C", '">"'],
   ])("refuses %j, saying what it expected", (text, message) => {
-    expect(parseNotation(text)).toMatchObject({ ok: false, message: expect.stringContaining(message), hint: expect.stringContaining('"A -> B"') });
+    expect(parseNotation(text)).toMatchObject({
+      ok: false,
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining('"A -> B"'),
+    });
   });
 
   it("reads back whatever it writes", () => {
     const name = fc.stringMatching(/^[A-Za-z][\w .:-]{0,8}[a-z]$/).filter((text) => !text.includes("->"));
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.constantFrom(...Object.values(ARROWS)), name), { minLength: 1, maxLength: 6 }), name, (rest, first) => {
-        const read = parseNotation(first + rest.map(([arrow, next]) => ` ${arrow} ${next}`).join(""));
-        expect(read.ok && read.edges.map((edge) => [ARROWS[edge.pattern], edge.to])).toEqual(rest);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(...Object.values(ARROWS)), name), { minLength: 1, maxLength: 6 }),
+        name,
+        (rest, first) => {
+          const read = parseNotation(first + rest.map(([arrow, next]) => ` ${arrow} ${next}`).join(""));
+          expect(read.ok && read.edges.map((edge) => [ARROWS[edge.pattern], edge.to])).toEqual(rest);
+        },
+      ),
     );
   });
 });

@@ -22,7 +22,10 @@ describe("the shapes of patterns", () => {
   });
 
   it("runs the members of a stage side by side, starting a parallel first stage at Start", () => {
-    const pattern = PatternConfig.pipeline({ stages: [{ agents: ["A", "B"] }, { agents: ["C", "D"] }], parallelWithinStage: true });
+    const pattern = PatternConfig.pipeline({
+      stages: [{ agents: ["A", "B"] }, { agents: ["C", "D"] }],
+      parallelWithinStage: true,
+    });
     expect(arrows(pattern)).toEqual(["Start -> A", "Start -> B", "A -> C", "A -> D", "B -> C", "B -> D"]);
     expect(Topology.from(pattern).node("Start")?.kind).toBe("start");
   });
@@ -31,23 +34,38 @@ describe("the shapes of patterns", () => {
     const options = { hub: "A", spokes: ["B", "C"] };
     expect(arrows(PatternConfig.hubAndSpoke(options))).toEqual(["A <-> B", "A <-> C"]);
     expect(Topology.from(PatternConfig.hubAndSpoke(options)).node("A")?.parallelCalls).toBeUndefined();
-    expect(Topology.from(PatternConfig.hubAndSpoke({ ...options, parallelSpokes: true })).node("A")?.parallelCalls).toBe(true);
+    expect(
+      Topology.from(PatternConfig.hubAndSpoke({ ...options, parallelSpokes: true })).node("A")?.parallelCalls,
+    ).toBe(true);
   });
 
   it("calls in parallel at every level of a tree", () => {
     const pattern = PatternConfig.hierarchical({ tree: { A: ["B", "C"], B: ["D"], D: [] } });
     expect(arrows(pattern)).toEqual(["A <-> B", "A <-> C", "B <-> D"]);
-    expect(Topology.from(pattern).nodes.filter((node) => node.parallelCalls).map((node) => node.name)).toEqual(["A", "B"]);
+    expect(
+      Topology.from(pattern)
+        .nodes.filter((node) => node.parallelCalls)
+        .map((node) => node.name),
+    ).toEqual(["A", "B"]);
   });
 
   it("deals each level round-robin to the one above", () => {
-    const pattern = PatternConfig.hierarchical({ root: "A", levels: [["B", "C"], ["D", "E", "F"]] });
+    const pattern = PatternConfig.hierarchical({
+      root: "A",
+      levels: [
+        ["B", "C"],
+        ["D", "E", "F"],
+      ],
+    });
     expect(arrows(pattern)).toEqual(["A <-> B", "A <-> C", "B <-> D", "B <-> F", "C <-> E"]);
   });
 
   it("lets all of a mesh address one another, or neighbours only", () => {
     expect(arrows(PatternConfig.mesh({ agents: ["A", "B", "C"] }))).toEqual(["A <|> B", "A <|> C", "B <|> C"]);
-    expect(arrows(PatternConfig.mesh({ agents: ["A", "B", "C"], fullyConnected: false }))).toEqual(["A <|> B", "B <|> C"]);
+    expect(arrows(PatternConfig.mesh({ agents: ["A", "B", "C"], fullyConnected: false }))).toEqual([
+      "A <|> B",
+      "B <|> C",
+    ]);
     expect(Topology.from(PatternConfig.mesh({ agents: ["A", "B"], entryPoint: "B" })).data.entryPoint).toBe("B");
   });
 
@@ -88,7 +106,13 @@ describe("the shapes of patterns", () => {
   });
 
   it("takes a time limit in milliseconds, rules and metadata", () => {
-    const pattern = PatternConfig.star({ center: "A", points: ["B"], timeoutMs: 5000, rules: ["max_steps(7)"], metadata: { team: "x" } });
+    const pattern = PatternConfig.star({
+      center: "A",
+      points: ["B"],
+      timeoutMs: 5000,
+      rules: ["max_steps(7)"],
+      metadata: { team: "x" },
+    });
     expect(pattern.toJSON()).toMatchObject({ limits: { durationMs: 5000, maxSteps: 7 }, metadata: { team: "x" } });
   });
 
@@ -110,7 +134,11 @@ describe("wrong options of patterns", () => {
     ["empty stages", { stages: [] }, PatternConfig.pipeline, ["bad_pattern"]],
     ["tree and levels", { tree: { A: ["B"] }, root: "A" }, PatternConfig.hierarchical, ["conflicting_options"]],
   ])("are problems, not exceptions: %s", (_, options, make, codes) => {
-    expect(Topology.from(make(options as never)).validate().map((problem) => problem.code)).toEqual(codes);
+    expect(
+      Topology.from(make(options as never))
+        .validate()
+        .map((problem) => problem.code),
+    ).toEqual(codes);
   });
 });
 
@@ -119,24 +147,42 @@ describe("every pattern", () => {
   const several = fc.shuffledSubarray(AGENTS, { minLength: 2 });
   const user = fc.boolean();
   const patterns = fc.oneof(
-    fc.record({ all: several, cut: fc.nat(5), parallelWithinStage: fc.boolean(), user }).map(({ all, cut, ...rest }) => {
-      const at = Math.min(cut, all.length - 1);
-      const stages = [all.slice(0, at), all.slice(at)].filter((agents) => agents.length > 0).map((agents) => ({ agents }));
-      return PatternConfig.pipeline({ stages, ...rest });
-    }),
-    fc.record({ all: several, flag: fc.boolean(), user }).chain(({ all: [first = "", ...others], flag, user: person }) =>
-      fc.constantFrom(
-        PatternConfig.hubAndSpoke({ hub: first, spokes: others, parallelSpokes: flag, user: person }),
-        PatternConfig.star({ center: first, points: others, bidirectional: flag, user: person }),
-        PatternConfig.broadcast({ broadcaster: first, receivers: others, allowReplies: flag, user: person }),
-        PatternConfig.hierarchical({ root: first, levels: [others.slice(0, 2), others.slice(2)].filter((level) => level.length > 0), user: person }),
-        PatternConfig.hierarchical({ tree: { [first]: others }, user: person }),
+    fc
+      .record({ all: several, cut: fc.nat(5), parallelWithinStage: fc.boolean(), user })
+      .map(({ all, cut, ...rest }) => {
+        const at = Math.min(cut, all.length - 1);
+        const stages = [all.slice(0, at), all.slice(at)]
+          .filter((agents) => agents.length > 0)
+          .map((agents) => ({ agents }));
+        return PatternConfig.pipeline({ stages, ...rest });
+      }),
+    fc
+      .record({ all: several, flag: fc.boolean(), user })
+      .chain(({ all: [first = "", ...others], flag, user: person }) =>
+        fc.constantFrom(
+          PatternConfig.hubAndSpoke({ hub: first, spokes: others, parallelSpokes: flag, user: person }),
+          PatternConfig.star({ center: first, points: others, bidirectional: flag, user: person }),
+          PatternConfig.broadcast({ broadcaster: first, receivers: others, allowReplies: flag, user: person }),
+          PatternConfig.hierarchical({
+            root: first,
+            levels: [others.slice(0, 2), others.slice(2)].filter((level) => level.length > 0),
+            user: person,
+          }),
+          PatternConfig.hierarchical({ tree: { [first]: others }, user: person }),
+        ),
       ),
-    ),
     fc.record({ agents: names, fullyConnected: fc.boolean(), user }).map((options) => PatternConfig.mesh(options)),
     fc
-      .record({ agents: names, bidirectional: fc.boolean(), laps: fc.integer({ min: 1, max: 4 }), user, entry: fc.nat(5) })
-      .map(({ entry, ...options }) => PatternConfig.ring({ ...options, entryPoint: options.agents[entry % options.agents.length] ?? "A" })),
+      .record({
+        agents: names,
+        bidirectional: fc.boolean(),
+        laps: fc.integer({ min: 1, max: 4 }),
+        user,
+        entry: fc.nat(5),
+      })
+      .map(({ entry, ...options }) =>
+        PatternConfig.ring({ ...options, entryPoint: options.agents[entry % options.agents.length] ?? "A" }),
+      ),
   );
 
   it("validates with nothing to complain about, has an entry and an exit, and reaches everyone", () => {

@@ -22,11 +22,14 @@ describe("rules", () => {
     }
   });
 
-  it.each(["parallel(B, C)", { type: "parallel", agents: ["C", "B"] }])("let the callers of all of these call in parallel: %j", (rule) => {
-    const { data, problems } = withRules(rule);
-    expect(problems).toEqual([]);
-    expect(data.nodes.map((node) => node.parallelCalls)).toEqual([true, undefined, undefined]);
-  });
+  it.each(["parallel(B, C)", { type: "parallel", agents: ["C", "B"] }])(
+    "let the callers of all of these call in parallel: %j",
+    (rule) => {
+      const { data, problems } = withRules(rule);
+      expect(problems).toEqual([]);
+      expect(data.nodes.map((node) => node.parallelCalls)).toEqual([true, undefined, undefined]);
+    },
+  );
 
   it("change nothing for flow successors, which run side by side anyway", () => {
     const plain = { edges: ["A -> B", "A -> C"] };
@@ -36,20 +39,31 @@ describe("rules", () => {
   });
 
   it("warn when they have no effect", () => {
-    expect(withRules("parallel(A, B)").problems).toMatchObject([{ code: "rule_without_effect", severity: "warning", path: "rules[0]" }]);
+    expect(withRules("parallel(A, B)").problems).toMatchObject([
+      { code: "rule_without_effect", severity: "warning", path: "rules[0]" },
+    ]);
   });
 
-  it.each(["convergence_point(C)", { type: "convergence_point", node: "C" }])("mark a convergence point: %j", (rule) => {
-    expect(withRules(rule).data.nodes[2]).toMatchObject({ name: "C", convergence: true });
-  });
+  it.each(["convergence_point(C)", { type: "convergence_point", node: "C" }])(
+    "mark a convergence point: %j",
+    (rule) => {
+      expect(withRules(rule).data.nodes[2]).toMatchObject({ name: "C", convergence: true });
+    },
+  );
 
-  it.each(["max_turns(B <~> C, 3)", "max_turns(C <~> B, 3)", { type: "max_turns", edge: "B <~> C", value: 3 }])("bound a conversation: %j", (rule) => {
-    const { data, problems } = withRules(rule);
-    expect(problems).toEqual([]);
-    expect(data.edges[2]?.maxTurns).toBe(3);
-  });
+  it.each(["max_turns(B <~> C, 3)", "max_turns(C <~> B, 3)", { type: "max_turns", edge: "B <~> C", value: 3 }])(
+    "bound a conversation: %j",
+    (rule) => {
+      const { data, problems } = withRules(rule);
+      expect(problems).toEqual([]);
+      expect(data.edges[2]?.maxTurns).toBe(3);
+    },
+  );
 
-  it.each(["agent_timeout(A:120, B: 0.5, default:90)", { type: "agent_timeout", agents: { A: 120, B: 0.5 }, default: 90 }])("limit agents: %j", (rule) => {
+  it.each([
+    "agent_timeout(A:120, B: 0.5, default:90)",
+    { type: "agent_timeout", agents: { A: 120, B: 0.5 }, default: 90 },
+  ])("limit agents: %j", (rule) => {
     const { data, problems } = withRules(rule);
     expect(problems).toEqual([]);
     expect(data.nodes.map((node) => node.timeoutMs)).toEqual([120_000, 500, undefined]);
@@ -101,8 +115,14 @@ describe("rules", () => {
     ["a node's own time limit", { nodes: [{ name: "A", timeoutMs: 5 }, "B", "C"] }, ["agent_timeout(A:1)"]],
     ["a node that never joins", { nodes: ["A", "B", { name: "C", convergence: false }] }, ["convergence_point(C)"]],
     ["a node that calls in order", { nodes: [{ name: "A", parallelCalls: false }, "B", "C"] }, ["parallel(B, C)"]],
-    ["an edge's own turns", { edges: [{ from: "A", to: "B", pattern: "<~>", maxTurns: 2 }] }, ["max_turns(A <~> B, 3)"]],
+    [
+      "an edge's own turns",
+      { edges: [{ from: "A", to: "B", pattern: "<~>", maxTurns: 2 }] },
+      ["max_turns(A <~> B, 3)"],
+    ],
   ])("that contradict %s are errors", (_, change, rules) => {
-    expect(readTopology({ ...BASE, ...change, rules }).problems).toMatchObject([{ code: "rule_conflict", severity: "error" }]);
+    expect(readTopology({ ...BASE, ...change, rules }).problems).toMatchObject([
+      { code: "rule_conflict", severity: "error" },
+    ]);
   });
 });
