@@ -15,11 +15,11 @@ import type { Severity, TopologyData, TopologyProblem } from "./types.ts";
 export const PLAN_PROBLEM_CODES = [
   "back_edge_in_arm",
   "cycle_without_exit",
+  "edge_into_exit",
   "else_without_condition",
   "entry_ambiguous",
   "entry_missing",
   "entry_without_edges",
-  "error_edge_into_exit",
   "flow_after_reply",
   "shadowed_exit",
   "unknown_node",
@@ -68,7 +68,7 @@ class ProblemSearch {
     this.#repliers();
     this.#exits();
     this.#elses();
-    this.#errors();
+    this.#deadEnds();
     return this.#found;
   }
 
@@ -228,11 +228,14 @@ class ProblemSearch {
 
   #joinAround(edge: PlanEdge, ends: readonly number[]): readonly [fork: number, end: number] | undefined {
     const plan = this.#plan;
-    for (const { id: fork } of plan.nodes) {
+    const isAhead = (end: number): boolean => end === edge.to || plan.before(edge.to, end);
+    const isPast = (end: number): boolean => end === edge.from || plan.before(end, edge.from);
+    const joins = ends.filter((end) => isAhead(end) && !isPast(end));
+    if (joins.length === 0) return undefined;
+    for (const { id: fork, out } of plan.nodes) {
+      if (out.flow.length + out.error.length < 2) continue;
       if (!plan.before(fork, edge.from) || plan.leaves(edge.to, fork)) continue;
-      const isAhead = (end: number): boolean => end === edge.to || plan.before(edge.to, end);
-      const isPast = (end: number): boolean => end === edge.from || plan.before(end, edge.from);
-      const end = ends.find((e) => plan.owns(fork, e) && isAhead(e) && !isPast(e));
+      const end = joins.find((join) => plan.owns(fork, join));
       if (end !== undefined) return [fork, end];
     }
     return undefined;
@@ -250,9 +253,10 @@ class ProblemSearch {
       const inside = new Set(component);
       const [first = 0] = component;
       if (!hasBit(byFlow, first)) continue;
-      const out = this.#plan.edges.filter(
-        (edge) => inside.has(edge.from) && (edge.role === "flow" || edge.role === "exit"),
-      );
+      const out = component.flatMap((node) => {
+        const { flow = [], exit = [] } = this.#plan.nodes[node]?.out ?? {};
+        return [...flow, ...exit].flatMap((id) => this.#plan.edges[id] ?? []);
+      });
       const repeats = out.some((edge) => edge.role === "flow" && inside.has(edge.to));
       const endless = out.every(
         (edge) => edge.role === "flow" && inside.has(edge.to) && !edge.conditional && edge.maxVisits === false,
@@ -331,19 +335,19 @@ class ProblemSearch {
     }
   }
 
-  #errors(): void {
+  /** Where a branch would come to stand at a node that runs nothing. */
+  #deadEnds(): void {
+    const kindOf = (node: number): string => this.#data.nodes[node]?.kind ?? "agent";
     for (const edge of this.#roled.edges) {
-      if (edge.role !== "error" || edge.to < 0) continue;
+      if (edge.to < 0 || edge.role === "flow" || edge.role === "exit") continue;
       const act = this.#roled.acts[edge.to];
-      if (act !== "exit" && act !== "pass") continue;
-      const message = `the error edge of ${this.#name(edge.from)} leads to ${this.#name(edge.to)}, where nothing can handle a failure`;
-      this.#add(
-        "error_edge_into_exit",
-        "error",
-        this.#edgePath(edge),
-        message,
-        "lead it to an agent that handles the failure",
-      );
+      const ends = kindOf(edge.to) === "end" || (edge.role === "error" && (act === "exit" || act === "pass"));
+      if (!ends) continue;
+      const [from, to] = [this.#name(edge.from), this.#name(edge.to)];
+      const message = `the ${edge.role} edge of ${from} leads to ${to}, where nothing can take it up`;
+      const hint =
+        edge.role === "error" ? "lead it to an agent that handles the failure" : `${from} -> ${to} would exit`;
+      this.#add("edge_into_exit", "error", this.#edgePath(edge), message, hint);
     }
   }
 }

@@ -139,7 +139,12 @@ describe("edges that are never or always taken", () => {
   });
 
   it("an error edge to where nothing handles it is refused", () => {
-    expect(problems("A -> B, A -> End error")).toEqual(["error error_edge_into_exit edges[1]"]);
+    expect(problems("A -> B, A -> End error")).toEqual(["error edge_into_exit edges[1]"]);
+    expect(problems("User -> A, A -> User, A -> User error")).toEqual(["error edge_into_exit edges[2]"]);
+  });
+
+  it.each(["A -> End notify", "A <~> End", "A <|> End"])("%s is refused, since nobody is there", (edge) => {
+    expect(problems(`A -> B, ${edge}`)).toContain("error edge_into_exit edges[1]");
   });
 });
 
