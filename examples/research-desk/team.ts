@@ -39,8 +39,15 @@ export type AgentName =
   | "Reviewer"
   | "Writer";
 
-/** One team with one shelf of indexed folders. `paceMs` is waited before each step: time to watch, or to pull the plug. */
-export function createTeam({ paceMs = 0 }: { paceMs?: number } = {}): Record<AgentName, AgentFunction> {
+export interface TeamOptions {
+  /** Waited inside each step before its work: time to watch, or to pull the plug. Default 0. */
+  readonly paceMs?: number;
+  /** Told of each step before it does anything. */
+  readonly onStart?: (node: string, stepId: string) => void;
+}
+
+/** One team with one shelf of indexed folders. */
+export function createTeam({ paceMs = 0, onStart }: TeamOptions = {}): Record<AgentName, AgentFunction> {
   const shelf = new Shelf();
   const team: Record<AgentName, AgentFunction> = {
     Collector: createCollector(shelf),
@@ -60,11 +67,14 @@ export function createTeam({ paceMs = 0 }: { paceMs?: number } = {}): Record<Age
     Reviewer: createReviewer(shelf),
     Writer: createWriter(),
   };
-  if (paceMs === 0) return team;
-  const paced = (run: AgentFunction): AgentFunction => async (input, ctx) => {
-    await new Promise((resolve) => setTimeout(resolve, paceMs));
-    return run(input, ctx);
-  };
-  for (const name of Object.keys(team) as AgentName[]) team[name] = paced(team[name]);
+  if (paceMs === 0 && onStart === undefined) return team;
+  const watched =
+    (run: AgentFunction): AgentFunction =>
+    async (input, ctx) => {
+      onStart?.(ctx.node, ctx.stepId);
+      if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, paceMs));
+      return run(input, ctx);
+    };
+  for (const name of Object.keys(team) as AgentName[]) team[name] = watched(team[name]);
   return team;
 }

@@ -1,0 +1,93 @@
+// One run of the desk: started or resumed, watched, and told.
+
+import { appendFileSync } from "node:fs";
+
+import { LevelStorage, OrchestraInstance, StateManager, type OrchestraResult } from "orchestra";
+
+import type { DeskTask, Report } from "./desk.ts";
+import type { DeskOptions } from "./options.ts";
+import { hasEnded, progressLine } from "./progress.ts";
+import { createTeam } from "./team.ts";
+import { timingsOf, timingsTable } from "./timings.ts";
+import { researchDesk } from "./topology.ts";
+
+/** Agent steps a run takes at most: three rounds of the lead and its analysts, three drafts, and the rest once. */
+const STEPS_MAX = 60;
+
+export function openDesk({ store, paceMs, witness }: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
+  const onStart = witness === undefined ? {} : { onStart: (node: string, stepId: string) => appendFileSync(witness, `${JSON.stringify({ pid: process.pid, node, stepId })}\n`) };
+  return new OrchestraInstance({
+    topology: researchDesk,
+    agents: createTeam({ paceMs, ...onStart }),
+    stateManager: new StateManager({ storage: new LevelStorage(store) }),
+    maxSteps: STEPS_MAX,
+  });
+}
+
+/** Runs to the end, with progress on standard error and the report on standard output. The exit code. */
+export async function runDesk(options: DeskOptions): Promise<number> {
+  const desk = openDesk(options);
+  let stopped = false;
+  const stop = (): void => {
+    stopped = true;
+    void desk.close();
+  };
+  process.once("SIGINT", stop);
+  try {
+    const result = options.resume === undefined ? await start(desk, options) : await resume(desk, options.resume);
+    show(result, options);
+    return result.success ? 0 : 1;
+  } catch (error) {
+    if (!stopped) throw error;
+    console.error("interrupted; finished steps are kept");
+    return 130;
+  } finally {
+    process.off("SIGINT", stop);
+    await desk.close();
+  }
+}
+
+async function start(desk: OrchestraInstance, { docs, label, question, session }: DeskOptions): Promise<OrchestraResult> {
+  const task: DeskTask = { docs, label, question };
+  const run = desk.stream({ task, ...(session !== undefined && { sessionId: session }) });
+  console.error(`session ${run.sessionId}\n“${question}”\nover ${label}\n`);
+  for await (const event of run) report(progressLine(event));
+  return run.result;
+}
+
+async function resume(desk: OrchestraInstance, sessionId: string): Promise<OrchestraResult> {
+  const found = await desk.getSession(sessionId);
+  if (found === null) throw new Error(`there is no session ${sessionId} in this store`);
+  console.error(`session ${sessionId} goes on\n`);
+  if (found.status === "completed" || found.status === "failed" || found.status === "cancelled") return desk.getResult(sessionId);
+  // What the log holds already was shown by the process that did it.
+  const sinceMs = Date.now();
+  const watching = watch(desk, sessionId, sinceMs);
+  const result = await desk.resumeSession(sessionId);
+  await watching;
+  return result;
+}
+
+async function watch(desk: OrchestraInstance, sessionId: string, sinceMs: number): Promise<void> {
+  for await (const event of desk.events(sessionId)) {
+    if (event.at >= sinceMs) report(progressLine(event));
+    else if (event.type === "step.succeeded") report(`· ${event.node.padEnd(18)} is in the log`);
+    if (hasEnded(event) && event.type !== "run.paused") return;
+  }
+}
+
+function report(line: string | undefined): void {
+  if (line !== undefined) console.error(line);
+}
+
+function show(result: OrchestraResult, { store, json }: DeskOptions): void {
+  const timings = timingsOf(result.getExecutionTrace());
+  if (json) {
+    console.log(JSON.stringify({ sessionId: result.sessionId, status: result.status, error: result.error, report: result.finalResponse, steps: result.totalSteps, timings, boundsHit: result.metadata.boundsHit, store }, null, 2));
+    return;
+  }
+  if (result.success) console.log(`\n${(result.finalResponse as Report).markdown}`);
+  else console.error(`\n${result.status}: ${result.error?.message ?? "no reason given"}`);
+  console.log(`Where the time went\n\n${timingsTable(timings)}\n`);
+  console.log(`Session ${result.sessionId}, ${result.totalSteps} steps, durability ${result.metadata.durability}, kept in ${store}`);
+}
