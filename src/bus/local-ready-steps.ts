@@ -40,6 +40,9 @@ class LinkedSteps {
     else link.before.after = link.after;
     if (link.after === undefined) this.#last = link.before;
     else link.after.before = link.before;
+    // A removed link that the collector has already moved to its old space would keep all later ones alive.
+    link.before = undefined;
+    link.after = undefined;
   }
 }
 
