@@ -213,6 +213,11 @@ export class OrchestraResult {
     });
   }
 
+  /** The same result, with those of the questions that followed it. */
+  withFollowUps(followUps: readonly OrchestraResult[]): OrchestraResult {
+    return new OrchestraResult({ ...this, trace: this.#trace, invocations: this.#invocations, followUps });
+  }
+
   /** Plain JSON data; what JSON cannot say (dates, maps, big integers…) is tagged. `fromJSON` reads it back. */
   toJSON(): Record<string, unknown> {
     const { success, totalDuration, traceTruncated, followUps, ...fields } = this;

@@ -1,0 +1,100 @@
+// `run` and `resume`: commands that follow one run to its end, or to the signal that ends the process.
+
+import type { OrchestraInstance, OrchestraResult } from "../index.ts";
+import { EXIT, exitCodeOfResult, UsageError } from "./exit-code.ts";
+import type { Io } from "./io.ts";
+import { instanceOptions, jsonOrText, loadParts, openInstance, parseContext, readTask, storeFolder, type CodeFlags, type StoreFlags, type WatchFlags } from "./session-options.ts";
+
+const DRAIN_MS = 10_000;
+
+export interface RunFlags extends StoreFlags, CodeFlags, WatchFlags {
+  readonly task?: string;
+  readonly session?: string;
+  readonly fresh?: boolean;
+  readonly context?: readonly string[];
+  readonly maxSteps?: number;
+  readonly json?: boolean;
+}
+
+export async function runCommand(file: string, flags: RunFlags, io: Io): Promise<number> {
+  const parts = await loadParts(file, flags, io);
+  const task = (await readTask(flags.task, io)) ?? parts.task;
+  if (task === undefined) throw new UsageError("what is the task? Give it with --task TEXT, --task @FILE or --task - (standard input)");
+  if (parts.topology === undefined) throw new UsageError(`${file}: it holds no topology`);
+  const context = parseContext(flags.context);
+  const instance = openInstance(await instanceOptions(parts, flags, io));
+  const handle = (): Promise<OrchestraResult> =>
+    instance.execute({
+      task,
+      ...(context !== undefined && { context }),
+      ...(flags.session !== undefined && { sessionId: flags.session }),
+      ...(flags.fresh !== undefined && { fresh: flags.fresh }),
+      ...(flags.maxSteps !== undefined && { maxSteps: flags.maxSteps }),
+    });
+  return follow(instance, handle, flags, io);
+}
+
+export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
+  readonly file?: string;
+  readonly answer?: readonly string[];
+  readonly context?: readonly string[];
+  readonly json?: boolean;
+}
+
+export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: Io): Promise<number> {
+  if (storeFolder(flags, io) === undefined) throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  if (flags.file === undefined && flags.agents === undefined) throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
+  const parts = await loadParts(flags.file, flags, io);
+  const additionalContext = parseContext(flags.context);
+  const userResponse = answersOf(flags.answer);
+  const instance = openInstance(await instanceOptions(parts, flags, io));
+  const resume = (): Promise<OrchestraResult> =>
+    instance.resumeSession(sessionId, { ...(additionalContext !== undefined && { additionalContext }), ...(userResponse !== undefined && { userResponse }) });
+  return follow(instance, resume, flags, io);
+}
+
+// One answer as it stands; several as `question=answer`.
+function answersOf(answers: readonly string[] | undefined): unknown {
+  if (answers === undefined || answers.length === 0) return undefined;
+  return answers.length === 1 && !/^[\w.:-]+=/.test(answers[0] ?? "") ? jsonOrText(answers[0] ?? "") : parseContext(answers);
+}
+
+async function follow(instance: OrchestraInstance, begin: () => Promise<OrchestraResult>, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
+  let interrupted: number | undefined;
+  let stop: () => void = () => undefined;
+  const signalled = new Promise<undefined>((resolve) => {
+    stop = io.onSignal((signal) => {
+      const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+      // The second time somebody means it.
+      if (interrupted !== undefined) return io.exit(code);
+      interrupted = code;
+      io.err(`${signal}: letting steps in flight finish (once more to stop at once)`);
+      resolve(undefined);
+    });
+  });
+  try {
+    const running = begin();
+    running.catch(() => undefined);
+    const result = await Promise.race([running, signalled]);
+    if (result === undefined) {
+      await instance.drain({ timeoutMs: DRAIN_MS });
+      if (storeFolder(flags, io) !== undefined) io.err('the session stays in its store; "orchestra resume" continues it');
+      return interrupted ?? EXIT.interrupted;
+    }
+    report(result, flags, io);
+    return exitCodeOfResult(result);
+  } finally {
+    stop();
+    await instance.close();
+  }
+}
+
+function report(result: OrchestraResult, { json = false, store }: { json?: boolean; store?: string }, io: Io): void {
+  if (json) io.out(JSON.stringify(result, null, 2));
+  else if (result.success) io.out(result.getFinalResponseAsText());
+  if (result.error === null) return;
+  io.err(`${result.status}: ${result.error.code}: ${result.error.message}`);
+  for (const { questionId, node, prompt } of result.metadata.questions) io.err(`  ${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`);
+  const waits = result.status === "paused" || result.status === "awaiting_user";
+  if (waits) io.err(store === undefined && io.env["ORCHESTRA_STORE"] === undefined ? "without --store the session ends with this process" : `session ${result.sessionId}`);
+}

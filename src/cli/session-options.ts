@@ -1,0 +1,118 @@
+// Options that several commands share, and the instance they come to.
+
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+
+import { LevelStorage, OrchestraInstance, StateManager, terminalChannel, type Channel, type InstanceOptions, type Logger } from "../index.ts";
+import { UsageError } from "./exit-code.ts";
+import type { Io } from "./io.ts";
+import { loadAgents, loadFile, type Loaded } from "./load-file.ts";
+
+export interface StoreFlags {
+  readonly store?: string;
+}
+export interface CodeFlags {
+  readonly agents?: string;
+}
+export interface WatchFlags {
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly log?: string;
+  readonly ask?: boolean;
+}
+
+/** `--store`, else the variable ORCHESTRA_STORE. */
+export function storeFolder({ store }: StoreFlags, io: Io): string | undefined {
+  const folder = store ?? io.env["ORCHESTRA_STORE"];
+  return folder === undefined || folder === "" ? undefined : resolve(io.cwd, folder);
+}
+
+/** @throws {UsageError} when none is named. */
+export function requiredStore(flags: StoreFlags, io: Io): StateManager {
+  const folder = storeFolder(flags, io);
+  if (folder === undefined) throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  return new StateManager({ storage: new LevelStorage(folder) });
+}
+
+/** The parts of FILE, with the agents of `--agents` over its own. */
+export async function loadParts(file: string | undefined, { agents }: CodeFlags, io: Io): Promise<Loaded> {
+  const own: Loaded = file === undefined ? {} : await loadFile(file, io.cwd);
+  const given = agents === undefined ? {} : await loadAgents(agents, io.cwd);
+  return { ...own, ...given, ...(own.conditions && given.conditions && { conditions: { ...own.conditions, ...given.conditions } }) };
+}
+
+export async function instanceOptions(parts: Loaded, flags: StoreFlags & WatchFlags, io: Io): Promise<InstanceOptions> {
+  const folder = storeFolder(flags, io);
+  const channel = channelOf(flags, io);
+  return {
+    ...parts.options,
+    ...(parts.topology !== undefined && { topology: parts.topology }),
+    ...(parts.agents !== undefined && { agents: parts.agents }),
+    ...(parts.conditions !== undefined && { conditions: parts.conditions }),
+    ...(folder !== undefined && { stateManager: new StateManager({ storage: new LevelStorage(folder) }) }),
+    communicationConfig: parts.options?.communicationConfig ?? { channel: channel ?? "none" },
+    verbosity: flags.quiet ? 0 : flags.verbose ? 2 : 1,
+    ...(flags.log !== undefined && { logger: await fileLogger(flags.log) }),
+  };
+}
+
+export function openInstance(options: InstanceOptions): OrchestraInstance {
+  return new OrchestraInstance(options, { recover: false });
+}
+
+/** People are asked on the terminal, or, with `--ask`, by lines on standard input. */
+function channelOf({ ask }: WatchFlags, io: Io): Channel | undefined {
+  if (ask === false) return undefined;
+  if (ask === true || io.stdin.isTTY) return terminalChannel({ input: io.stdin });
+  return undefined;
+}
+
+async function fileLogger(level: string): Promise<Logger> {
+  const { pino } = await import("pino");
+  if (!(level in pino.levels.values)) throw new UsageError(`--log ${level}: expected one of ${Object.keys(pino.levels.values).join(", ")}`);
+  const logger: Logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+  return logger;
+}
+
+/** `key=value` pairs; a value that is JSON is taken as such. */
+export function parseContext(pairs: readonly string[] | undefined): Record<string, unknown> | undefined {
+  if (pairs === undefined || pairs.length === 0) return undefined;
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at <= 0) throw new UsageError(`--context ${pair}: expected key=value`);
+      return [pair.slice(0, at), jsonOrText(pair.slice(at + 1))];
+    }),
+  );
+}
+
+export function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The task: text as it is, a JSON object as an object, `@FILE` the file's, `-` that of standard input. */
+export async function readTask(task: string | undefined, io: Io): Promise<string | Record<string, unknown> | undefined> {
+  if (task === undefined) return undefined;
+  const text = task === "-" ? await readAll(io.stdin) : task.startsWith("@") ? await readFileOf(task.slice(1), io) : task;
+  if (!/^\s*\{/.test(text)) return text;
+  const value = jsonOrText(text);
+  return typeof value === "object" && value !== null ? { ...value } : text;
+}
+
+async function readFileOf(path: string, io: Io): Promise<string> {
+  try {
+    return await readFile(resolve(io.cwd, path), "utf8");
+  } catch (error) {
+    throw new UsageError(`--task @${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk as string | Uint8Array));
+  return Buffer.concat(chunks).toString("utf8").trimEnd();
+}

@@ -1,0 +1,86 @@
+// Kernel: everything one instance (or one run) needs, brought together and taken apart again in the right order.
+
+import { systemClock, type Clock } from "../base/clock.ts";
+import { errorToData } from "../base/error-data.ts";
+import { createIds, type Ids } from "../base/ids.ts";
+import { silentLogger, type Logger } from "../base/logger.ts";
+import { systemRandom } from "../base/random.ts";
+import { createLocalBus } from "../bus/local-bus.ts";
+import type { Bus } from "../bus/ports.ts";
+import { memoryStorage } from "../state/memory-store.ts";
+import type { SessionStore } from "../state/ports.ts";
+import type { Channel } from "./channel.ts";
+import type { Engine } from "./engine-api.ts";
+import { createEngine } from "./engine.ts";
+import { QuestionDesk } from "./question-desk.ts";
+import type { SharedOptions } from "./run-options.ts";
+import type { StateManager } from "./state-manager.ts";
+
+export interface Kernel {
+  readonly engine: Engine;
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly desk: QuestionDesk | undefined;
+  /** Nobody else in this process used the store when it was opened, so a session that is `running` there has nobody behind it. */
+  readonly alone: boolean;
+  /** Idempotent. Errors while closing are combined. */
+  close(): Promise<void>;
+}
+
+/** Where the parts come from that exist before the kernel does. */
+export interface Grounds {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+}
+
+export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "logger">): Grounds {
+  const clock = options.clock ?? systemClock();
+  const random = options.random ?? systemRandom();
+  return { clock, ids: createIds(clock, random), logger: options.logger ?? silentLogger };
+}
+
+export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
+  readonly stateManager?: StateManager;
+  readonly channel: Channel | undefined;
+  readonly nested: NonNullable<Parameters<typeof createEngine>[0]["nested"]>;
+}
+
+/** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
+export async function openKernel(options: KernelOptions, { clock, ids, logger }: Grounds): Promise<Kernel> {
+  const lease = await options.stateManager?.acquire();
+  const store = lease?.store ?? memoryStorage();
+  const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
+  const bus = options.bus ?? ownBus;
+  if (bus === undefined) throw new TypeError("a kernel without a bus");
+  const engine = createEngine({ store, bus, clock, random: options.random ?? systemRandom(), ids, logger, nested: options.nested });
+  const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);
+  let closing: Promise<void> | undefined;
+  return {
+    engine,
+    store,
+    clock,
+    logger,
+    desk,
+    alone: lease?.first ?? true,
+    close() {
+      closing ??= closeAll([() => desk?.close(), () => engine.close(), () => ownBus?.close(), () => lease?.release()], logger);
+      return closing;
+    },
+  };
+}
+
+async function closeAll(closers: readonly (() => unknown)[], logger: Logger): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closers) {
+    try {
+      await close();
+    } catch (error) {
+      logger.error({ error: errorToData(error) }, "closing failed");
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, "several parts could not be closed");
+}

@@ -1,0 +1,384 @@
+// Orchestra instance
+//
+// Owns:      one kernel, opened on first use; the runs it started or resumed.
+// Crossing:  user → execute(), resumeSession(), … → engine; channel ← engine.
+//
+// I1  Nothing is opened before the first call that needs it, and nothing after close().
+// I2  What cannot start is refused before anything ran; what a run can end in is a result.
+// I3  Sessions found with nobody behind them are continued on first use where the topology is this instance's, and left
+//     for `resumeSession` otherwise.
+
+import { errorToData } from "../base/error-data.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { parseSessionId } from "../base/ids.ts";
+import type { RunStatus } from "../actors/effects.ts";
+import type { Why } from "../actors/view.ts";
+import type { Checkpoint, SessionEntry } from "../state/ports.ts";
+import { Topology } from "../topology/topology.ts";
+import { CommunicationManager, toChannel, type PendingQuestion } from "./communication.ts";
+import type { Engine, RecordedStep, RunCode, RunEvent, RunHandle } from "./engine-api.ts";
+import { EventBuffer } from "./event-buffer.ts";
+import { mergeExecutionConfig, type ExecutionConfig } from "./execution-config.ts";
+import { followUps } from "./follow-ups.ts";
+import type { OrchestraHandle } from "./handle.ts";
+import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
+import { planNestedRun } from "./nested-run.ts";
+import type { OrchestraResult } from "./result.ts";
+import { resultFromOutcome } from "./result-from-outcome.ts";
+import { agentsOf, runCodeOf } from "./run-code.ts";
+import { driveRun, eventsFrom, type DriveOptions } from "./run-driver.ts";
+import { assertInstanceOptions, assertTaskOptions, sessionIdOf, type InstanceOptions, type Task, type TaskOptions } from "./run-options.ts";
+import { planRun } from "./run-plan.ts";
+import { statusPrinter, StatusConfig } from "./status.ts";
+
+export type ExecuteOptions = Omit<TaskOptions, "task">;
+
+export interface ResumeOptions {
+  /** Laid over the session's context before it goes on. */
+  readonly additionalContext?: Readonly<Record<string, unknown>>;
+  /** The answer to the open question; with several open, a record of answers by question id. */
+  readonly userResponse?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+/** A session that was live when its process died. */
+export interface RecoveredSession {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly action: "resumed" | "left";
+  /** Of a run that was continued. */
+  readonly result?: Promise<OrchestraResult>;
+}
+
+export type SessionInfo = SessionEntry;
+export type CheckpointInfo = Omit<Checkpoint, "snapshot">;
+export type Step = RecordedStep;
+export interface HistoryDiff {
+  readonly equal: boolean;
+  readonly commonCommits: number;
+  readonly a: readonly Step[];
+  readonly b: readonly Step[];
+}
+
+export class OrchestraInstance implements AsyncDisposable {
+  readonly #options: InstanceOptions;
+  readonly #grounds: Grounds;
+  readonly #communication: CommunicationManager;
+  readonly #detach: () => void;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #recovering: boolean;
+  readonly #live = new Map<string, Promise<OrchestraResult>>();
+  #kernel: Promise<Kernel> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Opens nothing. @throws {OrchestraError} `ORCH_BAD_OPTION` */
+  constructor(options: InstanceOptions, { recover = true }: { recover?: boolean } = {}) {
+    assertInstanceOptions(options);
+    this.#options = options;
+    this.#grounds = groundsOf(options);
+    this.#recovering = recover;
+    this.#communication = options.communicationManager ?? new CommunicationManager({ channel: toChannel(options.communicationConfig?.channel) ?? "none" });
+    this.#detach = this.#communication.attach({
+      pending: (sessionId) => this.#pending(sessionId),
+      answer: async (sessionId, questionId, value) => (await this.#engine()).answer(sessionId, questionId, value),
+    });
+  }
+
+  /**
+   * Runs the topology on a task. Resolves with whatever the run ends in.
+   *
+   * @throws {OrchestraError} for what cannot start: `ORCH_TOPOLOGY_INVALID`, `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`,
+   *   `ORCH_SESSION_BUSY`, `ORCH_NOT_SERIALIZABLE`, `ORCH_DRAINING`, `ORCH_OVERLOADED`, `ORCH_CLOSED`, `ORCH_STORE_*`.
+   */
+  async execute(options: TaskOptions): Promise<OrchestraResult>;
+  async execute(task: Task, options?: ExecuteOptions): Promise<OrchestraResult>;
+  async execute(first: TaskOptions | Task, second: ExecuteOptions = {}): Promise<OrchestraResult> {
+    const options = taskOptions(first, second);
+    return this.#execute(options, this.#sessionFor(options), []);
+  }
+
+  /** As `execute`, watched while it works. */
+  stream(options: TaskOptions): OrchestraHandle;
+  stream(task: Task, options?: ExecuteOptions): OrchestraHandle;
+  stream(first: TaskOptions | Task, second: ExecuteOptions = {}): OrchestraHandle {
+    const options = taskOptions(first, second);
+    const sessionId = this.#sessionFor(options);
+    const events = new EventBuffer();
+    const result = this.#execute(options, sessionId, [(event) => events.push(event)]);
+    result.then(
+      () => events.end(),
+      (error: unknown) => events.end({ error }),
+    );
+    return {
+      sessionId,
+      result,
+      get dropped() {
+        return events.dropped;
+      },
+      pause: (reason) => this.pauseSession(sessionId, reason),
+      cancel: (reason) => this.cancelSession(sessionId, reason),
+      [Symbol.asyncIterator]: () => events.read(),
+    };
+  }
+
+  /**
+   * Stops offering steps; those in flight finish (recorded, followed on resume) or, with `inFlight: "abort"`, are
+   * aborted and run again on resume. False when there is nothing running.
+   */
+  async pauseSession(sessionId: string, reason?: string, { inFlight = "finish" }: { inFlight?: "finish" | "abort" } = {}): Promise<boolean> {
+    return (await this.#engine()).pause(parseSessionId(sessionId), reason, inFlight);
+  }
+
+  /**
+   * Continues a session that is paused, waits for people, or was interrupted, exactly where its facts end. The topology
+   * is the session's own; this instance brings the agents.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_SESSION_STATE` when it has ended, `ORCH_SESSION_BUSY`,
+   *   `ORCH_AMBIGUOUS_ANSWER` when several questions are open and `userResponse` does not say which it answers.
+   */
+  async resumeSession(sessionId: string, options: ResumeOptions = {}): Promise<OrchestraResult> {
+    const { additionalContext, userResponse, signal } = options;
+    const kernel = await this.#open();
+    const recovered = this.#live.get(parseSessionId(sessionId));
+    if (recovered !== undefined && additionalContext === undefined && userResponse === undefined) return recovered;
+    const code = this.#code();
+    const answers = await answersOf(kernel.engine, sessionId, options);
+    const after = await eventsFrom(kernel, sessionId);
+    const handle = await kernel.engine.resume(sessionId, {
+      code,
+      ...(additionalContext !== undefined && { context: additionalContext }),
+      ...(answers === undefined ? userResponse !== undefined && { userResponse } : { answers }),
+      ...(signal !== undefined && { signal }),
+    });
+    return this.#track(this.#drive(kernel, handle, after, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)));
+  }
+
+  /** A named place to go back to, of a live, paused or finished session. Resolves with its id. */
+  async createCheckpoint(sessionId: string, name?: string): Promise<string> {
+    return (await this.#engine()).createCheckpoint(parseSessionId(sessionId), name);
+  }
+
+  /** Takes the session back to where it stood; `resumeSession` continues from there. The log is not rewound. False for an unknown checkpoint. */
+  async restoreCheckpoint(checkpointId: string): Promise<boolean> {
+    return (await this.#engine()).restoreCheckpoint(checkpointId);
+  }
+
+  /** A new session that begins where the checkpoint stood. Resolves with its id; `resumeSession` continues it. */
+  async forkCheckpoint(checkpointId: string, options: { sessionId?: string } = {}): Promise<string> {
+    return (await this.#engine()).forkCheckpoint(checkpointId, options);
+  }
+
+  /** Ends the run for good; steps in flight are aborted by their signal. False when there is nothing to cancel. */
+  async cancelSession(sessionId: string, reason?: string): Promise<boolean> {
+    return (await this.#engine()).cancel(parseSessionId(sessionId), reason);
+  }
+
+  /** Oldest id first, at most `limit` (default 100); `cursor` is the last id of the page before. */
+  async listSessions(options: { status?: RunStatus; limit?: number; cursor?: string } = {}): Promise<readonly SessionInfo[]> {
+    return (await this.#engine()).listSessions(options);
+  }
+
+  async getSession(sessionId: string): Promise<SessionInfo | null> {
+    return (await this.#engine()).getSession(parseSessionId(sessionId));
+  }
+
+  async listCheckpoints(sessionId: string): Promise<readonly CheckpointInfo[]> {
+    return (await this.#engine()).listCheckpoints(parseSessionId(sessionId));
+  }
+
+  /** Removes the session with its snapshots, checkpoints and blobs. False for an unknown one. @throws {OrchestraError} `ORCH_SESSION_BUSY` while it runs. */
+  async deleteSession(sessionId: string): Promise<boolean> {
+    return (await this.#engine()).deleteSession(parseSessionId(sessionId));
+  }
+
+  /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes. */
+  async *events(sessionId: string, options: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+    yield* (await this.#engine()).events(parseSessionId(sessionId), options);
+  }
+
+  /** What the run waits for now. */
+  async why(sessionId: string): Promise<Why> {
+    return (await this.#engine()).why(parseSessionId(sessionId));
+  }
+
+  /** Where two histories part. Each side is a session id or a checkpoint id. */
+  async diff(a: string, b: string): Promise<HistoryDiff> {
+    return (await this.#engine()).diff(a, b);
+  }
+
+  /** All steps of the session's last run, from its log. */
+  async *trace(sessionId: string): AsyncGenerator<Step, void, undefined> {
+    yield* (await this.#engine()).trace(parseSessionId(sessionId));
+  }
+
+  /** The result of the session's last run, as its log tells it. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` */
+  async getResult(sessionId: string): Promise<OrchestraResult> {
+    const kernel = await this.#open();
+    return resultFromOutcome(await kernel.engine.outcome(parseSessionId(sessionId)));
+  }
+
+  /** Asks on in a session that has ended: a run of the same topology whose agents see the transcript in `ctx.session`. */
+  async followUp(sessionId: string, question: Task, options: Omit<ExecuteOptions, "sessionId" | "fresh"> = {}): Promise<OrchestraResult> {
+    const kernel = await this.#open();
+    const id = parseSessionId(sessionId);
+    if ((await kernel.engine.getSession(id)) === null) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${id}" to follow up on`, { details: { sessionId: id } });
+    return this.#execute({ ...options, task: question, sessionId: id }, id, [], true);
+  }
+
+  /** Open questions, oldest first; `communicationManager.submitResponse` or `resumeSession` answer them. */
+  get communication(): CommunicationManager {
+    return this.#communication;
+  }
+
+  /**
+   * Finds sessions that were live when their process died and continues those of this instance's topology; the others,
+   * and with `resume: false` all of them, are left for `resumeSession`. Called on first use.
+   */
+  async recover({ resume = true }: { resume?: boolean } = {}): Promise<readonly RecoveredSession[]> {
+    return this.#recover(await this.#open(), resume);
+  }
+
+  /** Takes no more runs, lets steps in flight finish up to `timeoutMs` (default 30_000), leaves the rest resumable. */
+  async drain({ timeoutMs }: { timeoutMs?: number } = {}): Promise<void> {
+    if (this.#kernel === undefined) return;
+    await (await this.#kernel).engine.drain(timeoutMs === undefined ? {} : { timeoutMs });
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Lets go of everything; runs in flight stay resumable. Idempotent. Use afterwards is `ORCH_CLOSED`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #sessionFor(options: TaskOptions): string {
+    return sessionIdOf(options) ?? this.#grounds.ids.next("ses");
+  }
+
+  #execute(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp = false): Promise<OrchestraResult> {
+    const result = this.#start(options, sessionId, observers, followUp);
+    // Callers may look at the handle's events only; a rejection nobody awaits must not end the process.
+    result.catch(() => undefined);
+    return this.#track(result);
+  }
+
+  async #start(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp: boolean): Promise<OrchestraResult> {
+    const { request, execution } = planRun(this.#options.topology, this.#options, this.#options.initialConfig ?? {}, options, sessionId);
+    const kernel = await this.#open();
+    const run = async (one: typeof request): Promise<OrchestraResult> => {
+      const after = await eventsFrom(kernel, sessionId);
+      const handle = await kernel.engine.start(one);
+      return this.#drive(kernel, handle, after, this.#driveOptions(one.code, execution, observers, options.signal));
+    };
+    const result = await run(followUp ? { ...request, followUp } : request);
+    const { channel } = this.#communication;
+    if (!options.allowFollowUps || !result.success || channel === undefined) return result;
+    const { idempotencyKey: _once, fresh: _fresh, ...asking } = request;
+    return followUps(result, { channel, clock: kernel.clock, timeoutMs: options.followUpTimeoutMs, signal: options.signal }, (question) => run({ ...asking, task: question, followUp: true }));
+  }
+
+  #driveOptions(code: RunCode, execution: ExecutionConfig, observers: DriveOptions["observers"], signal: AbortSignal | undefined): DriveOptions {
+    const { metricsCollector, verbosity = 0, stateManager } = this.#options;
+    const printer = statusPrinter(execution.status ?? StatusConfig.fromVerbosity(verbosity));
+    return {
+      code,
+      observers: [...observers, ...(metricsCollector === undefined ? [] : [(event: RunEvent) => metricsCollector.observe(event)]), ...(printer === undefined ? [] : [printer])],
+      autoSaveIntervalMs: stateManager?.autoSaveIntervalMs ?? false,
+      ...(signal !== undefined && { signal }),
+    };
+  }
+
+  #drive(kernel: Kernel, handle: RunHandle, after: number, options: DriveOptions): Promise<OrchestraResult> {
+    return driveRun(kernel, handle, after, options);
+  }
+
+  #track(result: Promise<OrchestraResult>): Promise<OrchestraResult> {
+    this.#running.add(result);
+    void result.then(
+      () => this.#running.delete(result),
+      () => this.#running.delete(result),
+    );
+    return result;
+  }
+
+  /** The functions for sessions whose topology is in their log. */
+  #code(): RunCode {
+    const execution = mergeExecutionConfig(this.#options.initialConfig ?? {}, {});
+    return runCodeOf(agentsOf(this.#options, this.#options.topology), this.#options, execution);
+  }
+
+  async #engine(): Promise<Engine> {
+    return (await this.#open()).engine;
+  }
+
+  #open(): Promise<Kernel> {
+    if (this.#closing !== undefined) return Promise.reject(new OrchestraError("ORCH_CLOSED", "this OrchestraInstance is closed"));
+    // An opening that failed may be tried again: the store may be free by then.
+    this.#kernel ??= this.#openKernel().catch((error: unknown) => {
+      this.#kernel = undefined;
+      throw error;
+    });
+    return this.#kernel;
+  }
+
+  async #openKernel(): Promise<Kernel> {
+    const { stateManager, bus, random } = this.#options;
+    const kernel = await openKernel(
+      {
+        channel: this.#communication.channel,
+        nested: planNestedRun,
+        ...(stateManager !== undefined && { stateManager }),
+        ...(bus !== undefined && { bus }),
+        ...(random !== undefined && { random }),
+      },
+      this.#grounds,
+    );
+    if (this.#recovering && stateManager !== undefined && kernel.alone) await this.#recover(kernel, true);
+    return kernel;
+  }
+
+  async #recover(kernel: Kernel, resume: boolean): Promise<readonly RecoveredSession[]> {
+    const { topology } = this.#options;
+    const hash = topology === undefined ? undefined : Topology.from(topology).hash;
+    const code = this.#code();
+    const found = await kernel.engine.recover({ resume, code: (entry) => (entry.topologyHash === hash ? code : undefined) });
+    return found.map(({ sessionId, runId, action, handle }) => {
+      if (handle === undefined) return { sessionId, runId, action };
+      const result = this.#drive(kernel, handle, 0, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], undefined));
+      result.catch((error: unknown) => kernel.logger.warn({ sessionId, error: errorToData(error) }, "a recovered run could not be followed to its end"));
+      this.#live.set(sessionId, this.#track(result));
+      void result.finally(() => this.#live.delete(sessionId)).catch(() => undefined);
+      return { sessionId, runId, action, result };
+    });
+  }
+
+  async #pending(sessionId: string | undefined): Promise<readonly PendingQuestion[]> {
+    const questions = await (await this.#engine()).questions(sessionId);
+    return questions.map(({ session, questionId, node, branchId, promptValue, kind, askedAtMs }) => ({ questionId, sessionId: session, node, branchId, prompt: promptValue, kind, askedAtMs }));
+  }
+
+  async #close(): Promise<void> {
+    this.#detach();
+    const kernel = await this.#kernel?.catch(() => undefined);
+    await kernel?.close();
+    await Promise.allSettled(this.#running);
+  }
+}
+
+function taskOptions(first: TaskOptions | Task, second: ExecuteOptions): TaskOptions {
+  const options = typeof first === "object" && "task" in first ? (first as TaskOptions) : { ...second, task: first };
+  assertTaskOptions(options);
+  return options;
+}
+
+/** Answers by question id where that is what `userResponse` is. */
+async function answersOf(engine: Engine, sessionId: string, { userResponse }: ResumeOptions): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (typeof userResponse !== "object" || userResponse === null || Array.isArray(userResponse)) return undefined;
+  const ids = new Set((await engine.questions(sessionId)).map((question) => question.questionId));
+  const keys = Object.keys(userResponse);
+  return keys.length > 0 && keys.every((key) => ids.has(key)) ? (userResponse as Readonly<Record<string, unknown>>) : undefined;
+}

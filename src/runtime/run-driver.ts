@@ -1,0 +1,126 @@
+// Run driver
+//
+// Owns:      one run from its start (or resumption) to the result, as its caller sees it.
+// Crossing:  engine.start() or resume() → driver → observers, question desk → OrchestraResult.
+//
+// D1  The result comes after every event of the run has reached the observers.
+// D2  A run that waits for people goes on when the channel brings an answer; without one it ends `awaiting_user`.
+// D3  An observer that throws is reported and not called again; the run is not its business.
+
+import { errorToData } from "../base/error-data.ts";
+import { EVENTS_PER_COMMIT_MAX } from "./events.ts";
+import type { RunCode, RunEvent, RunHandle, RunOutcome } from "./engine-api.ts";
+import type { Kernel } from "./kernel.ts";
+import type { ResultQuestion } from "./result.ts";
+import { OrchestraResult } from "./result.ts";
+import { resultFromOutcome } from "./result-from-outcome.ts";
+import { autoSave } from "./auto-save.ts";
+
+export interface DriveOptions {
+  readonly code: RunCode;
+  readonly observers: readonly ((event: RunEvent) => void)[];
+  readonly signal?: AbortSignal;
+  readonly autoSaveIntervalMs?: number | false;
+}
+
+/** Where the events of the next commit of a session begin; to be asked for before the run is started. */
+export async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
+  const last = await kernel.store.last(sessionId);
+  return last === null ? 0 : (last.n + 1) * EVENTS_PER_COMMIT_MAX - 1;
+}
+
+/** Follows a run that was started or resumed, until it ends for its caller. */
+export async function driveRun(kernel: Kernel, handle: RunHandle, after: number, options: DriveOptions): Promise<OrchestraResult> {
+  const { sessionId } = handle;
+  const { autoSaveIntervalMs = false } = options;
+  kernel.logger.info({ sessionId, runId: handle.runId, durability: kernel.engine.durability }, `run started (durability: ${kernel.engine.durability})`);
+  const segments = new Segments();
+  const watching = watch(kernel, sessionId, after, segments, options.observers);
+  const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
+  try {
+    const outcome = await untilDone(kernel, handle, segments, options);
+    const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
+    segments.end();
+    await watching;
+    return resultFromOutcome(outcome, questions);
+  } finally {
+    segments.end();
+    kernel.desk?.forget(sessionId);
+    await stopSaving?.();
+    await watching;
+  }
+}
+
+async function untilDone(kernel: Kernel, handle: RunHandle, segments: Segments, { code, signal }: DriveOptions): Promise<RunOutcome> {
+  let outcome = await handle.outcome;
+  while (outcome.status === "awaiting_user" && kernel.desk !== undefined) {
+    await kernel.desk.adopt(handle.sessionId);
+    if (!(await kernel.desk.nextAnswer(handle.sessionId, signal))) {
+      if (signal?.aborted) await kernel.engine.cancel(handle.sessionId, abortReason(signal));
+      return kernel.engine.outcome(handle.sessionId);
+    }
+    const entry = await kernel.engine.getSession(handle.sessionId);
+    if (entry?.status === "awaiting_user" || entry?.status === "running" || entry?.status === "paused") {
+      const resumed = await kernel.engine.resume(handle.sessionId, { code, ...(signal !== undefined && { signal }) });
+      segments.next();
+      outcome = await resumed.outcome;
+    } else outcome = await kernel.engine.outcome(handle.sessionId);
+  }
+  return outcome;
+}
+
+function abortReason(signal: AbortSignal): string {
+  return signal.reason instanceof Error ? signal.reason.message : String(signal.reason);
+}
+
+async function openQuestions(kernel: Kernel, sessionId: string): Promise<ResultQuestion[]> {
+  const questions = await kernel.engine.questions(sessionId);
+  return questions.map(({ questionId, node, branchId, promptValue }) => ({ questionId, node, branchId, prompt: promptValue }));
+}
+
+/** How often the run was set going again: observers follow each stretch to its end. */
+class Segments {
+  #begun = 1;
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  next(): void {
+    this.#begun++;
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  /** Resolves with whether there is a stretch after the first `seen`. */
+  async after(seen: number): Promise<boolean> {
+    while (this.#begun <= seen && !this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.#begun > seen;
+  }
+}
+
+async function watch(kernel: Kernel, sessionId: string, after: number, segments: Segments, observers: readonly ((event: RunEvent) => void)[]): Promise<void> {
+  const live = new Set([...observers, ...(kernel.desk === undefined ? [] : [(event: RunEvent) => kernel.desk?.observe(event)])]);
+  let cursor = after;
+  let seen = 0;
+  try {
+    do {
+      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true })) {
+        cursor = event.seq;
+        for (const observe of live) {
+          try {
+            observe(event);
+          } catch (error) {
+            live.delete(observe);
+            kernel.logger.error({ sessionId, type: event.type, error: errorToData(error) }, "an observer threw; it is not called again");
+          }
+        }
+      }
+      seen++;
+    } while (await segments.after(seen));
+  } catch (error) {
+    kernel.logger.error({ sessionId, error: errorToData(error) }, "the events of a run could not be followed");
+  }
+}

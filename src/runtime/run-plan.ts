@@ -1,0 +1,46 @@
+// Run plan: a topology and options, checked and brought into the form the engine takes.
+
+import { OrchestraError } from "../base/errors.ts";
+import type { TopologyInput } from "../topology/read.ts";
+import { Topology } from "../topology/topology.ts";
+import { assertAgentsKnown } from "./agent-source.ts";
+import type { StartRequest } from "./engine-api.ts";
+import { DEFAULT_EXECUTION_CONFIG, mergeExecutionConfig, resolveLimits, type ExecutionConfig } from "./execution-config.ts";
+import { agentsOf, runCodeOf } from "./run-code.ts";
+import { DEFAULT_ERROR_CONFIG, type SharedOptions, type TaskOptions } from "./run-options.ts";
+
+export interface RunPlan {
+  readonly request: StartRequest;
+  readonly execution: ExecutionConfig;
+}
+
+/**
+ * What `engine.start` is to be asked for.
+ *
+ * @throws {TopologyValidationError} `ORCH_TOPOLOGY_INVALID` with every problem at once.
+ * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`.
+ */
+export function planRun(input: TopologyInput | undefined, shared: SharedOptions, initialConfig: ExecutionConfig, task: TaskOptions, sessionId: string): RunPlan {
+  if (input === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "topology: this instance has none, so it can resume sessions but not start them");
+  const execution = mergeExecutionConfig(initialConfig, task.executionConfig ?? {});
+  const errorRouting = shared.errorConfig?.enableErrorRouting ?? DEFAULT_ERROR_CONFIG.enableErrorRouting;
+  const topology = Topology.from(input).assertValid({ functions: shared.conditions ?? {}, errorRouting });
+  const agents = agentsOf(shared, input);
+  assertAgentsKnown(topology.data, agents);
+  const limits = resolveLimits({ execution, maxSteps: task.maxSteps ?? shared.maxSteps, budget: { ...shared.budget, ...task.budget }, errorRouting, rules: topology.data.limits });
+  const request: StartRequest = {
+    sessionId,
+    task: task.task,
+    topology: topology.data,
+    topologyHash: topology.hash,
+    code: runCodeOf(agents, shared, execution),
+    limits,
+    maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency,
+    ...(task.context !== undefined && { context: task.context }),
+    ...(task.idempotencyKey !== undefined && { idempotencyKey: task.idempotencyKey }),
+    ...(task.fresh !== undefined && { fresh: task.fresh }),
+    ...(task.signal !== undefined && { signal: task.signal }),
+    ...(execution.autoCheckpoint !== undefined && { autoCheckpoint: execution.autoCheckpoint }),
+  };
+  return { request, execution };
+}
