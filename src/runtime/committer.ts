@@ -11,7 +11,7 @@
 // C5  A store that throws stops the session the same way: we do not know what is on disk, so nothing is pretended.
 
 import { reduceAll } from "../actors/reduce.ts";
-import type { CommitReduction } from "../actors/reduce.ts";
+import type { CommitReduction } from "../actors/reduction.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Clock } from "../base/clock.ts";

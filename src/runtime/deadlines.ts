@@ -25,6 +25,7 @@ export class Deadlines {
   #retained = 0;
   #armedForMs = Infinity;
   #disarm: (() => void) | null = null;
+  #closed = false;
 
   constructor(clock: Clock, onError: (error: unknown) => void) {
     this.#clock = clock;
@@ -34,6 +35,7 @@ export class Deadlines {
   /** Fires once, `delayMs` from now. */
   after(delayMs: number, fire: () => void): Deadline {
     const deadline: Deadline = { atMs: this.#clock.monotonicMs() + Math.max(0, delayMs), fire };
+    if (this.#closed) return deadline;
     this.#heap.push(deadline);
     this.#siftUp(this.#heap.length - 1);
     if (deadline.atMs < this.#armedForMs) this.#arm(deadline.atMs);
@@ -43,6 +45,7 @@ export class Deadlines {
   clear(deadline: Deadline): void {
     if (deadline.fire === null) return;
     deadline.fire = null;
+    if (this.#closed) return;
     this.#dead++;
     if (this.#dead > 64 && this.#dead * 2 > this.#heap.length) this.#rebuild();
     if (this.#retained === 0 && this.#dead === this.#heap.length) this.#stop();
@@ -56,6 +59,12 @@ export class Deadlines {
   release(): void {
     this.#retained--;
     if (this.#retained === 0 && this.#dead === this.#heap.length) this.#stop();
+  }
+
+  /** Clears everything; what is set afterwards never fires. */
+  close(): void {
+    this.#closed = true;
+    this.#stop();
   }
 
   #stop(): void {

@@ -26,6 +26,8 @@ export interface RunCode {
   readonly agents: AgentSource;
   readonly conditions: Readonly<Record<string, (input: any) => boolean>>;
   readonly retry: RetryPolicies;
+  /** Steps of the run in flight at a time. Default: the engine's. */
+  readonly maxConcurrency?: number;
 }
 
 export interface StartRequest {
@@ -42,6 +44,8 @@ export interface StartRequest {
   readonly parent?: { readonly sessionId: string; readonly stepId: string };
   readonly signal?: AbortSignal;
   readonly autoCheckpoint?: { readonly everySteps?: number; readonly keep?: number };
+  /** Steps of this run in flight at one time on one host. Default 16. */
+  readonly maxConcurrency?: number;
 }
 
 export interface RecordedStep {

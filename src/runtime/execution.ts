@@ -37,23 +37,13 @@ export interface ExecutionPorts {
   onLate(): void;
 }
 
-/** Thrown through an agent by `ctx.run` when the nested run waits for people: the step lets go of its host. */
-export class Suspension extends Error {
-  override readonly name = "Suspension";
-  readonly questions: Extract<StepEnd, { kind: "suspended" }>["questions"];
-  readonly blobs: NewBlobs;
-  constructor(questions: Suspension["questions"], blobs: NewBlobs) {
-    super("the nested run waits for people");
-    this.questions = questions;
-    this.blobs = blobs;
-  }
-}
-
 export class Execution {
   readonly body: StepBody;
   readonly sessionId: string;
   readonly runId: string;
-  readonly startedAtMs: number;
+  /** When the agent was called, on the monotonic clock. */
+  startedAtMs: number;
+  readonly startedWallMs: number;
   readonly #agent: RunnableAgent;
   readonly #ports: ExecutionPorts;
   readonly #timeoutMs: number | false;
@@ -66,6 +56,7 @@ export class Execution {
   #resolve: ((end: StepEnd | null) => void) | undefined;
   #end: StepEnd | null | undefined;
   aborted: AbortReason | null = null;
+  /** Runs begun by `ctx.run` in this attempt. */
   nestedRuns = 0;
 
   constructor(sessionId: string, runId: string, body: StepBody, agent: RunnableAgent, ports: ExecutionPorts) {
@@ -77,12 +68,14 @@ export class Execution {
     const { timeoutMs } = body.offer;
     this.#timeoutMs = agent.timeoutMs !== undefined && timeoutMs === body.defaultTimeoutMs ? agent.timeoutMs : timeoutMs;
     this.startedAtMs = this.#limitFromMs = ports.clock.monotonicMs();
+    this.startedWallMs = ports.clock.nowMs();
   }
 
   /** Resolves with what the attempt came to; null when it was aborted and nobody waits. Never rejects. */
   run(): Promise<StepEnd | null> {
     return new Promise((resolve) => {
       this.#resolve = resolve;
+      this.startedAtMs = this.#limitFromMs = this.#ports.clock.monotonicMs();
       if (this.#end !== undefined) {
         resolve(this.#end);
         return;
@@ -97,6 +90,15 @@ export class Execution {
     this.aborted = reason;
     this.#finish(null);
     this.#controller?.abort(new OrchestraError("ORCH_CANCELLED", `step ${this.body.offer.stepId} of "${this.body.offer.node}" was stopped: ${reason}`, { details: { reason } }));
+  }
+
+  /** A nested run waits for people: the step lets go of its host. What the agent does afterwards is dropped. */
+  suspend(questions: Extract<StepEnd, { kind: "suspended" }>["questions"]): void {
+    this.#finish({ kind: "suspended", questions });
+  }
+
+  get ended(): boolean {
+    return this.#end !== undefined;
   }
 
   /** Stops the time limit while something else of this session is waited for. Returns the way to go on. */
@@ -186,10 +188,6 @@ export class Execution {
   }
 
   #fail(error: unknown, forGood = false): void {
-    if (error instanceof Suspension) {
-      this.#finish({ kind: "suspended", questions: error.questions, ...(error.blobs.size === 0 ? {} : { blobs: error.blobs }) });
-      return;
-    }
     const retryAfterMs = retryAfterMsOf(error);
     const { node, branchId } = this.body.offer;
     this.#finish({

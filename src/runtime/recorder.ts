@@ -69,6 +69,7 @@ export class Recorder {
     return last === undefined ? undefined : shown(last);
   }
 
+  /** Takes in what happened in one commit. */
   fold(events: readonly KernelEvent[], atMs: number): void {
     if (atMs > this.#lastAtMs) this.#lastAtMs = atMs;
     for (const event of events) this.#one(event, atMs);

@@ -1,0 +1,250 @@
+// Engine parts: what an engine is made of, and how the parts reach each other.
+
+import type { Question } from "../actors/effects.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ids } from "../base/ids.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Bus, InboxCommand, Lease } from "../bus/ports.ts";
+import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { EnginePorts } from "./engine-ports.ts";
+import type { Engine, RunCode } from "./engine-api.ts";
+import { EventHub } from "./event-hub.ts";
+import type { Execution } from "./execution.ts";
+import { factsOfCommand } from "./inbox-commands.ts";
+import { isLiveElsewhere } from "./live-owners.ts";
+import { LiveSessions } from "./live-sessions.ts";
+import { runNested } from "./nested.ts";
+import type { NestedHooks, NestedPorts } from "./nested.ts";
+import type { Session } from "./session.ts";
+import type { StepServices } from "./step-context.ts";
+import { Values } from "./values.ts";
+import type { NewBlobs } from "./values.ts";
+import { Worker } from "./worker.ts";
+import type { StepHandlers } from "./worker.ts";
+
+export interface EngineOptions {
+  readonly store: SessionStore;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  /** Who we are in commits and on the bus. Default: a new id. */
+  readonly host?: string;
+  /** Steps of one run in flight at a time, where its code does not say. Default 16. */
+  readonly maxConcurrency?: number;
+  /** Sessions live at a time; more are refused with ORCH_OVERLOADED. Default 10,000. */
+  readonly maxSessions?: number;
+  /** Largest value of a user, in estimated bytes. Default 16 MiB. */
+  readonly payloadBytesMax?: number;
+  /** What runs nodes of kind tool and system, before the agents are asked. */
+  readonly stepHandlers?: StepHandlers;
+  /** How `ctx.run` reads its options and shows its result. Without it `ctx.run` throws ORCH_BAD_OPTION. */
+  readonly nested?: NestedHooks;
+  /** What agents see as `ctx.memory`. */
+  readonly memory?: (sessionId: string) => unknown;
+}
+
+export interface EngineHooks {
+  onQuestion(session: Session, question: Question): void;
+  onAdvanced(session: Session, commit: Commit): void;
+  onChange(): void;
+  standsStill(sessionId: string): boolean;
+}
+
+export interface EngineParts {
+  readonly ports: EnginePorts;
+  readonly live: LiveSessions;
+  /** The code of runs seen by this engine, by topology hash; the latest counts. */
+  readonly codes: ReadonlyMap<string, RunCode>;
+  readonly maxConcurrency: number;
+  readonly maxSessions: number;
+  isOwnedElsewhere(sessionId: string, entry: SessionEntry): Promise<boolean>;
+  sessionsWithQuestions(): Promise<readonly string[]>;
+  readInbox(session: Session): Promise<void>;
+  afterEachCommit(session: Session, listener: () => void): void;
+  trimCheckpoints(sessionId: string, prefix: string, keep: number | undefined): Promise<void>;
+  onChange(): void;
+  drain(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_MAX_CONCURRENCY = 16;
+const DEFAULT_MAX_SESSIONS = 10_000;
+/** Topologies whose code is remembered for sessions that come back. */
+const CODES_MAX = 1_000;
+const DRAIN_POLL_MS = 20;
+
+export function openEngineParts(options: EngineOptions, engine: Engine, hooks: EngineHooks): EngineParts {
+  const { store, bus, clock, random, ids, logger } = options;
+  const deadlines = new Deadlines(clock, (error) => logger.error({ error: errorToData(error) }, "a deadline's callback threw"));
+  const values = new Values(store, options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax });
+  const hub = new EventHub();
+  const codes = new Map<string, RunCode>();
+  const commitListeners = new Map<Session, (() => void)[]>();
+  const host = options.host ?? ids.next("host");
+  let lease: Promise<Lease | null> | undefined;
+
+  const worker: Worker = new Worker({
+    bus,
+    clock,
+    deadlines,
+    values,
+    logger,
+    stepHandlers: options.stepHandlers,
+    codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
+    services: (execution, code) => servicesOf(execution, code),
+  });
+  const ports: EnginePorts = { store, bus, clock, random, ids, logger, host, deadlines, values, worker, hub };
+  const live: LiveSessions = new LiveSessions(ports, {
+    onQuestion: (session, question) => hooks.onQuestion(session, question),
+    onAdvanced: (session, commit) => {
+      remember(session);
+      hooks.onAdvanced(session, commit);
+      const listeners = commitListeners.get(session);
+      if (listeners !== undefined) for (const listener of listeners) listener();
+    },
+    onPosted: (session) => void readInbox(session),
+    onChange: () => hooks.onChange(),
+  });
+
+  const nestedPorts: NestedPorts = {
+    engine,
+    hooks: options.nested,
+    deadlines,
+    parentState: (sessionId) => live.get(sessionId)?.session.state,
+    answers: async (execution) => values.resolveAll(execution.body.offer.answers ?? {}),
+    track(execution, nestedSessionId) {
+      const nested = live.get(execution.sessionId)?.session.nested;
+      const { stepId } = execution.body.offer;
+      const ofStep = nested?.get(stepId) ?? new Set<string>();
+      nested?.set(stepId, ofStep.add(nestedSessionId));
+      return () => {
+        ofStep.delete(nestedSessionId);
+        if (ofStep.size === 0) nested?.delete(stepId);
+      };
+    },
+    release(execution) {
+      execution.abort("paused");
+      live.get(execution.sessionId)?.session.registry.release(execution.body.offer.stepId);
+    },
+    standsStill: (sessionId) => hooks.standsStill(sessionId),
+  };
+
+  function remember(session: Session): void {
+    const hash = session.state.run?.topologyHash;
+    if (hash === undefined || codes.get(hash) === session.code) return;
+    codes.delete(hash);
+    codes.set(hash, session.code);
+    for (const oldest of codes.keys()) {
+      if (codes.size <= CODES_MAX) break;
+      codes.delete(oldest);
+    }
+  }
+
+  function servicesOf(execution: Execution, code: RunCode): Omit<StepServices, "signal" | "values" | "heartbeat"> {
+    const { sessionId, runId } = execution;
+    const { offer } = execution.body;
+    return {
+      sessionId,
+      runId,
+      logger,
+      memory: options.memory?.(sessionId),
+      chunks: undefined,
+      async journal(key, value) {
+        const put = await bus.journal.put({ sessionId, stepId: offer.stepId, key, value: { v: value } });
+        if (put === "first") return value;
+        const entry = (await bus.journal.list(sessionId, offer.stepId)).find((one) => one.key === key);
+        return entry === undefined ? value : values.resolve(entry.value);
+      },
+      emit: (chunk) => hub.chunk(sessionId, { stepId: offer.stepId, branchId: offer.branchId, node: offer.node, chunk, atMs: clock.nowMs(), runId }),
+      run: (nestedOptions) => runNested(nestedPorts, execution, code, nestedOptions),
+    };
+  }
+
+  async function takeIn(session: Session, position: number, command: InboxCommand): Promise<void> {
+    const blobs: NewBlobs = new Map();
+    try {
+      const facts = await factsOfCommand(session.state, command, { values, code: session.code, nowMs: clock.nowMs() }, blobs);
+      await session.committer.commit(facts, { blobs, inbox: position });
+    } catch (error) {
+      logger.warn({ sessionId: session.sessionId, command: command.type, error: errorToData(error) }, "an inbox command could not be followed");
+      // Read past all the same: a command that cannot be followed must not stand in the way of the next.
+      if (session.open) await session.committer.commit([], { inbox: position }).catch(() => undefined);
+    }
+  }
+
+  const reading = new WeakMap<Session, Promise<void>>();
+  function readInbox(session: Session): Promise<void> {
+    const next = (reading.get(session) ?? Promise.resolve()).then(async () => {
+      if (!session.open) return;
+      for (const { position, command } of await bus.inbox.read(session.sessionId, session.committer.inbox)) {
+        if (!session.open) return;
+        await takeIn(session, position, command);
+      }
+    });
+    const safe = next.catch((error: unknown) => logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the inbox could not be read"));
+    reading.set(session, safe);
+    return safe;
+  }
+
+  return {
+    ports,
+    live,
+    codes,
+    maxConcurrency: options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY,
+    maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
+    readInbox,
+    async isOwnedElsewhere(sessionId, entry) {
+      if (isLiveElsewhere(store, sessionId, live)) return true;
+      if (entry.status !== "running" || entry.host === host) return false;
+      return (await bus.liveness.alive()).some((one) => one.host === entry.host);
+    },
+    async sessionsWithQuestions() {
+      const found = new Set(live.all().map(({ session }) => session.sessionId));
+      for (const status of ["awaiting_user", "paused"] as const) {
+        for (let cursor: string | undefined; ; ) {
+          const page = await store.listSessions({ status, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
+          for (const entry of page) if (entry.parentSessionId === undefined) found.add(entry.sessionId);
+          if (page.length < 200) break;
+          cursor = page.at(-1)?.sessionId;
+        }
+      }
+      return [...found];
+    },
+    afterEachCommit(session, listener) {
+      commitListeners.set(session, [...(commitListeners.get(session) ?? []), listener]);
+      session.onLetGo(() => commitListeners.delete(session));
+    },
+    async trimCheckpoints(sessionId, prefix, keep) {
+      if (keep === undefined) return;
+      const automatic = (await store.listCheckpoints(sessionId)).filter(({ name }) => name.startsWith(`${prefix}-`));
+      for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
+    },
+    onChange() {
+      // Announced with the first session: an engine that was only made leaves no trace on the bus.
+      lease ??= bus.liveness.announce({ host, agents: [], sessions: live.size, version: "1" }).catch((error: unknown) => {
+        logger.warn({ host, error: errorToData(error) }, "this host could not be announced");
+        return null;
+      });
+    },
+    async drain(timeoutMs) {
+      for (const { session } of live.all()) session.registry.pause();
+      const untilMs = clock.monotonicMs() + timeoutMs;
+      const inFlight = (): boolean => live.all().some(({ session }) => session.registry.out > session.nested.size);
+      while (inFlight() && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => deadlines.after(DRAIN_POLL_MS, resolve));
+      for (const { session } of live.all()) await session.committer.settled();
+      live.releaseAll();
+    },
+    async close() {
+      live.close();
+      hub.close();
+      await worker.stop("closing");
+      await (await lease)?.release();
+      deadlines.close();
+    },
+  };
+}

@@ -1,0 +1,521 @@
+// Engine
+//
+// Owns:      the sessions live in this process: who may start, resume, pause, cancel or answer them.
+// Does not:  own its store and bus; who handed them in closes them, after `close`.
+//
+// O1  What concerns one session is done one after another (`#exclusive`), so two calls cannot both make it live.
+// O2  A call about a session that is live in another engine is posted to its owner through the inbox.
+// O3  Nothing stays "running" with nobody behind it: what is found so is continued, or left paused (recovery.ts).
+
+import { initialState } from "../actors/reduce.ts";
+import type { Fact } from "../actors/facts.ts";
+import type { Question } from "../actors/effects.ts";
+import type { SessionState } from "../actors/session-state.ts";
+import { entryEdgesToJudge, openQuestions, planOf, why } from "../actors/view.ts";
+import type { Why } from "../actors/view.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { createHash } from "node:crypto";
+import { parseSessionId } from "../base/ids.ts";
+import type { Checkpoint, Commit, Durability, SessionEntry } from "../state/ports.ts";
+import { compilePlan } from "../topology/compile.ts";
+import { judge } from "../topology/conditions.ts";
+import { assignAnswers } from "./answers.ts";
+import { commitAside } from "./aside.ts";
+import { checkpointOf, diffHistories, forkInto, getCheckpoint, restoredFact } from "./checkpoints.ts";
+import type { LogPosition } from "./committer.ts";
+import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
+import { openEngineParts } from "./engine-parts.ts";
+import type { EngineOptions, EngineParts } from "./engine-parts.ts";
+import { sessionEvents } from "./events.ts";
+import { answerFact, resumedFact, unknownQuestion } from "./inbox-commands.ts";
+import { isLiveElsewhere } from "./live-owners.ts";
+import { busy, closed } from "./live-sessions.ts";
+import type { Live } from "./live-sessions.ts";
+import { loadSession } from "./log-fold.ts";
+import type { LoadedSession } from "./log-fold.ts";
+import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
+import { recoverSessions } from "./recovery.ts";
+import type { Session } from "./session.ts";
+import { isStillStatus } from "./session.ts";
+import type { NewBlobs } from "./values.ts";
+
+export type { EngineOptions } from "./engine-parts.ts";
+
+type ResumeOptions = Parameters<Engine["resume"]>[1];
+type QuestionListener = Parameters<Engine["onQuestion"]>[0];
+
+const DEFAULT_DRAIN_MS = 30_000;
+const AUTO_CHECKPOINT = "auto";
+
+export function createEngine(options: EngineOptions): Engine {
+  return new LocalEngine(options);
+}
+
+class LocalEngine implements Engine {
+  readonly #parts: EngineParts;
+  readonly #exclusives = new Map<string, Promise<unknown>>();
+  readonly #questionListeners = new Set<QuestionListener>();
+  #state: "open" | "draining" | "closed" = "open";
+  #closing: Promise<void> | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#parts = openEngineParts(options, this, {
+      onQuestion: (session, question) => this.#tellQuestion(session, question),
+      onAdvanced: (session, commit) => this.#advanced(session, commit),
+      onChange: () => this.#changed(),
+      standsStill: (sessionId) => this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
+    });
+  }
+
+  get durability(): Durability {
+    return this.#parts.ports.store.durability;
+  }
+
+  async start(request: StartRequest): Promise<RunHandle> {
+    this.#assertAccepting(request.parent !== undefined);
+    const { ids } = this.#parts.ports;
+    const sessionId = request.sessionId ?? (request.idempotencyKey === undefined ? ids.next("s") : keyedSessionId(request.idempotencyKey));
+    parseSessionId(sessionId);
+    const mayExist = request.sessionId !== undefined || request.idempotencyKey !== undefined;
+    return this.#exclusive(sessionId, () => this.#start(sessionId, request, mayExist));
+  }
+
+  async #start(sessionId: string, request: StartRequest, mayExist: boolean): Promise<RunHandle> {
+    const { live, ports } = this.#parts;
+    const running = live.get(sessionId);
+    if (running !== undefined) {
+      if (isSameRun(running.session.state, request)) return live.handleOf(running);
+      if (request.fresh !== true) throw busy(sessionId, "a run of it is under way");
+      await running.session.committer.commit([{ type: "cancelled", reason: "the session was started over" }]);
+      await running.outcome;
+    }
+    if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "a run of it is under way in another engine of this process");
+    const loaded = mayExist ? await loadSession(ports.store, sessionId) : null;
+    const before = loaded?.position.state;
+    if (before?.run && before.run.end === null && isSameRun(before, request) && request.fresh !== true) {
+      if (before.status === "running") return this.#resumeLoaded(sessionId, loaded as LoadedSession, { code: request.code });
+      return this.#loggedHandle(sessionId, before);
+    }
+    if (before?.run && isSameRun(before, request) && request.fresh !== true) return this.#loggedHandle(sessionId, before);
+    if (before?.run && before.run.end === null && request.fresh !== true) {
+      throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
+    }
+    const blobs: NewBlobs = new Map();
+    const fact = this.#startedFact(request, before, blobs);
+    const position = loaded?.position ?? newPosition(sessionId);
+    const start = {
+      sessionId,
+      code: request.code,
+      position,
+      replayed: loaded?.replayed ?? 0,
+      maxConcurrency: request.code.maxConcurrency ?? this.#parts.maxConcurrency,
+      continues: false,
+    };
+    const opened = await live.open(start, [fact], blobs).catch((error: unknown) => {
+      // Somebody else began the session in the same moment.
+      if (error instanceof OrchestraError && error.code === "ORCH_FENCED") throw busy(sessionId, "another process just began a run of it");
+      throw error;
+    });
+    if (!opened.answer.accepted) throw busy(sessionId, opened.answer.reasons.join("; "));
+    this.#autoCheckpoint(opened.live.session, request.autoCheckpoint);
+    return this.#watched(opened.live, request.signal);
+  }
+
+  #startedFact(request: StartRequest, before: SessionState | undefined, blobs: NewBlobs): Fact {
+    const { values, ids } = this.#parts.ports;
+    const task = values.store(request.task, "task", blobs);
+    const context = request.context === undefined ? undefined : values.storeAll(request.context, "context", blobs);
+    const plan = compilePlan(request.topology, { errorRouting: request.limits.errorRouting });
+    const edges = entryEdgesToJudge(plan);
+    const view = { output: request.task, input: request.task, context: request.context ?? {}, task: request.task };
+    const held = edges.length === 0 ? [] : judge(plan, edges, view, request.code.conditions);
+    return {
+      type: "run.started",
+      runId: ids.next("r"),
+      task,
+      topology: request.topology,
+      topologyHash: request.topologyHash,
+      limits: request.limits,
+      held,
+      ...(context === undefined || Object.keys(context).length === 0 ? {} : { context }),
+      ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+      ...(request.parent === undefined ? {} : { parent: request.parent }),
+      ...(request.fresh === true && before !== undefined ? { fresh: true } : {}),
+      ...(request.followUp === true ? { followUp: true } : {}),
+    };
+  }
+
+  resume(sessionId: string, options: ResumeOptions): Promise<RunHandle> {
+    return this.#exclusive(sessionId, async () => {
+      this.#assertAccepting(true);
+      const { live, ports } = this.#parts;
+      const running = live.get(sessionId);
+      if (running !== undefined) return this.#resumeLive(running, options);
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) throw unknownSession(sessionId);
+      if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "it is live in another engine of this process");
+      return this.#resumeLoaded(sessionId, loaded, options);
+    });
+  }
+
+  async #resumeLive(running: Live, options: ResumeOptions): Promise<RunHandle> {
+    const { session } = running;
+    const blobs: NewBlobs = new Map();
+    const facts = await this.#factsOfResume(session.state, options, session.code, blobs);
+    if (facts.length > 0) await session.committer.commit(facts, { blobs });
+    return this.#watched(running, options.signal);
+  }
+
+  async #resumeLoaded(sessionId: string, loaded: LoadedSession, options: ResumeOptions): Promise<RunHandle> {
+    const { live, ports } = this.#parts;
+    const { state, epoch, lastAtMs } = loaded.position;
+    const { run } = state;
+    if (run === null || run.end !== null) {
+      const what = run === null ? "nothing was run in it" : `its run ended ${run.end?.status ?? ""}`;
+      throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" cannot be resumed: ${what}`, { details: { sessionId, status: state.status } });
+    }
+    const code = options.code ?? this.#parts.codes.get(run.topologyHash);
+    if (code === undefined) {
+      throw new OrchestraError("ORCH_AGENT_UNKNOWN", `session "${sessionId}": its agents were not given; hand them over to resume it`, { details: { sessionId } });
+    }
+    const blobs: NewBlobs = new Map();
+    const nowMs = ports.clock.nowMs();
+    // Down-time moves open deadlines only when the run was moving; a pause moves them by itself.
+    const downMs = state.status === "running" ? Math.max(0, nowMs - lastAtMs) : 0;
+    const facts: Fact[] = [{ type: "owned", host: ports.host, epoch: epoch + 1, shiftMs: downMs }];
+    facts.push(...(await this.#factsOfResume(state, options, code, blobs)));
+    const start = {
+      sessionId,
+      code,
+      position: loaded.position,
+      replayed: loaded.replayed,
+      maxConcurrency: code.maxConcurrency ?? this.#parts.maxConcurrency,
+      continues: true,
+    };
+    const { live: opened } = await live.open(start, facts, blobs);
+    for (const result of await ports.bus.results.list(sessionId)) opened.session.registry.received(result);
+    await this.#parts.readInbox(opened.session);
+    return this.#watched(opened, options.signal);
+  }
+
+  async #factsOfResume(state: SessionState, options: ResumeOptions, code: RunCode, blobs: NewBlobs): Promise<Fact[]> {
+    const { values, clock } = this.#parts.ports;
+    const facts: Fact[] = [];
+    if (options.context !== undefined) facts.push({ type: "context.added", context: values.storeAll(options.context, "context", blobs) });
+    const answers = assignAnswers(state.sessionId, openQuestions(state), options);
+    if (state.status === "paused" || state.status === "awaiting_user") facts.push(resumedFact(state, clock.nowMs()));
+    for (const [questionId, value] of answers) facts.push(await answerFact(state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs));
+    return facts;
+  }
+
+  pause(sessionId: string, reason?: string, inFlight: "finish" | "abort" = "finish"): Promise<boolean> {
+    return this.#command(sessionId, { type: "pause", body: { inFlight, ...(reason === undefined ? {} : { reason }) } }, [
+      { type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) },
+    ]);
+  }
+
+  cancel(sessionId: string, reason?: string): Promise<boolean> {
+    return this.#command(sessionId, { type: "cancel", body: reason === undefined ? {} : { reason } }, [{ type: "cancelled", ...(reason === undefined ? {} : { reason }) }]);
+  }
+
+  /** Done here when the session is ours or nobody's, posted to its owner otherwise. */
+  async #command(sessionId: string, command: { type: "pause" | "cancel"; body: unknown }, facts: readonly Fact[]): Promise<boolean> {
+    this.#assertOpen();
+    const { live, ports } = this.#parts;
+    const running = live.get(sessionId);
+    if (running !== undefined) return (await running.session.committer.commit(facts)).accepted;
+    return this.#exclusive(sessionId, async () => {
+      const opened = live.get(sessionId);
+      if (opened !== undefined) return (await opened.session.committer.commit(facts)).accepted;
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) return false;
+      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) {
+        await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), ...command });
+        return true;
+      }
+      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
+    });
+  }
+
+  async answer(sessionId: string, questionId: string, value: unknown): Promise<void> {
+    this.#assertOpen();
+    const { live, ports } = this.#parts;
+    const running = live.get(sessionId);
+    if (running !== undefined) {
+      const { session } = running;
+      const blobs: NewBlobs = new Map();
+      const fact = await answerFact(session.state, questionId, value, { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() }, blobs);
+      const { accepted } = await session.committer.commit([fact], { blobs });
+      if (!accepted) throw unknownQuestion(sessionId, questionId);
+      return;
+    }
+    const loaded = await loadSession(ports.store, sessionId);
+    if (loaded === null) throw unknownSession(sessionId);
+    const { state } = loaded.position;
+    const parent = state.run?.parent;
+    // A nested run's question that has become its parent's is answered there, so that both go on.
+    if (parent && (await this.#asks(parent.sessionId, questionId))) return this.answer(parent.sessionId, questionId, value);
+    if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) {
+      await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
+      return;
+    }
+    if (!openQuestions(state).some((question) => question.questionId === questionId)) throw unknownQuestion(sessionId, questionId);
+    if (state.status === "awaiting_user" && state.run !== null && this.#parts.codes.has(state.run.topologyHash)) {
+      await this.resume(sessionId, { answers: { [questionId]: value } });
+      return;
+    }
+    await this.#exclusive(sessionId, async () => {
+      const blobs: NewBlobs = new Map();
+      const code = state.run === null ? undefined : this.#parts.codes.get(state.run.topologyHash);
+      const fact = await answerFact(state, questionId, value, { values: ports.values, code, nowMs: ports.clock.nowMs() }, blobs);
+      // Nobody here can go on with the run: the answer is kept, and followed when the run is resumed.
+      const paused: Fact[] = state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
+      await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
+    });
+  }
+
+  async #asks(sessionId: string, questionId: string): Promise<boolean> {
+    const state = await this.state(sessionId).catch(() => null);
+    return state !== null && openQuestions(state).some((question) => question.questionId === questionId);
+  }
+
+  async questions(sessionId?: string): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]> {
+    this.#assertOpen();
+    const { values, store } = this.#parts.ports;
+    const ids = sessionId === undefined ? await this.#parts.sessionsWithQuestions() : [sessionId];
+    const found: (Question & { session: string; promptValue: unknown })[] = [];
+    for (const id of ids) {
+      const state = this.#parts.live.get(id)?.session.state ?? (await loadSession(store, id))?.position.state;
+      if (state === undefined) continue;
+      for (const question of openQuestions(state)) found.push({ ...question, session: id, promptValue: await values.resolve(question.prompt) });
+    }
+    return found;
+  }
+
+  onQuestion(listener: QuestionListener): () => void {
+    this.#questionListeners.add(listener);
+    return () => this.#questionListeners.delete(listener);
+  }
+
+  #tellQuestion(session: Session, question: Question): void {
+    if (this.#questionListeners.size === 0) return;
+    const { values, logger } = this.#parts.ports;
+    void values.resolve(question.prompt).then((promptValue) => {
+      for (const listener of this.#questionListeners) {
+        try {
+          listener(session.sessionId, { ...question, promptValue });
+        } catch (error) {
+          logger.error({ sessionId: session.sessionId, error: String(error) }, "a listener of questions threw");
+        }
+      }
+    }, (error: unknown) => logger.error({ sessionId: session.sessionId, error: String(error) }, "the prompt of a question could not be read"));
+  }
+
+  async createCheckpoint(sessionId: string, name?: string): Promise<string> {
+    this.#assertOpen();
+    const { live, ports } = this.#parts;
+    const checkpointId = ports.ids.next("cp");
+    const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
+    const running = live.get(sessionId);
+    if (running !== undefined) {
+      const { committer } = running.session;
+      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, committer, ports.clock.nowMs()));
+      await committer.commit([fact]);
+      return checkpointId;
+    }
+    return this.#exclusive(sessionId, async () => {
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) throw unknownSession(sessionId);
+      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "its owner is another process; make the checkpoint there");
+      // Saved before it is told of: a crash between leaves a checkpoint nobody was promised.
+      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()));
+      await commitAside(ports, sessionId, loaded.position, [fact]);
+      return checkpointId;
+    });
+  }
+
+  async restoreCheckpoint(checkpointId: string): Promise<boolean> {
+    this.#assertOpen();
+    const { live, ports } = this.#parts;
+    const checkpoint = await getCheckpoint(ports, checkpointId);
+    const { sessionId } = checkpoint;
+    const facts = [restoredFact(checkpoint)];
+    const running = live.get(sessionId);
+    if (running !== undefined) {
+      const { accepted } = await running.session.committer.commit(facts);
+      await running.outcome;
+      return accepted;
+    }
+    return this.#exclusive(sessionId, async () => {
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) throw unknownSession(sessionId);
+      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "it is live in another process");
+      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
+    });
+  }
+
+  async forkCheckpoint(checkpointId: string, options: { sessionId?: string } = {}): Promise<string> {
+    this.#assertOpen();
+    const { ports } = this.#parts;
+    const checkpoint = await getCheckpoint(ports, checkpointId);
+    const sessionId = parseSessionId(options.sessionId ?? ports.ids.next("s"));
+    await this.#exclusive(sessionId, () => forkInto(ports, checkpoint, sessionId));
+    return sessionId;
+  }
+
+  async listCheckpoints(sessionId: string): Promise<readonly Omit<Checkpoint, "snapshot">[]> {
+    const checkpoints = await this.#parts.ports.store.listCheckpoints(sessionId);
+    return checkpoints.map(({ snapshot: _snapshot, ...rest }) => rest);
+  }
+
+  getSession(sessionId: string): Promise<SessionEntry | null> {
+    return this.#parts.ports.store.getSession(sessionId);
+  }
+
+  listSessions(options?: Parameters<Engine["listSessions"]>[0]): Promise<readonly SessionEntry[]> {
+    return this.#parts.ports.store.listSessions(options);
+  }
+
+  deleteSession(sessionId: string): Promise<boolean> {
+    return this.#exclusive(sessionId, async () => {
+      const { live, ports } = this.#parts;
+      if (live.get(sessionId) !== undefined || isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "cancel its run before deleting it");
+      await ports.bus.results.forget(sessionId);
+      await ports.bus.inbox.forget(sessionId);
+      return ports.store.deleteSession(sessionId);
+    });
+  }
+
+  outcome(sessionId: string): Promise<RunOutcome> {
+    return outcomeFromLog(this.#parts.ports, sessionId);
+  }
+
+  async state(sessionId: string): Promise<SessionState> {
+    const running = this.#parts.live.get(sessionId);
+    if (running !== undefined) return running.session.state;
+    const loaded = await loadSession(this.#parts.ports.store, sessionId);
+    if (loaded === null) throw unknownSession(sessionId);
+    return loaded.position.state;
+  }
+
+  async *events(sessionId: string, options: EngineEventsOptions = {}): AsyncIterable<RunEvent> {
+    this.#assertOpen();
+    const { ports, live } = this.#parts;
+    if (live.get(sessionId) === undefined && (await ports.store.getSession(sessionId)) === null) throw unknownSession(sessionId);
+    const whereabouts = async (): Promise<"here" | "moving" | "still"> => {
+      const running = live.get(sessionId);
+      if (running !== undefined) return "here";
+      const entry = await ports.store.getSession(sessionId);
+      return entry === null || isStillStatus(entry.status) ? "still" : "moving";
+    };
+    yield* sessionEvents({ ...ports, whereabouts }, sessionId, options);
+  }
+
+  trace(sessionId: string): AsyncIterable<RecordedStep> {
+    return traceFromLog(this.#parts.ports, sessionId);
+  }
+
+  async why(sessionId: string): Promise<Why> {
+    return why(await this.state(sessionId));
+  }
+
+  diff(a: string, b: string): ReturnType<Engine["diff"]> {
+    return diffHistories(this.#parts.ports, a, b);
+  }
+
+  async recover(options: Parameters<Engine["recover"]>[0] = {}): ReturnType<Engine["recover"]> {
+    this.#assertAccepting(false);
+    return recoverSessions(this.#parts, options, (sessionId, code) => this.resume(sessionId, { code }));
+  }
+
+  async drain(options: { timeoutMs?: number } = {}): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    await this.#parts.drain(options.timeoutMs ?? DEFAULT_DRAIN_MS);
+  }
+
+  close(): Promise<void> {
+    this.#state = "closed";
+    return (this.#closing ??= this.#parts.close());
+  }
+
+  #advanced(session: Session, commit: Commit): void {
+    for (const fact of commit.facts) {
+      if (fact.type !== "paused") continue;
+      for (const nested of session.nested.values()) for (const id of nested) this.pause(id, "the run around it was paused", fact.inFlight).catch(() => undefined);
+    }
+  }
+
+  #changed(): void {
+    this.#parts.onChange();
+  }
+
+  #autoCheckpoint(session: Session, policy: StartRequest["autoCheckpoint"]): void {
+    const every = policy?.everySteps;
+    if (every === undefined) return;
+    let taken = 0;
+    this.#parts.afterEachCommit(session, () => {
+      const steps = session.state.run?.steps ?? 0;
+      if (Math.floor(steps / every) <= taken) return;
+      taken = Math.floor(steps / every);
+      void this.createCheckpoint(session.sessionId, `${AUTO_CHECKPOINT}-${steps}`)
+        .then(() => this.#parts.trimCheckpoints(session.sessionId, AUTO_CHECKPOINT, policy?.keep))
+        .catch((error: unknown) => this.#parts.ports.logger.warn({ sessionId: session.sessionId, error: String(error) }, "an automatic checkpoint could not be made"));
+    });
+  }
+
+  #loggedHandle(sessionId: string, state: SessionState): RunHandle {
+    const outcome = outcomeFromLog(this.#parts.ports, sessionId);
+    outcome.catch(() => undefined);
+    return { sessionId, runId: state.run?.runId ?? "", outcome };
+  }
+
+  #watched(live: Live, signal: AbortSignal | undefined): RunHandle {
+    if (signal !== undefined) {
+      const cancel = (): void => void live.session.committer.submit([{ type: "cancelled", reason: "its signal was aborted" }]);
+      if (signal.aborted) cancel();
+      else {
+        signal.addEventListener("abort", cancel, { once: true });
+        live.session.onLetGo(() => signal.removeEventListener("abort", cancel));
+      }
+    }
+    return this.#parts.live.handleOf(live);
+  }
+
+  /** O1. `nested` calls come from within a session that was admitted. */
+  #exclusive<T>(sessionId: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#exclusives.get(sessionId);
+    const done = before === undefined ? work() : before.then(work, work);
+    this.#exclusives.set(sessionId, done);
+    const tidy = (): void => {
+      if (this.#exclusives.get(sessionId) === done) this.#exclusives.delete(sessionId);
+    };
+    done.then(tidy, tidy);
+    return done;
+  }
+
+  #assertOpen(): void {
+    if (this.#state === "closed") throw closed();
+  }
+
+  #assertAccepting(nested: boolean): void {
+    this.#assertOpen();
+    if (this.#state === "draining") throw new OrchestraError("ORCH_DRAINING", "the engine is draining and takes no new runs");
+    const { live, maxSessions } = this.#parts;
+    if (nested || live.size < maxSessions) return;
+    throw new OrchestraError("ORCH_OVERLOADED", `${live.size} sessions are live, the limit is ${maxSessions}; try again later`, { details: { sessions: live.size, retryAfterMs: 1_000 } });
+  }
+}
+
+function newPosition(sessionId: string): LogPosition {
+  return { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0 };
+}
+
+function isSameRun(state: SessionState, request: StartRequest): boolean {
+  return request.idempotencyKey !== undefined && state.run?.idempotencyKey === request.idempotencyKey;
+}
+
+/** Without a session named, the key names one: the same key finds the same run again. */
+function keyedSessionId(key: string): string {
+  return `key_${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
+}

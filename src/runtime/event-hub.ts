@@ -1,0 +1,129 @@
+// Event hub
+//
+// Owns:      who listens to the events of which session, and how far behind they may fall.
+// Does not:  read the log; a subscriber that fell behind does that itself (events.ts).
+//
+// H1  A run never waits for a listener: what is published goes into a bounded buffer.
+// H2  A full buffer is emptied and marked as lagging: the reader goes back to the log from where it stands, so nothing
+//     is lost but chunks, which are live only.
+// H3  Without a listener an event costs a map lookup.
+
+import type { KernelEvent } from "../actors/effects.ts";
+
+export interface EventBatch {
+  readonly n: number;
+  readonly atMs: number;
+  readonly runId: string;
+  readonly events: readonly KernelEvent[];
+}
+
+export interface ChunkEvent {
+  readonly stepId: string;
+  readonly branchId: string;
+  readonly node: string;
+  readonly chunk: unknown;
+  readonly atMs: number;
+  readonly runId: string;
+}
+
+export type HubItem = { readonly type: "batch"; readonly batch: EventBatch } | { readonly type: "chunk"; readonly chunk: ChunkEvent };
+
+/** Items a subscriber may be behind before it is sent back to the log. */
+const BUFFER_MAX = 1_024;
+
+export class Subscription {
+  #buffer: HubItem[] = [];
+  #head = 0;
+  #wake: (() => void) | null = null;
+  lagging = false;
+
+  push(item: HubItem): void {
+    if (!this.lagging) {
+      if (this.#buffer.length - this.#head >= BUFFER_MAX) {
+        this.#buffer = [];
+        this.#head = 0;
+        this.lagging = true;
+      } else this.#buffer.push(item);
+    }
+    this.nudge();
+  }
+
+  shift(): HubItem | undefined {
+    const item = this.#buffer[this.#head];
+    if (item === undefined) {
+      if (this.#head > 0) {
+        this.#buffer = [];
+        this.#head = 0;
+      }
+      return undefined;
+    }
+    this.#head++;
+    return item;
+  }
+
+  get pending(): boolean {
+    return this.#head < this.#buffer.length;
+  }
+
+  /** Buffers again from here on; what was missed is read from the log next. */
+  catchUp(): void {
+    this.#buffer = [];
+    this.#head = 0;
+    this.lagging = false;
+  }
+
+  nudge(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  /** Resolves at the next push or nudge; at once when something is buffered. */
+  wait(): Promise<void> {
+    if (this.lagging || this.pending) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+export class EventHub {
+  readonly #sessions = new Map<string, Set<Subscription>>();
+  closed = false;
+
+  subscribe(sessionId: string): Subscription {
+    const subscription = new Subscription();
+    let listeners = this.#sessions.get(sessionId);
+    if (listeners === undefined) this.#sessions.set(sessionId, (listeners = new Set()));
+    listeners.add(subscription);
+    return subscription;
+  }
+
+  unsubscribe(sessionId: string, subscription: Subscription): void {
+    const listeners = this.#sessions.get(sessionId);
+    if (listeners === undefined) return;
+    listeners.delete(subscription);
+    if (listeners.size === 0) this.#sessions.delete(sessionId);
+  }
+
+  publish(sessionId: string, batch: EventBatch): void {
+    const listeners = this.#sessions.get(sessionId);
+    if (listeners !== undefined && batch.events.length > 0) for (const listener of listeners) listener.push({ type: "batch", batch });
+  }
+
+  chunk(sessionId: string, chunk: ChunkEvent): void {
+    const listeners = this.#sessions.get(sessionId);
+    if (listeners !== undefined) for (const listener of listeners) listener.push({ type: "chunk", chunk });
+  }
+
+  /** The session's run stopped moving, or came or went: readers look again whether they are done. */
+  nudge(sessionId: string): void {
+    const listeners = this.#sessions.get(sessionId);
+    if (listeners !== undefined) for (const listener of listeners) listener.nudge();
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const listeners of this.#sessions.values()) for (const listener of listeners) listener.nudge();
+  }
+}

@@ -1,0 +1,133 @@
+// Events: one session's events from its log and then live, without a gap and without a duplicate.
+//
+// An event's `seq` is the number of its commit times 2^20 plus its place in it; so it is the same on every replay.
+
+import type { KernelEvent, StepInput } from "../actors/effects.ts";
+import type { Outcome } from "../actors/facts.ts";
+import type { Stored } from "../base/stored.ts";
+import type { SessionStore } from "../state/ports.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { EngineEventsOptions, RunEvent } from "./engine-api.ts";
+import type { ChunkEvent, EventBatch, EventHub, Subscription } from "./event-hub.ts";
+import { foldLog, foldStart } from "./log-fold.ts";
+import { listedOutcome } from "./recorder.ts";
+import { listed, listedInput } from "./values.ts";
+
+export const EVENTS_PER_COMMIT_MAX = 2 ** 20;
+
+export function seqOf(n: number, index: number): number {
+  return n * EVENTS_PER_COMMIT_MAX + index;
+}
+
+export interface EventPorts {
+  readonly store: SessionStore;
+  readonly hub: EventHub;
+  readonly deadlines: Deadlines;
+  /** here: live in this engine. moving: some other process runs it. still: nobody does. */
+  whereabouts(sessionId: string): Promise<"here" | "moving" | "still">;
+}
+
+/** How often the log is looked at while another process writes it. */
+const POLL_MS = 250;
+
+export async function* sessionEvents(ports: EventPorts, sessionId: string, options: EngineEventsOptions): AsyncGenerator<RunEvent> {
+  const { signal, untilSettled = false } = options;
+  const subscription = ports.hub.subscribe(sessionId);
+  const wake = (): void => subscription.nudge();
+  signal?.addEventListener("abort", wake);
+  const stopped = (): boolean => signal?.aborted === true || ports.hub.closed;
+  let cursor = options.after ?? 0;
+  try {
+    for (;;) {
+      subscription.catchUp();
+      for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
+        if (stopped()) return;
+        cursor = event.seq;
+        yield event;
+      }
+      while (!subscription.lagging) {
+        const item = subscription.shift();
+        if (item === undefined) {
+          if (stopped()) return;
+          const where = await ports.whereabouts(sessionId);
+          if (subscription.lagging || subscription.pending) continue;
+          if (untilSettled && where === "still") return;
+          if (where === "moving") {
+            await waitOrPoll(subscription, ports.deadlines);
+            break;
+          }
+          await subscription.wait();
+          continue;
+        }
+        if (item.type === "chunk") {
+          yield chunkEvent(sessionId, item.chunk, cursor);
+          continue;
+        }
+        for (const event of runEvents(sessionId, item.batch)) {
+          if (event.seq <= cursor) continue;
+          cursor = event.seq;
+          yield event;
+          if (stopped()) return;
+        }
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", wake);
+    ports.hub.unsubscribe(sessionId, subscription);
+  }
+}
+
+async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Promise<void> {
+  const deadline = deadlines.after(POLL_MS, () => subscription.nudge());
+  try {
+    await subscription.wait();
+  } finally {
+    deadlines.clear(deadline);
+  }
+}
+
+async function* loggedEvents(store: SessionStore, sessionId: string, after: number): AsyncIterable<RunEvent> {
+  const afterN = Math.floor(after / EVENTS_PER_COMMIT_MAX);
+  // The commit the cursor stands in may have more events to come, so folding starts before it.
+  const start = await foldStart(store, sessionId, afterN - 1);
+  for await (const { commit, reduction } of foldLog(store, sessionId, start)) {
+    if (commit.n < afterN) continue;
+    const batch: EventBatch = { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events };
+    for (const event of runEvents(sessionId, batch)) if (event.seq > after) yield event;
+  }
+}
+
+export function* runEvents(sessionId: string, batch: EventBatch): Iterable<RunEvent> {
+  const { n, atMs, runId, events } = batch;
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i] as KernelEvent;
+    yield { ...resolved(event), seq: seqOf(n, i), at: atMs, sessionId, runId } as RunEvent;
+  }
+}
+
+function chunkEvent(sessionId: string, { stepId, branchId, node, chunk, atMs, runId }: ChunkEvent, seq: number): RunEvent {
+  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk };
+}
+
+/** The event with its stored values shown as values; big ones as `{ $blob, bytes }`. */
+function resolved(event: KernelEvent): object {
+  switch (event.type) {
+    case "run.started":
+      return { ...event, task: listed(event.task) };
+    case "branch.started":
+    case "step.started":
+      return { ...event, input: listedInput(event.input as StepInput) };
+    case "step.succeeded":
+      return { ...event, outcome: listedOutcome(event.outcome as Outcome) };
+    case "branch.ended":
+      return event.value === undefined ? event : { ...event, value: listed(event.value) };
+    case "user.asked":
+      return { ...event, prompt: listed(event.prompt) };
+    case "user.answered":
+      return { ...event, value: listed(event.value as Stored) };
+    case "run.completed":
+      return { ...event, value: event.value.kind === "one" ? listed(event.value.value) : event.value.values.map(listed) };
+    default:
+      return event;
+  }
+}

@@ -1,0 +1,192 @@
+// Live sessions
+//
+// Owns:      the sessions that are live in this engine, and what their callers wait for.
+// Does not:  decide what may start or resume (engine.ts).
+//
+// E1  A session is live at most once per engine, and in at most one engine per store object.
+// E2  It leaves the map before its outcome is told, so that who was told may resume it at once.
+// E3  An outcome never rejects for what a run can end in. Fenced callers are parked on the log and get its outcome.
+
+import { errorToData } from "../base/error-data.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { Fact } from "../actors/facts.ts";
+import type { Question } from "../actors/effects.ts";
+import type { Commit } from "../state/ports.ts";
+import type { Blobs, CommitAnswer } from "./committer.ts";
+import type { EnginePorts } from "./engine-ports.ts";
+import type { RunHandle, RunOutcome } from "./engine-api.ts";
+import { dropLive, takeLive } from "./live-owners.ts";
+import { outcomeFromLog, outcomeOf } from "./outcome.ts";
+import { Session, isStillStatus } from "./session.ts";
+import type { SessionOwner, SessionStart } from "./session.ts";
+
+export interface Live {
+  readonly session: Session;
+  readonly outcome: Promise<RunOutcome>;
+  readonly resolve: (outcome: RunOutcome | Promise<RunOutcome>) => void;
+  readonly reject: (error: OrchestraError) => void;
+}
+
+export interface LiveHooks {
+  onQuestion(session: Session, question: Question): void;
+  onAdvanced(session: Session, commit: Commit): void;
+  onPosted(session: Session): void;
+  /** A session came or went. */
+  onChange(): void;
+}
+
+const PARK_POLL_MS = 250;
+
+export class LiveSessions implements SessionOwner {
+  readonly #ports: EnginePorts;
+  readonly #hooks: LiveHooks;
+  readonly #live = new Map<string, Live>();
+  readonly #parked = new Set<() => void>();
+  #closed = false;
+
+  constructor(ports: EnginePorts, hooks: LiveHooks) {
+    this.#ports = ports;
+    this.#hooks = hooks;
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+  get(sessionId: string): Live | undefined {
+    return this.#live.get(sessionId);
+  }
+  all(): readonly Live[] {
+    return [...this.#live.values()];
+  }
+
+  /**
+   * Makes a session live and commits its first facts. When they are refused or cannot be written, it is as if nothing
+   * had happened here.
+   * @throws {OrchestraError} `ORCH_SESSION_BUSY` when it is live elsewhere in this process; what the append throws.
+   */
+  async open(start: SessionStart, facts: readonly Fact[], blobs: Blobs | undefined): Promise<{ live: Live; answer: CommitAnswer }> {
+    const { sessionId } = start;
+    if (this.#live.has(sessionId) || !takeLive(this.#ports.store, sessionId, this)) throw busy(sessionId, "it is live already");
+    const session = new Session(start, this.#ports, this);
+    const live = liveOf(session);
+    this.#live.set(sessionId, live);
+    try {
+      const answer = await session.begin(facts, blobs);
+      if (!answer.accepted) this.#discard(live);
+      this.#hooks.onChange();
+      return { live, answer };
+    } catch (error) {
+      this.#discard(live);
+      throw error;
+    }
+  }
+
+  handleOf(live: Live): RunHandle {
+    return { sessionId: live.session.sessionId, runId: live.session.runId, outcome: live.outcome };
+  }
+
+  onQuestion(session: Session, question: Question): void {
+    this.#hooks.onQuestion(session, question);
+  }
+
+  onAdvanced(session: Session, commit: Commit): void {
+    this.#hooks.onAdvanced(session, commit);
+  }
+
+  onPosted(session: Session): void {
+    this.#hooks.onPosted(session);
+  }
+
+  onSettled(session: Session): void {
+    const live = this.#remove(session);
+    live?.resolve(this.#outcome(session));
+    this.#ports.hub.nudge(session.sessionId);
+  }
+
+  onLost(session: Session, error: OrchestraError): void {
+    const live = this.#remove(session);
+    this.#ports.logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the session is no longer ours");
+    if (error.code === "ORCH_FENCED") live?.resolve(this.#park(session.sessionId, session.runId, error));
+    else live?.reject(error);
+    this.#ports.hub.nudge(session.sessionId);
+  }
+
+  /** Lets go of every session without a commit; their runs stay resumable. Callers get what the log says so far. */
+  releaseAll(): void {
+    for (const live of this.all()) {
+      live.session.letGo("closing");
+      this.#remove(live.session);
+      live.resolve(this.#outcome(live.session));
+      this.#ports.hub.nudge(live.session.sessionId);
+    }
+  }
+
+  /** The same for good: whoever still waits is told that nobody here can know. */
+  close(): void {
+    this.#closed = true;
+    for (const wake of this.#parked) wake();
+    for (const live of this.all()) {
+      live.session.committer.stop(closed());
+      live.session.letGo("closing");
+      this.#remove(live.session);
+      live.reject(closed(live.session.sessionId));
+    }
+  }
+
+  #outcome(session: Session): Promise<RunOutcome> {
+    return session.recorderComplete ? outcomeOf(this.#ports, session.state, session.recorder) : outcomeFromLog(this.#ports, session.sessionId);
+  }
+
+  /** E3: follows the log until the run that was ours stops moving, by whoever's hand. */
+  async #park(sessionId: string, runId: string, error: OrchestraError): Promise<RunOutcome> {
+    for (;;) {
+      if (this.#closed) throw error;
+      const entry = await this.#ports.store.getSession(sessionId);
+      if (entry === null) throw error;
+      if (entry.runId !== runId || isStillStatus(entry.status)) return outcomeFromLog(this.#ports, sessionId);
+      await new Promise<void>((resolve) => {
+        this.#parked.add(resolve);
+        this.#ports.deadlines.after(PARK_POLL_MS, () => {
+          this.#parked.delete(resolve);
+          resolve();
+        });
+      });
+    }
+  }
+
+  #discard(live: Live): void {
+    live.session.letGo("closing");
+    live.session.committer.stop(closed(live.session.sessionId));
+    this.#remove(live.session);
+    live.reject(closed(live.session.sessionId));
+  }
+
+  #remove(session: Session): Live | undefined {
+    const live = this.#live.get(session.sessionId);
+    if (live?.session !== session) return undefined;
+    this.#live.delete(session.sessionId);
+    dropLive(this.#ports.store, session.sessionId, this);
+    this.#hooks.onChange();
+    return live;
+  }
+}
+
+function liveOf(session: Session): Live {
+  let resolve: Live["resolve"] = () => undefined;
+  let reject: Live["reject"] = () => undefined;
+  const outcome = new Promise<RunOutcome>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // Not everyone who starts a run waits for it.
+  outcome.catch(() => undefined);
+  return { session, outcome, resolve, reject };
+}
+
+export function busy(sessionId: string, why: string): OrchestraError {
+  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}": ${why}; one run at a time`, { details: { sessionId } });
+}
+
+export function closed(sessionId?: string): OrchestraError {
+  return new OrchestraError("ORCH_CLOSED", sessionId === undefined ? "the engine is closed" : `the engine was closed while session "${sessionId}" was live; the session is resumable`);
+}

@@ -1,0 +1,161 @@
+// Nested runs
+//
+// A step may run another topology (`ctx.run`, or a topology as an agent). The nested run is a session of its own, named
+// after the step, so that a re-run of the step finds it again.
+//
+// N1  Its session is `<sessionId>.<stepId>[.<k>]`, k from 2 for the second run of the same attempt.
+// N2  It never takes more steps, tokens or cost than its parent has left; what it took is added to the parent with the step.
+// N3  When it waits for people the step lets go of its host; its questions are the parent's, and are answered there.
+// N4  When the parent's step is cancelled so is the nested run; when the parent is paused it is paused, and reattached on resume.
+
+import type { RunLimits } from "../actors/facts.ts";
+import type { SessionState } from "../actors/session-state.ts";
+import { openQuestions } from "../actors/view.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { SessionEntry } from "../state/ports.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
+import type { Execution } from "./execution.ts";
+
+export type NestedRequest = Pick<StartRequest, "task" | "topology" | "topologyHash" | "code" | "limits" | "context" | "autoCheckpoint">;
+
+/** How the options of `ctx.run` are read and its result is shown; the engine knows neither. */
+export interface NestedHooks {
+  prepare(options: unknown, parent: RunCode): NestedRequest | Promise<NestedRequest>;
+  result(outcome: RunOutcome): unknown;
+}
+
+export interface NestedPorts {
+  readonly engine: Pick<Engine, "start" | "resume" | "pause" | "cancel" | "outcome" | "getSession">;
+  readonly hooks: NestedHooks | undefined;
+  readonly deadlines: Deadlines;
+  parentState(sessionId: string): SessionState | undefined;
+  /** Values of answers that were given to the parent. */
+  answers(execution: Execution): Promise<Readonly<Record<string, unknown>>>;
+  /** Notes that the step has a nested run under way; returns the way to forget it. */
+  track(execution: Execution, nestedSessionId: string): () => void;
+  /** The step is let go until it is offered again. */
+  release(execution: Execution): void;
+  /** The parent itself stands still, or this engine is about to. */
+  standsStill(sessionId: string): boolean;
+}
+
+const MOVE_POLL_MS = 250;
+
+export async function runNested(ports: NestedPorts, execution: Execution, code: RunCode, options: unknown): Promise<unknown> {
+  const { hooks } = ports;
+  if (hooks === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run: this engine was made without nested runs");
+  const k = ++execution.nestedRuns;
+  const { stepId } = execution.body.offer;
+  const sessionId = `${execution.sessionId}.${stepId}${k > 1 ? `.${k}` : ""}`;
+  const letClockRun = execution.hold();
+  const untrack = ports.track(execution, sessionId);
+  const follow = (): void => stopWith(ports, execution, sessionId);
+  execution.signal.addEventListener("abort", follow, { once: true });
+  try {
+    const request = await hooks.prepare(options, code);
+    for (;;) {
+      const { outcome, told } = await attach(ports, execution, sessionId, request);
+      if (outcome.status === "completed" || outcome.status === "failed" || outcome.status === "cancelled") {
+        if (!told) addUsage(execution, outcome);
+        return hooks.result(outcome);
+      }
+      if (execution.ended) return await never();
+      if (outcome.status === "awaiting_user") {
+        execution.suspend(openQuestions(outcome.state).map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })));
+        return await never();
+      }
+      if (ports.standsStill(execution.sessionId)) {
+        ports.release(execution);
+        return await never();
+      }
+      // Somebody paused the nested run alone: the step waits for it to move again.
+      await new Promise<void>((resolve) => ports.deadlines.after(MOVE_POLL_MS, resolve));
+      if (execution.ended) return await never();
+    }
+  } finally {
+    execution.signal.removeEventListener("abort", follow);
+    untrack();
+    letClockRun();
+  }
+}
+
+/** `told`: the run had ended before this attempt, and an earlier attempt has accounted for it. */
+async function attach(ports: NestedPorts, execution: Execution, sessionId: string, request: NestedRequest): Promise<{ outcome: RunOutcome; told: boolean }> {
+  const entry = await ports.engine.getSession(sessionId);
+  const { attempt, stepId } = execution.body.offer;
+  const start = async (fresh: boolean): Promise<{ outcome: RunOutcome; told: boolean }> => {
+    const limits = withinParent(request.limits, ports.parentState(execution.sessionId));
+    const handle = await ports.engine.start({ ...request, limits, sessionId, fresh, parent: { sessionId: execution.sessionId, stepId } });
+    return { outcome: await handle.outcome, told: false };
+  };
+  if (entry === null) return start(false);
+  if (entry.topologyHash !== request.topologyHash) return start(true);
+  switch (entry.status) {
+    case "completed":
+      return { outcome: await ports.engine.outcome(sessionId), told: attempt > 1 };
+    case "failed":
+    case "cancelled":
+      // The step runs again because of this failure: so does what failed.
+      return attempt > 1 ? start(true) : { outcome: await ports.engine.outcome(sessionId), told: false };
+    case "awaiting_user": {
+      const state = (await ports.engine.outcome(sessionId)).state;
+      const given = await ports.answers(execution);
+      const answers = Object.fromEntries(openQuestions(state).flatMap(({ questionId }) => (questionId in given ? [[questionId, given[questionId]]] : [])));
+      if (Object.keys(answers).length === 0) return { outcome: await ports.engine.outcome(sessionId), told: false };
+      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code, answers })).outcome, told: false };
+    }
+    case "paused":
+      if (isPausedAlone(ports, execution, entry)) return { outcome: await ports.engine.outcome(sessionId), told: false };
+      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
+    case "running":
+    case "idle":
+      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
+  }
+}
+
+/** Paused during this very attempt: by a person, not by the parent's pause that is over. */
+function isPausedAlone(ports: NestedPorts, execution: Execution, entry: SessionEntry): boolean {
+  return !ports.standsStill(execution.sessionId) && entry.updatedAtMs >= execution.startedWallMs;
+}
+
+/** N2 */
+function withinParent(limits: RunLimits, parent: SessionState | undefined): RunLimits {
+  const run = parent?.run;
+  if (run === undefined || run === null) return limits;
+  const tokens = run.usage.inputTokens + run.usage.outputTokens;
+  return {
+    ...limits,
+    maxSteps: Math.min(limits.maxSteps, Math.max(0, run.limits.maxSteps - run.steps)),
+    tokens: least(limits.tokens, left(run.limits.tokens, tokens)),
+    costUsd: least(limits.costUsd, left(run.limits.costUsd, run.usage.costUsd)),
+  };
+}
+
+function left(limit: number | false, used: number): number | false {
+  return limit === false ? false : Math.max(0, limit - used);
+}
+
+function least(a: number | false, b: number | false): number | false {
+  if (a === false) return b;
+  return b === false ? a : Math.min(a, b);
+}
+
+function addUsage(execution: Execution, outcome: RunOutcome): void {
+  const run = outcome.state.run;
+  if (run === null) return;
+  execution.context?.addUsage({ ...run.usage, nestedSteps: run.steps });
+}
+
+/** N4 */
+function stopWith({ engine }: NestedPorts, execution: Execution, sessionId: string): void {
+  const reason = execution.aborted;
+  if (reason === "fenced" || reason === "closing") return;
+  const stopped = reason === "paused" ? engine.pause(sessionId, "the run around it was paused", "abort") : engine.cancel(sessionId, "the step that ran it was stopped");
+  // Whether it was still there to be stopped does not matter any more.
+  stopped.catch(() => undefined);
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}

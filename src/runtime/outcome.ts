@@ -1,0 +1,65 @@
+// Outcome: what a run came to, from a live session or from its log.
+
+import type { SessionState } from "../actors/session-state.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { SessionStore } from "../state/ports.ts";
+import type { RecordedStep, RunOutcome } from "./engine-api.ts";
+import { foldLog, foldStart, loadSession } from "./log-fold.ts";
+import { Recorder } from "./recorder.ts";
+import type { Values } from "./values.ts";
+
+export interface OutcomePorts {
+  readonly store: SessionStore;
+  readonly values: Values;
+}
+
+export async function outcomeOf(ports: OutcomePorts, state: SessionState, recorder: Recorder): Promise<RunOutcome> {
+  const { run } = state;
+  if (run === null) throw new OrchestraError("ORCH_SESSION_STATE", `session "${state.sessionId}" has no run`);
+  return {
+    state,
+    status: state.status,
+    finalResponse: await ports.values.resolveRunValue(run.end?.value ?? null),
+    error: run.end?.error ?? null,
+    branches: await recorder.branches(ports.values),
+    trace: recorder.trace(),
+    traceTruncated: recorder.traceTruncated,
+    checkpointIds: recorder.checkpointIds,
+    durability: ports.store.durability,
+    startedAtMs: run.startedAtMs,
+    endedAtMs: run.endedAtMs ?? Math.max(recorder.lastAtMs, run.startedAtMs),
+  };
+}
+
+/** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_SESSION_STATE` when nothing was ever run in it. */
+export async function outcomeFromLog(ports: OutcomePorts, sessionId: string): Promise<RunOutcome> {
+  const recorder = new Recorder();
+  let state: SessionState | null = null;
+  for await (const { commit, reduction } of foldLog(ports.store, sessionId, await foldStart(ports.store, sessionId, 0))) {
+    recorder.fold(reduction.events, commit.atMs);
+    state = reduction.state;
+  }
+  if (state === null) throw unknownSession(sessionId);
+  return outcomeOf(ports, state, recorder);
+}
+
+/** All steps of the last run, in commit order, however many. */
+export async function* traceFromLog(ports: OutcomePorts, sessionId: string): AsyncGenerator<RecordedStep> {
+  const { store } = ports;
+  const loaded = await loadSession(store, sessionId);
+  if (loaded === null) throw unknownSession(sessionId);
+  const runId = loaded.position.state.run?.runId;
+  const recorder = new Recorder();
+  for await (const { commit, reduction } of foldLog(store, sessionId, await foldStart(store, sessionId, 0))) {
+    for (const event of reduction.events) {
+      const before = recorder.endedSteps;
+      recorder.fold([event], commit.atMs);
+      const step = recorder.endedSteps > before ? recorder.lastStep() : undefined;
+      if (step !== undefined && reduction.state.run?.runId === runId) yield step;
+    }
+  }
+}
+
+export function unknownSession(sessionId: string): OrchestraError {
+  return new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${sessionId}" in this store`, { details: { sessionId } });
+}

@@ -1,0 +1,61 @@
+// Recovery: sessions that say "running" while nobody runs them.
+
+import { commitAside } from "./aside.ts";
+import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { errorToData } from "../base/error-data.ts";
+import { loadSession } from "./log-fold.ts";
+import type { SessionEntry } from "../state/ports.ts";
+
+type Recovered = Awaited<ReturnType<Engine["recover"]>>[number];
+
+const PAGE = 200;
+
+/**
+ * Continues those whose code is known; the others are left paused, so that nothing stays "running" with nobody behind it.
+ * Nested runs are found again by the step that ran them. A session that cannot be read is reported to the logger and passed over.
+ */
+export async function recoverSessions(
+  parts: EngineParts,
+  options: NonNullable<Parameters<Engine["recover"]>[0]>,
+  resume: (sessionId: string, code: RunCode) => Promise<RunHandle>,
+): Promise<Recovered[]> {
+  const { ports } = parts;
+  const recovered: Recovered[] = [];
+  for (const entry of await interrupted(parts)) {
+    const { sessionId } = entry;
+    const runId = entry.runId ?? "";
+    try {
+      const code = options.code?.(entry) ?? (entry.topologyHash === null ? undefined : parts.codes.get(entry.topologyHash));
+      if (options.resume !== false && code !== undefined) {
+        recovered.push({ sessionId, runId, action: "resumed", handle: await resume(sessionId, code) });
+        continue;
+      }
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) continue;
+      const { position } = loaded;
+      await commitAside(ports, sessionId, position, [
+        { type: "owned", host: ports.host, epoch: position.epoch + 1, shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs) },
+        { type: "paused", reason: "its process ended", inFlight: "abort" },
+      ]);
+      recovered.push({ sessionId, runId, action: "left" });
+    } catch (error) {
+      ports.logger.error({ sessionId, error: errorToData(error) }, "an interrupted session could not be recovered");
+    }
+  }
+  return recovered;
+}
+
+/** Read in full before any is touched: recovering one changes what the listing shows. */
+async function interrupted(parts: EngineParts): Promise<SessionEntry[]> {
+  const found: SessionEntry[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await parts.ports.store.listSessions({ status: "running", limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+    for (const entry of page) {
+      if (entry.parentSessionId !== undefined || parts.live.get(entry.sessionId) !== undefined) continue;
+      if (!(await parts.isOwnedElsewhere(entry.sessionId, entry))) found.push(entry);
+    }
+    if (page.length < PAGE) return found;
+    cursor = page.at(-1)?.sessionId;
+  }
+}

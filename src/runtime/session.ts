@@ -1,0 +1,306 @@
+// Session
+//
+// Owns:      one live session on this host: its committer, its run actor, its steps, timers and questions.
+// Does not:  decide who may own a session (engine.ts), run agents (worker.ts), or know what a fact leads to (actors/).
+// Crossing:  engine → begin(), commit(); committer → onCommitted(); session → onSettled(), onLost().
+//
+// S1  Effects are carried out after their commit and in its order; what a commit asks for is re-derivable, so a crash in
+//     between loses nothing.
+// S2  When the run stops moving, the session waits until nothing is being appended and no step is in flight that the run
+//     still wants, then lets go of everything it holds, then tells its callers.
+// S3  Once fenced, or after a store failure, nothing here acts again; callers learn the log's outcome or the error.
+
+import type { Effect, Question, RunStatus } from "../actors/effects.ts";
+import type { Fact } from "../actors/facts.ts";
+import type { CommitReduction } from "../actors/reduction.ts";
+import { createRunActor } from "../actors/run-machine.ts";
+import type { RunActor } from "../actors/run-machine.ts";
+import type { SessionState } from "../actors/session-state.ts";
+import { REDUCER_VERSION } from "../actors/session-state.ts";
+import { agentStateOf, encodeState, journalOf, outstandingEffects, successorsOf } from "../actors/view.ts";
+import { errorToData } from "../base/error-data.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { StepMessage } from "../bus/ports.ts";
+import type { StepOffer } from "../actors/effects.ts";
+import type { Commit, Snapshot } from "../state/ports.ts";
+import { Committer } from "./committer.ts";
+import type { Blobs, CommitAnswer, CommitterOwner, LogPosition } from "./committer.ts";
+import type { EnginePorts } from "./engine-ports.ts";
+import type { RunCode } from "./engine-api.ts";
+import { Recorder } from "./recorder.ts";
+import { RunTimers } from "./run-timers.ts";
+import { SessionJournal } from "./session-journal.ts";
+import { SnapshotPolicy } from "./snapshot-policy.ts";
+import { stepFact } from "./step-facts.ts";
+import { StepRegistry } from "./step-registry.ts";
+import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
+
+export interface SessionOwner {
+  onQuestion(session: Session, question: Question): void;
+  /** The run stopped moving and everything is let go. */
+  onSettled(session: Session): void;
+  /** This process may not, or cannot, go on with the session. */
+  onLost(session: Session, error: OrchestraError): void;
+  /** Another host asks something of the session. */
+  onPosted(session: Session): void;
+  /** After each commit, once its effects are under way. */
+  onAdvanced(session: Session, commit: Commit): void;
+}
+
+export interface SessionStart {
+  readonly sessionId: string;
+  readonly code: RunCode;
+  readonly position: LogPosition;
+  /** Commits since the last snapshot. */
+  readonly replayed: number;
+  readonly maxConcurrency: number;
+  /** The session continues a run that others began: its first commit is followed by all that is outstanding. */
+  readonly continues: boolean;
+}
+
+export class Session implements CommitterOwner {
+  readonly sessionId: string;
+  readonly code: RunCode;
+  readonly committer: Committer;
+  readonly recorder: Recorder;
+  /** False when the recorder did not see the run from its beginning. */
+  readonly recorderComplete: boolean;
+  readonly registry: StepRegistry;
+  readonly journal: SessionJournal;
+  /** Nested runs under way inside steps of this session, by step. */
+  readonly nested = new Map<string, Set<string>>();
+  readonly #ports: EnginePorts;
+  readonly #owner: SessionOwner;
+  readonly #timers: RunTimers;
+  readonly #snapshots: SnapshotPolicy;
+  readonly #logger: Logger;
+  readonly #releases: (() => void)[] = [];
+  #actor: RunActor | null = null;
+  #served: readonly string[] = [];
+  #continues: boolean;
+  #open = true;
+  #finishing = false;
+
+  constructor(start: SessionStart, ports: EnginePorts, owner: SessionOwner) {
+    this.sessionId = start.sessionId;
+    this.code = start.code;
+    this.#ports = ports;
+    this.#owner = owner;
+    this.#continues = start.continues;
+    this.#logger = ports.logger.child({ sessionId: start.sessionId });
+    this.committer = new Committer(start.sessionId, ports, start.position, this);
+    this.recorder = new Recorder();
+    this.recorderComplete = !start.continues;
+    this.registry = new StepRegistry(start.sessionId, start.maxConcurrency, { ...ports, logger: this.#logger }, {
+      message: (offer) => this.#messageOf(offer),
+      onEnd: (offer, end) => this.#stepEnded(offer, end),
+      onIdle: () => this.#finishIfStill(),
+    });
+    this.#timers = new RunTimers(ports.clock, ports.deadlines, (timerId) => this.committer.submit([{ type: "timer.fired", timerId }]));
+    this.#snapshots = new SnapshotPolicy(start.replayed);
+    this.journal = new SessionJournal({
+      sessionId: start.sessionId,
+      values: ports.values,
+      state: () => this.state,
+      commit: (facts, blobs) => this.committer.commit(facts, { blobs }),
+    });
+  }
+
+  get state(): SessionState {
+    return this.committer.state;
+  }
+  get runId(): string {
+    return this.state.run?.runId ?? "";
+  }
+  /** False once it has let go. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Takes up what reaches the session from the bus, then commits the first facts. */
+  async begin(facts: readonly Fact[], blobs?: Blobs): Promise<CommitAnswer> {
+    const { bus, deadlines } = this.#ports;
+    this.#actor = createRunActor(this.state, (error) => this.#logger.error({ error: errorToData(error) }, "the run machine failed"));
+    deadlines.retain();
+    this.#releases.push(() => deadlines.release());
+    this.#releases.push(bus.results.watch(this.sessionId, (result) => this.registry.received(result)));
+    this.#releases.push(
+      bus.journal.own(this.sessionId, {
+        put: (entry) => this.journal.put(entry.stepId, entry.key, entry.value),
+        list: async (stepId) => this.journal.entries(stepId).map((entry) => ({ sessionId: this.sessionId, stepId, ...entry })),
+      }),
+    );
+    this.#releases.push(bus.inbox.watch(this.sessionId, () => this.#owner.onPosted(this)));
+    return this.committer.commit(facts, { blobs });
+  }
+
+  /** What happens when this is called is undone by `letGo`. */
+  onLetGo(release: () => void): void {
+    this.#releases.push(release);
+  }
+
+  onCommitted(commit: Commit, reduction: CommitReduction): void {
+    const { clock } = this.#ports;
+    const fromMs = clock.monotonicMs();
+    this.#actor?.send({ type: "facts.committed", facts: commit.facts, atMs: commit.atMs });
+    this.recorder.fold(reduction.events, commit.atMs);
+    this.#ports.hub.publish(this.sessionId, { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events });
+    if (!this.#open) return;
+    for (const fact of commit.facts) this.#noteFact(fact);
+    const continues = this.#continues;
+    this.#continues = false;
+    if (continues) this.#serve();
+    for (const effect of continues ? outstandingEffects(reduction.state) : reduction.effects) this.#carryOut(effect);
+    if (this.#snapshots.note(commit, clock.monotonicMs() - fromMs)) this.#snapshot(commit);
+    this.#owner.onAdvanced(this, commit);
+    this.#finishIfStill();
+  }
+
+  onStopped(error: OrchestraError): void {
+    if (!this.#open) return;
+    this.letGo(error.code === "ORCH_FENCED" ? "fenced" : "closing");
+    this.#owner.onLost(this, error);
+  }
+
+  /** Stops everything of the session on this host. Nothing is committed. */
+  letGo(reason: AbortReason): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#timers.clear();
+    this.registry.clear(reason);
+    this.#ports.worker.leave(this.#served);
+    this.#actor?.stop();
+    for (const release of this.#releases.splice(0)) release();
+  }
+
+  #serve(): void {
+    const names = new Set<string>();
+    for (const node of this.state.run?.topology.nodes ?? []) if (node.kind !== "user" && node.kind !== "start" && node.kind !== "end") names.add(node.uses ?? node.name);
+    const before = this.#served;
+    this.#served = [...names];
+    this.#ports.worker.join(this.#served);
+    this.#ports.worker.leave(before);
+  }
+
+  #noteFact(fact: Fact): void {
+    switch (fact.type) {
+      case "run.started":
+        this.#serve();
+        return;
+      case "step.succeeded":
+      case "step.failed":
+      case "step.suspended":
+        this.registry.settled(fact);
+        return;
+      case "paused":
+        this.registry.pause();
+        this.#timers.clear();
+        return;
+      case "resumed":
+        this.registry.resume();
+        return;
+      default:
+        return;
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case "step.offer":
+        this.registry.offer(effect.offer);
+        return;
+      case "step.abort":
+        this.registry.abort(effect.stepId, effect.reason);
+        return;
+      case "timer.arm":
+        this.#timers.arm(effect.timerId, effect.dueAtMs);
+        return;
+      case "timer.disarm":
+        this.#timers.disarm(effect.timerId);
+        return;
+      case "question.ask":
+        this.#owner.onQuestion(this, effect.question);
+        return;
+      case "question.withdraw":
+      case "run.settled":
+        return;
+    }
+  }
+
+  #messageOf(offer: StepOffer): StepMessage {
+    const { state } = this;
+    const { run } = state;
+    if (run === null) throw new TypeError(`session ${this.sessionId} offers a step without a run`);
+    const node = run.topology.nodes.find(({ name }) => name === offer.node);
+    const body: StepBody = {
+      offer,
+      kind: node?.kind ?? "agent",
+      inputShape: node?.input ?? "arrivals",
+      topologyHash: run.topologyHash,
+      defaultTimeoutMs: run.limits.stepTimeoutMs,
+      task: run.task,
+      context: state.context,
+      agentState: agentStateOf(state, offer.node),
+      runs: state.runs,
+      successors: successorsOf(state, offer.stepId),
+      journal: journalOf(state, offer.stepId),
+    };
+    return { sessionId: this.sessionId, runId: run.runId, stepId: offer.stepId, agent: node?.uses ?? offer.node, attempt: offer.attempt, body };
+  }
+
+  #stepEnded(offer: StepOffer, end: StepEnd): void {
+    const node = this.state.run?.topology.nodes.find(({ name }) => name === offer.node);
+    const ports = { values: this.#ports.values, random: this.#ports.random, code: this.code, nowMs: () => this.#ports.clock.nowMs() };
+    const blobs = "blobs" in end ? end.blobs : undefined;
+    const fact = stepFact(this.state, offer, node?.uses ?? offer.node, end, ports);
+    if (!(fact instanceof Promise)) {
+      this.committer.submit([fact], blobs);
+      return;
+    }
+    fact.then(
+      (made) => this.committer.submit([made], blobs),
+      // A blob that cannot be read, or a defect: the step must not be left hanging.
+      (error: unknown) =>
+        this.committer.submit([
+          { type: "step.failed", stepId: offer.stepId, attempt: offer.attempt, class: "permanent", error: { ...errorToData(error), node: offer.node, branchId: offer.branchId }, held: [], tookMs: 0 },
+        ]),
+    );
+  }
+
+  #snapshot(commit: Commit): void {
+    this.#snapshots.taken();
+    this.#ports.store
+      .saveSnapshot(this.sessionId, this.snapshotNow())
+      .catch((error: unknown) => this.#logger.warn({ n: commit.n, error: errorToData(error) }, "a snapshot could not be saved; the log is whole"));
+  }
+
+  snapshotNow(): Snapshot {
+    const { state } = this;
+    return { n: this.committer.n, reducer: REDUCER_VERSION, topologyHash: state.run?.topologyHash ?? null, atMs: this.committer.lastAtMs, state: encodeState(state) };
+  }
+
+  /** S2. Called whenever the run may have stopped moving. */
+  #finishIfStill(): void {
+    if (this.#finishing || !this.#open || !this.isStill()) return;
+    this.#finishing = true;
+    void this.committer.settled().then(() => {
+      this.#finishing = false;
+      if (!this.#open) return;
+      if (!this.isStill()) return;
+      this.letGo("ended");
+      this.#owner.onSettled(this);
+    });
+  }
+
+  /** Nothing moves, and nothing that the run still wants is in flight. */
+  isStill(): boolean {
+    const { status, run } = this.state;
+    if (!isStillStatus(status)) return false;
+    return status !== "paused" || run?.pause?.inFlight !== "finish" || this.registry.out === 0;
+  }
+}
+
+export function isStillStatus(status: RunStatus): boolean {
+  return status !== "running";
+}

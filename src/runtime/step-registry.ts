@@ -1,0 +1,246 @@
+// Step registry
+//
+// Owns:      the steps of one session that are out: their live actors, their place in line, who runs them.
+// Does not:  commit; what an attempt came to is handed to `onEnd`, and the step leaves only when its fact is committed.
+// Crossing:  session → offer(), abort(), settled(); registry → StepQueue.offer(), Worker.abort(); ResultRegister → received().
+//
+// D1  At most `maxConcurrency` steps of the session are handed out at a time; the others wait here, first come, first served.
+// D2  A step that backs off holds no place.
+// D3  An offer the queue does not take (`full`, `already`, an error) is made again until the step settles: no step is
+//     forgotten because of a bus.
+// D4  The first result of an attempt counts; later ones and those of other attempts are dropped.
+
+import { createStepActor } from "../actors/step-machine.ts";
+import type { StepActor, StepEvent } from "../actors/step-machine.ts";
+import type { StepOffer } from "../actors/effects.ts";
+import type { Fact } from "../actors/facts.ts";
+import type { Bus, StepMessage, StepResult } from "../bus/ports.ts";
+import type { Clock } from "../base/clock.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { AbortReason, StepEnd } from "./step-wire.ts";
+import type { Worker } from "./worker.ts";
+
+export interface RegistryPorts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly worker: Worker;
+  readonly logger: Logger;
+}
+
+export interface RegistryOwner {
+  /** What is sent along with a step; called when it is handed out. */
+  message(offer: StepOffer): StepMessage;
+  onEnd(offer: StepOffer, end: StepEnd): void;
+  /** Nothing is handed out any more. */
+  onIdle(): void;
+}
+
+interface Entry {
+  readonly offer: StepOffer;
+  readonly actor: StepActor;
+  /** out: with the queue or a worker. ended: its result waits for the commit. gone: it holds no place any more. */
+  phase: "backing-off" | "in-line" | "out" | "ended" | "gone";
+  deadline: Deadline | null;
+  refusals: number;
+}
+
+const ENDS = { "step.succeeded": { type: "step.succeed" }, "step.failed": { type: "step.fail" }, "step.suspended": { type: "step.suspend" } } as const;
+const REOFFER_MS = 20;
+const REOFFER_MS_MAX = 5_000;
+
+export class StepRegistry {
+  readonly #sessionId: string;
+  readonly #ports: RegistryPorts;
+  readonly #owner: RegistryOwner;
+  readonly #maxConcurrency: number;
+  readonly #entries = new Map<string, Entry>();
+  #line: Entry[] = [];
+  #lineHead = 0;
+  #out = 0;
+  #paused = false;
+  #dropped = 0;
+
+  constructor(sessionId: string, maxConcurrency: number, ports: RegistryPorts, owner: RegistryOwner) {
+    this.#sessionId = sessionId;
+    this.#maxConcurrency = maxConcurrency;
+    this.#ports = ports;
+    this.#owner = owner;
+  }
+
+  /** Results nobody waited for any more. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+  /** Steps handed out and not yet committed. */
+  get out(): number {
+    return this.#out;
+  }
+  has(stepId: string): boolean {
+    return this.#entries.has(stepId);
+  }
+
+  offer(offer: StepOffer): void {
+    const known = this.#entries.get(offer.stepId);
+    if (known !== undefined && known.offer.attempt === offer.attempt && known.phase !== "gone") return;
+    if (known !== undefined) this.#leave(known);
+    let actor = known?.actor;
+    if (actor === undefined) {
+      actor = createStepActor(offer, (error) => this.#ports.logger.error({ stepId: offer.stepId, error: errorToData(error) }, "a step actor failed"));
+    } else actor.send({ type: "step.offer", attempt: offer.attempt });
+    const entry: Entry = { offer, actor, phase: "in-line", deadline: null, refusals: 0 };
+    this.#entries.set(offer.stepId, entry);
+    const delayMs = offer.notBeforeMs === undefined ? 0 : offer.notBeforeMs - this.#ports.clock.nowMs();
+    if (delayMs > 0) {
+      entry.phase = "backing-off";
+      entry.deadline = this.#ports.deadlines.after(delayMs, () => {
+        entry.deadline = null;
+        this.#queue(entry);
+      });
+    } else this.#queue(entry);
+  }
+
+  /** Ends what the step does, here or wherever it runs, and forgets it. */
+  abort(stepId: string, reason: AbortReason): void {
+    const entry = this.#entries.get(stepId);
+    if (entry === undefined) return;
+    const wasOut = entry.phase === "out";
+    this.#forget(entry, { type: "step.cancel" });
+    if (wasOut) this.#recall(stepId, reason);
+    this.#pump();
+  }
+
+  /** The fact of a step's end is committed. */
+  settled(fact: Extract<Fact, { type: "step.succeeded" | "step.failed" | "step.suspended" }>): void {
+    const entry = this.#entries.get(fact.stepId);
+    if (entry === undefined || entry.offer.attempt !== fact.attempt) return;
+    void this.#ports.bus.results.forget(this.#sessionId, fact.stepId).catch(() => undefined);
+    if (fact.type === "step.failed" && fact.retryAtMs !== undefined) {
+      // The next attempt is offered by the effects of the same commit, to the same actor.
+      this.#claim(entry).send({ type: "step.fail", retryAtMs: fact.retryAtMs });
+      this.#leave(entry);
+    } else this.#forget(entry, ENDS[fact.type]);
+    this.#pump();
+    if (this.#out === 0) this.#owner.onIdle();
+  }
+
+  /** The attempt ended on its worker without a result (its nested run was paused): the step is let go until it is offered again. */
+  release(stepId: string): void {
+    const entry = this.#entries.get(stepId);
+    if (entry === undefined) return;
+    this.#forget(entry, { type: "step.suspend" });
+    if (this.#out === 0) this.#owner.onIdle();
+  }
+
+  received(result: StepResult): void {
+    const entry = this.#entries.get(result.stepId);
+    if (entry === undefined || entry.offer.attempt !== result.attempt || entry.phase === "ended" || entry.phase === "gone") {
+      this.#dropped++;
+      return;
+    }
+    if (entry.deadline !== null) this.#ports.deadlines.clear(entry.deadline);
+    entry.deadline = null;
+    if (entry.phase === "in-line") this.#out++;
+    entry.phase = "ended";
+    this.#owner.onEnd(entry.offer, result.body as StepEnd);
+  }
+
+  /** Hands out nothing more; what waits here is let go. It is offered again on resume. */
+  pause(): void {
+    this.#paused = true;
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.phase === "in-line" || entry.phase === "backing-off") this.#forget(entry, { type: "step.cancel" });
+    }
+    this.#line = [];
+    this.#lineHead = 0;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#pump();
+  }
+
+  /** Lets everything go. `reason` is what running agents see in their signal. */
+  clear(reason: AbortReason): void {
+    for (const entry of [...this.#entries.values()]) {
+      const wasOut = entry.phase === "out";
+      this.#forget(entry, { type: "step.cancel" });
+      if (wasOut) this.#recall(entry.offer.stepId, reason);
+    }
+    this.#line = [];
+    this.#lineHead = 0;
+  }
+
+  #queue(entry: Entry): void {
+    entry.phase = "in-line";
+    this.#line.push(entry);
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (!this.#paused && this.#out < this.#maxConcurrency) {
+      const entry = this.#line[this.#lineHead];
+      if (entry === undefined) break;
+      this.#lineHead++;
+      if (entry.phase !== "in-line") continue;
+      this.#out++;
+      entry.phase = "out";
+      this.#hand(entry);
+    }
+    if (this.#lineHead > 0 && this.#lineHead === this.#line.length) {
+      this.#line = [];
+      this.#lineHead = 0;
+    }
+  }
+
+  #hand(entry: Entry): void {
+    this.#ports.bus.steps.offer(this.#owner.message(entry.offer)).then(
+      (answer) => {
+        if (answer !== "queued") this.#handLater(entry);
+      },
+      (error: unknown) => {
+        this.#ports.logger.warn({ stepId: entry.offer.stepId, error: errorToData(error) }, "the step queue refused a step; it is offered again");
+        this.#handLater(entry);
+      },
+    );
+  }
+
+  #handLater(entry: Entry): void {
+    if (entry.phase !== "out") return;
+    const delayMs = Math.min(REOFFER_MS * 2 ** Math.min(entry.refusals++, 8), REOFFER_MS_MAX);
+    entry.deadline = this.#ports.deadlines.after(delayMs, () => {
+      entry.deadline = null;
+      if (entry.phase === "out") this.#hand(entry);
+    });
+  }
+
+  /** The machine goes through `running` even when the worker's claim was not seen here. */
+  #claim(entry: Entry): StepActor {
+    entry.actor.send({ type: "step.claim" });
+    return entry.actor;
+  }
+
+  #forget(entry: Entry, event: StepEvent): void {
+    this.#claim(entry).send(event);
+    entry.actor.stop();
+    this.#leave(entry);
+    if (this.#entries.get(entry.offer.stepId) === entry) this.#entries.delete(entry.offer.stepId);
+  }
+
+  /** Gives back the place the entry holds. */
+  #leave(entry: Entry): void {
+    if (entry.deadline !== null) this.#ports.deadlines.clear(entry.deadline);
+    entry.deadline = null;
+    if (entry.phase === "out" || entry.phase === "ended") this.#out--;
+    entry.phase = "gone";
+  }
+
+  #recall(stepId: string, reason: AbortReason): void {
+    if (this.#ports.worker.abort(this.#sessionId, stepId, reason)) return;
+    this.#ports.bus.steps.withdraw(this.#sessionId, stepId).catch((error: unknown) =>
+      this.#ports.logger.warn({ stepId, error: errorToData(error) }, "a step could not be withdrawn"),
+    );
+  }
+}
