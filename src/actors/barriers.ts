@@ -179,7 +179,7 @@ export function decideBarrier(draft: Draft, instance: Instance, barrier: Barrier
   if (quorum !== undefined) {
     if (arrived >= quorum) return "fire";
     const left = candidates(draft, instance, barrier.end);
-    const canStillMeet = arrived + left.length >= quorum || left.some((c) => draft.plan.mayFork(draft.plan.nodeOf(c.at), barrier.end));
+    const canStillMeet = arrived + left.length >= quorum || left.some((c) => draft.plan.mayFork(c.at, barrier.end, instance.fork));
     return left.length > 0 && canStillMeet ? "wait" : "insufficient";
   }
   if (hasCandidate(draft, instance, barrier)) return "wait";

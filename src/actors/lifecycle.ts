@@ -4,7 +4,7 @@ import { shiftClocks, stopClocks } from "./clocks.ts";
 import type { Draft } from "./draft.ts";
 import type { Effect } from "./effects.ts";
 import type { Fact } from "./facts.ts";
-import type { Reduction } from "./reduce.ts";
+import type { Reduction } from "./reduction.ts";
 import type { Pause, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
 import { decodeState } from "./state-codec.ts";

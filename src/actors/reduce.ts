@@ -21,27 +21,11 @@ import type { Fact, StateWrite } from "./facts.ts";
 import { pauseRun, restoreSession, resumeRun } from "./lifecycle.ts";
 import { answerInsufficient, applyOutcome, failStep, leave, refusalOf, settle } from "./outcomes.ts";
 import type { Branch, OpenQuestion, RunState, SessionState, StepWork } from "./session-state.ts";
+import type { CommitReduction, Reduction } from "./reduction.ts";
 import { startRun } from "./start.ts";
 import { enter, offer, openQuestion, releaseQueue } from "./steps.ts";
 import { branchName } from "./draft.ts";
 import { findStep } from "./find-step.ts";
-
-export interface Reduction {
-  readonly state: SessionState;
-  readonly effects: readonly Effect[];
-  readonly events: readonly KernelEvent[];
-  /** Why the fact was dropped (stale attempt, settled branch, ended run); undefined when it was applied. */
-  readonly refused?: string;
-}
-
-export interface CommitReduction {
-  readonly state: SessionState;
-  readonly effects: readonly Effect[];
-  readonly events: readonly KernelEvent[];
-  /** The facts that were applied, in order: what belongs in the commit. */
-  readonly accepted: readonly Fact[];
-  readonly refused: readonly { readonly fact: Fact; readonly reason: string }[];
-}
 
 export function initialState(sessionId: string): SessionState {
   return { sessionId, status: "idle", generation: 0, runCount: 0, runs: [], context: {}, agentState: {}, run: null, atMs: 0 };

@@ -6,7 +6,7 @@ import { cancelRun } from "./ending.ts";
 import { NO_USAGE, type Fact } from "./facts.ts";
 import { IntMap } from "./int-map.ts";
 import { leave } from "./outcomes.ts";
-import type { Reduction } from "./reduce.ts";
+import type { Reduction } from "./reduction.ts";
 import type { RunState, SessionState } from "./session-state.ts";
 import { enter } from "./steps.ts";
 

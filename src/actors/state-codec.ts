@@ -2,23 +2,30 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import { IntMap } from "./int-map.ts";
-import { REDUCER_VERSION, type RunState, type SessionState } from "./session-state.ts";
+import { REDUCER_VERSION, type Branch, type Frame, type Instance, type RunState, type SessionState } from "./session-state.ts";
 
-const MAPS = ["branches", "frames", "instances", "steppers"] as const;
+/** The maps of a run as lists of entries, in key order. */
+type Encoded<Map extends keyof RunState, V> = { readonly [K in Map]: readonly (readonly [number, V])[] };
+type EncodedInstance = Omit<Instance, "standing"> & { readonly standing: readonly (readonly [number, number])[] };
+type EncodedRun = Omit<RunState, "branches" | "frames" | "instances" | "steppers"> &
+  Encoded<"branches", Branch> &
+  Encoded<"frames", Frame> &
+  Encoded<"instances", EncodedInstance> &
+  Encoded<"steppers", number>;
+type EncodedState = Omit<SessionState, "run"> & { readonly run: EncodedRun | null };
 
 export function encodeState(state: SessionState): unknown {
-  const { run } = state;
-  if (run === null) return state;
-  const instances = [...run.instances.entries()].map(([id, instance]) => [id, { ...instance, standing: [...instance.standing.entries()] }]);
+  const encoded: EncodedState = { ...state, run: state.run === null ? null : encodeRun(state.run) };
+  return encoded;
+}
+
+function encodeRun(run: RunState): EncodedRun {
   return {
-    ...state,
-    run: {
-      ...run,
-      branches: [...run.branches.entries()],
-      frames: [...run.frames.entries()],
-      steppers: [...run.steppers.entries()],
-      instances,
-    },
+    ...run,
+    branches: [...run.branches.entries()],
+    frames: [...run.frames.entries()],
+    steppers: [...run.steppers.entries()],
+    instances: [...run.instances.entries()].map(([id, instance]) => [id, { ...instance, standing: [...instance.standing.entries()] }] as const),
   };
 }
 
@@ -30,15 +37,17 @@ export function decodeState(encoded: unknown, reducer: number): SessionState {
       `this state was folded by reducer version ${reducer}; this build reads version ${REDUCER_VERSION}`,
     );
   }
-  const state = encoded as SessionState;
-  if (state.run === null) return state;
-  const run = state.run as unknown as Record<(typeof MAPS)[number], [number, {}][]>;
-  const maps = Object.fromEntries(MAPS.map((name) => [name, IntMap.from(run[name])]));
-  const instances = IntMap.from(
-    run.instances.map(([id, instance]) => {
-      const { standing, ...rest } = instance as { standing: [number, number][] };
-      return [id, { ...rest, standing: IntMap.from(standing) }] as const;
-    }),
-  );
-  return { ...state, run: { ...state.run, ...(maps as Pick<RunState, "branches">), instances: instances as RunState["instances"] } };
+  // Its bytes passed their checksum and our own reducer made it, so it is taken for what its version says.
+  const state = encoded as EncodedState;
+  return { ...state, run: state.run === null ? null : decodeRun(state.run) };
+}
+
+function decodeRun(run: EncodedRun): RunState {
+  return {
+    ...run,
+    branches: IntMap.from(run.branches),
+    frames: IntMap.from(run.frames),
+    steppers: IntMap.from(run.steppers),
+    instances: IntMap.from(run.instances.map(([id, instance]) => [id, { ...instance, standing: IntMap.from(instance.standing) }] as const)),
+  };
 }

@@ -24,7 +24,8 @@ export interface Entering {
 export function enter(draft: Draft, branch: Branch, input: StepInput, along: Entering = {}): void {
   const node = draft.plan.nodes[branch.node]!;
   const standing = draft.putBranch({ ...branch, input });
-  if (node.act === "ask") {
+  // The entry User is a person too when a conversation, a peer or a notification comes to it.
+  if (node.data.kind === "user") {
     ask(draft, standing, { kind: "node", prompt: promptOf(input), input });
     return;
   }
