@@ -87,7 +87,7 @@ export function pipeline(options: PipelineOptions): Shape {
   const stages = options.stages.map((stage) => stage.agents).filter((agents) => agents.length > 0);
   const nodes = [...new Set(stages.flat())];
   if (options.parallelWithinStage !== true)
-    return { nodes, edges: chain(nodes), entry: nodes.slice(0, 1), exits: nodes.slice(-1) };
+    return { nodes, edges: chain(stages.flat()), entry: nodes.slice(0, 1), exits: stages.flat().slice(-1) };
   const edges = stages.slice(1).flatMap((to, i) => (stages[i] ?? []).flatMap((a) => to.map((b) => flow(a, b))));
   return { nodes, edges, entry: stages[0] ?? [], exits: stages.at(-1) ?? [] };
 }

@@ -229,6 +229,7 @@ function checkPipeline(fields: Fields, problems: ProblemList): readonly string[]
       'stages: expected a list like [{ name: "extract", agents: ["Extractor"] }]',
     );
   }
+  const people = new Set<string>();
   return (stages ?? []).flatMap((stage, i) => {
     if (!isRecord(stage)) {
       problems.error("bad_pattern", `stages[${i}]`, `expected { name, agents }, got ${shown(stage)}`);
@@ -238,7 +239,8 @@ function checkPipeline(fields: Fields, problems: ProblemList): readonly string[]
     inside.string("name");
     const agents = nameList(inside.raw("agents"), inside.at("agents"), problems);
     inside.refuseOthers();
-    return agents;
+    // A person may stand in several stages: to begin, to be asked, to get the response.
+    return agents.filter((name) => kindOfName(name) !== "user" || (!people.has(name) && people.add(name)));
   });
 }
 

@@ -105,6 +105,15 @@ describe("the shapes of patterns", () => {
     expect(Topology.from(pattern).analyze()).toMatchObject({ entries: ["User"], exits: ["B", "C"] });
   });
 
+  it("lets a person stand at both ends of a pipeline", () => {
+    const stages = [{ agents: ["User"] }, { agents: ["A", "B"] }, { agents: ["User"] }];
+    for (const parallelWithinStage of [false, true]) {
+      const topology = Topology.from(PatternConfig.pipeline({ stages, parallelWithinStage }));
+      expect(topology.validate()).toEqual([]);
+      expect(topology.analyze()).toMatchObject({ entries: ["User"], exits: parallelWithinStage ? ["A", "B"] : ["B"] });
+    }
+  });
+
   it("takes a time limit in milliseconds, rules and metadata", () => {
     const pattern = PatternConfig.star({
       center: "A",

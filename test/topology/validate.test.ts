@@ -134,3 +134,37 @@ describe("refusing a topology", () => {
     expect(topology.assertValid()).toBe(topology);
   });
 });
+
+describe("the topologies of the guide", () => {
+  it.each<[string, object, string[], string[]]>([
+    ["one node", { nodes: ["Summarizer"], edges: [] }, ["Summarizer"], ["Summarizer"]],
+    [
+      "conditional execution",
+      {
+        nodes: ["Validator", "ProcessorA", "ProcessorB", "Finalizer"],
+        edges: [
+          Edge("Validator", "ProcessorA", { metadata: { condition: "valid" } }),
+          Edge("Validator", "ProcessorB", { metadata: { condition: "invalid" } }),
+          "ProcessorA -> Finalizer",
+          "ProcessorB -> Finalizer",
+        ],
+      },
+      ["Validator"],
+      ["Finalizer"],
+    ],
+    [
+      "a coordinator behind a person",
+      {
+        agents: ["User", "Coordinator", "W1", "W2"],
+        flows: ["User <-> Coordinator", "Coordinator <-> W1", "Coordinator <-> W2"],
+        rules: ["timeout(300)", "max_steps(20)", "parallel(W1, W2)"],
+      },
+      ["User"],
+      ["Coordinator"],
+    ],
+  ])("validate without a word: %s", (_, input, entries, exits) => {
+    const topology = Topology.from(input);
+    expect(topology.validate()).toEqual([]);
+    expect(topology.analyze()).toMatchObject({ entries, exits });
+  });
+});
