@@ -1,6 +1,6 @@
 // One run of the desk: started or resumed, watched, and told.
 
-import { appendFileSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 
 import { LevelStorage, OrchestraInstance, StateManager, type OrchestraResult } from "orchestra";
 
@@ -15,6 +15,7 @@ import { researchDesk } from "./topology.ts";
 const STEPS_MAX = 60;
 
 export function openDesk({ store, paceMs, witness }: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
+  mkdirSync(store, { recursive: true });
   const onStart = witness === undefined ? {} : { onStart: (node: string, stepId: string) => appendFileSync(witness, `${JSON.stringify({ pid: process.pid, node, stepId })}\n`) };
   return new OrchestraInstance({
     topology: researchDesk,

@@ -7,7 +7,7 @@ import type { Facet } from "../documents/planning.ts";
 
 type LeadContext = Pick<AgentContext, "replies" | "state">;
 
-const SUBJECTS_MIN = 3;
+const SUBJECTS_MIN = 2;
 const QUOTES_MIN = 3;
 
 /**
