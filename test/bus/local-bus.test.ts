@@ -113,6 +113,22 @@ describe("local step queue", () => {
     expect(await bus.steps.offer(step("1.0.1"))).toBe("queued");
   });
 
+  it("leaves a step with the worker that has it now when an earlier one is done late", async () => {
+    const { clock, bus } = open({ ackWaitMs: 1_000 });
+    const claims: Claim[] = [];
+    const run = (claim: Claim): Promise<void> => (claims.push(claim), new Promise(() => undefined));
+    bus.steps.serve({ slots: 1, run });
+    void bus.steps.offer(step("1.0.1"));
+    await clock.settle();
+    bus.steps.serve({ slots: 1, run });
+    await clock.advance(1_000);
+    expect(claims.map((claim) => claim.delivery)).toEqual([1, 2]);
+    await claims[0]?.done();
+    expect(await bus.steps.offer(step("1.0.1"))).toBe("already");
+    await claims[1]?.done();
+    expect(await bus.steps.offer(step("1.0.1"))).toBe("queued");
+  });
+
   it("tells the dead letters to the listener, the logger and the list, and outlives a listener that throws", async () => {
     const { lines, logger } = recordingLogger();
     const heard: string[] = [];
