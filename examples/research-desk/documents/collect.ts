@@ -1,7 +1,7 @@
 // Collect: the text documents of a folder, bounded, and in the same order on every machine.
 
 import { createHash } from "node:crypto";
-import { lstat, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 
 export interface CollectLimits {
@@ -96,7 +96,7 @@ async function documentPaths(folder: string): Promise<string[]> {
       else if (entry.isFile() && isDocument(entry.name)) out.push(path);
     }
   };
-  if (!(await lstat(join(folder, "."))).isDirectory()) throw new Error(`${folder} is not a folder`);
+  if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is not a folder`);
   await walk("", 0);
   return out.sort((a, b) => (a < b ? -1 : 1));
 }
