@@ -3,7 +3,8 @@
 // Owns:      one database in one folder, its lock and the file naming the process that holds it. The only file that
 //            knows LevelDB, which is loaded on first use.
 //
-// F1  Reads and writes wait while the database is being reopened.
+// F1  Reads and writes wait while the database is being reopened. Where that failed (a full disk), the next one tries
+//     again.
 // F2  The lock is LevelDB's own. `orchestra.pid` only says who holds it; one left by a dead process means nothing.
 
 import { mkdir, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
@@ -48,6 +49,7 @@ class LevelFolder implements KeyValue {
   readonly #make: () => Database;
   #db: Database;
   #reopening: Promise<void> | null = null;
+  #closed = false;
 
   constructor(path: string, make: () => Database) {
     this.#path = path;
@@ -87,7 +89,7 @@ class LevelFolder implements KeyValue {
   }
 
   async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
-    if (this.#reopening !== null) await this.#reopening;
+    await this.#ready();
     await this.#db.batch([...ops], { sync });
   }
 
@@ -104,6 +106,7 @@ class LevelFolder implements KeyValue {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#reopening?.catch(() => undefined);
     await this.#db.close();
     await rm(join(this.#path, PID_FILE), { force: true }).catch(() => undefined);
@@ -113,14 +116,20 @@ class LevelFolder implements KeyValue {
     await this.#db.close();
     this.#db = this.#make();
     try {
-      await this.#db.open();
+      // A folder that went away must not come back empty.
+      await this.#db.open({ createIfMissing: false });
     } catch (error) {
       throw await this.#openError(error);
     }
   }
 
-  async #use<T>(read: (db: Database) => Promise<T>): Promise<T> {
+  async #ready(): Promise<void> {
     if (this.#reopening !== null) await this.#reopening;
+    else if (this.#db.status !== "open" && !this.#closed) await this.reopen();
+  }
+
+  async #use<T>(read: (db: Database) => Promise<T>): Promise<T> {
+    await this.#ready();
     try {
       return await read(this.#db);
     } catch (error) {

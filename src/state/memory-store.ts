@@ -62,7 +62,7 @@ class MemoryStore implements SessionStore {
     session.commits.push(commit);
     if (request.entry !== undefined) session.entry = request.entry;
     if (request.blobs !== undefined) for (const [ref, bytes] of request.blobs) this.#keepBlob(session, ref, bytes);
-    for (const ref of blobRefs(commit.facts)) this.#keepBlob(session, ref, undefined);
+    if (this.#blobs.size > 0) for (const ref of blobRefs(commit.facts)) this.#keepBlob(session, ref, undefined);
     return ACCEPTED;
   }
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { createContext, runInContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { decodeValue, encodeValue } from "../../src/base/codec.ts";
-import { isOrchestraError, OrchestraError } from "../../src/base/errors.ts";
+import { isOrchestraError, type OrchestraError } from "../../src/base/errors.ts";
 import { errorToData } from "../../src/base/error-data.ts";
 import { copyValue, VALUE_DEPTH_MAX } from "../../src/base/value.ts";
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { cp, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -332,6 +332,23 @@ describe("LevelStorage writing", () => {
     fail = false;
     expect(await store.last("s1")).toBe(null);
     expect(await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), entry })).toEqual({ ok: true });
+  });
+});
+
+// Root cause: after a write failed on a full disk, reopening failed too, and nothing ever tried again.
+describe("a folder that could not be opened again", () => {
+  it("is opened by the next read or write that finds it there, and never made anew", async () => {
+    const folder = join(await temporaryFolder(), "state");
+    await mkdir(folder);
+    const database = await openLevelFolder(folder);
+    await database.write([{ type: "put", key: "x", value: new Uint8Array([1]) }], false);
+    await rename(folder, `${folder}.away`);
+    await expect(database.reopen()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    await expect(database.get("x")).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    await rm(folder, { recursive: true, force: true });
+    await rename(`${folder}.away`, folder);
+    expect(Uint8Array.from((await database.get("x")) ?? [])).toEqual(new Uint8Array([1]));
+    await database.close();
   });
 });
 
