@@ -58,7 +58,8 @@ export class IntMap<V extends {} | number | string> {
   }
 
   set(key: number, value: V): IntMap<V> {
-    if (key >>> 0 !== key) throw new RangeError(`IntMap: expected a whole number from 0 to 2^32 - 1 as key, got ${key}`);
+    if (key >>> 0 !== key)
+      throw new RangeError(`IntMap: expected a whole number from 0 to 2^32 - 1 as key, got ${key}`);
     let root = this.#root;
     let shift = this.#shift;
     while (key >>> shift >= WIDTH) {

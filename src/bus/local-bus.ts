@@ -30,7 +30,7 @@ export interface LocalBus extends Bus {
   readonly deadLetters: readonly DeadLetter[];
 }
 
-export const LOCAL_BUS_DEFAULTS = Object.freeze({ ackWaitMs: false, maxDelivery: 10, queueCapacity: 100_000, mailboxCapacity: 10_000 });
+const DEFAULTS = Object.freeze({ maxDelivery: 10, queueCapacity: 100_000, mailboxCapacity: 10_000 });
 
 const DEAD_LETTERS_KEPT = 1_000;
 
@@ -47,12 +47,16 @@ export function createLocalBus(options: LocalBusOptions): LocalBus {
   const steps = new LocalStepQueue({
     clock,
     logger,
-    ackWaitMs: options.ackWaitMs === undefined || options.ackWaitMs === false ? false : bound("ackWaitMs", options.ackWaitMs),
-    maxDelivery: bound("maxDelivery", options.maxDelivery ?? LOCAL_BUS_DEFAULTS.maxDelivery),
-    queueCapacity: bound("queueCapacity", options.queueCapacity ?? LOCAL_BUS_DEFAULTS.queueCapacity),
+    ackWaitMs:
+      options.ackWaitMs === undefined || options.ackWaitMs === false ? false : bound("ackWaitMs", options.ackWaitMs),
+    maxDelivery: bound("maxDelivery", options.maxDelivery ?? DEFAULTS.maxDelivery),
+    queueCapacity: bound("queueCapacity", options.queueCapacity ?? DEFAULTS.queueCapacity),
     onDeadLetter(letter) {
       const { sessionId, stepId, agent, attempt } = letter.step;
-      logger.error({ sessionId, stepId, agent, attempt, deliveries: letter.deliveries, reason: letter.reason }, "step became a dead letter");
+      logger.error(
+        { sessionId, stepId, agent, attempt, deliveries: letter.deliveries, reason: letter.reason },
+        "step became a dead letter",
+      );
       deadLetters.push(letter);
       if (deadLetters.length > DEAD_LETTERS_KEPT) deadLetters.shift();
       try {
@@ -64,7 +68,11 @@ export function createLocalBus(options: LocalBusOptions): LocalBus {
   });
   const results = new LocalResults(logger);
   const journal = new LocalJournal();
-  const inbox = new LocalInbox(clock, logger, bound("mailboxCapacity", options.mailboxCapacity ?? LOCAL_BUS_DEFAULTS.mailboxCapacity));
+  const inbox = new LocalInbox(
+    clock,
+    logger,
+    bound("mailboxCapacity", options.mailboxCapacity ?? DEFAULTS.mailboxCapacity),
+  );
   const liveness = new LocalLiveness(clock, logger);
   const live = new LocalLiveEvents(logger);
   return {

@@ -44,9 +44,13 @@ export class LocalInbox implements Inbox {
     if (box === undefined) this.#boxes.set(sessionId, (box = { waiting: [], ids: new Set() }));
     if (box.ids.has(command.id)) return;
     if (box.waiting.length >= this.#capacity) {
-      throw new OrchestraError("ORCH_OVERLOADED", `inbox of session "${sessionId}" is full (${this.#capacity} unread commands)`, {
-        details: { sessionId, capacity: this.#capacity },
-      });
+      throw new OrchestraError(
+        "ORCH_OVERLOADED",
+        `inbox of session "${sessionId}" is full (${this.#capacity} unread commands)`,
+        {
+          details: { sessionId, capacity: this.#capacity },
+        },
+      );
     }
     box.waiting.push({ position: ++this.#position, command });
     box.ids.add(command.id);
@@ -57,7 +61,8 @@ export class LocalInbox implements Inbox {
   async read(sessionId: string, after: number): Promise<readonly Posted[]> {
     const box = this.#boxes.get(sessionId);
     if (box === undefined) return [];
-    if ((box.waiting[0]?.position ?? Infinity) <= after) box.waiting = box.waiting.filter((one) => one.position > after);
+    if ((box.waiting[0]?.position ?? Infinity) <= after)
+      box.waiting = box.waiting.filter((one) => one.position > after);
     return box.waiting.slice();
   }
 

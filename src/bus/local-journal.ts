@@ -36,6 +36,8 @@ export class LocalJournal implements Journal {
     if (this.#closed) throw closedError(`journal ${what}`);
     const owner = this.#owners.get(sessionId);
     if (owner !== undefined) return owner;
-    throw new OrchestraError("ORCH_FENCED", `journal: ${what}: nobody owns session "${sessionId}" at the moment`, { details: { sessionId } });
+    throw new OrchestraError("ORCH_FENCED", `journal: ${what}: nobody owns session "${sessionId}" at the moment`, {
+      details: { sessionId },
+    });
   }
 }

@@ -9,7 +9,7 @@ import type { Logger } from "../base/logger.ts";
 import { closedError } from "./closed-error.ts";
 import type { LiveEvent, LiveEvents } from "./ports.ts";
 
-export const DEFAULT_LIVE_CAPACITY = 1_000;
+const DEFAULT_LIVE_CAPACITY = 1_000;
 
 interface Subscriber {
   readonly sessionId: string;
@@ -43,7 +43,11 @@ export class LocalLiveEvents implements LiveEvents {
     queueMicrotask(() => this.#deliver());
   }
 
-  subscribe(sessionId: string, onEvent: (event: unknown) => void, options: { capacity?: number } = {}): { close(): void; readonly dropped: number } {
+  subscribe(
+    sessionId: string,
+    onEvent: (event: unknown) => void,
+    options: { capacity?: number } = {},
+  ): { close(): void; readonly dropped: number } {
     if (this.#closed) throw closedError(`subscribe to session "${sessionId}"`);
     const capacity = options.capacity ?? DEFAULT_LIVE_CAPACITY;
     if (!Number.isInteger(capacity) || capacity < 1) {

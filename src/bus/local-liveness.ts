@@ -10,7 +10,7 @@ import { closedError } from "./closed-error.ts";
 import type { HostInfo, Lease, Liveness } from "./ports.ts";
 
 export const LEASE_TTL_MS = 15_000;
-export const RENEW_EVERY_MS = 4_000;
+const RENEW_EVERY_MS = 4_000;
 
 interface Held {
   info: HostInfo;

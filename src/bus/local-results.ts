@@ -40,7 +40,10 @@ export class LocalResults implements ResultRegister {
   }
 
   async get(sessionId: string, stepId: string, attempt: number): Promise<StepResult | undefined> {
-    return this.#sessions.get(sessionId)?.get(stepId)?.find((one) => one.attempt === attempt);
+    return this.#sessions
+      .get(sessionId)
+      ?.get(stepId)
+      ?.find((one) => one.attempt === attempt);
   }
 
   async list(sessionId: string): Promise<readonly StepResult[]> {

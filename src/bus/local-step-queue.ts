@@ -74,7 +74,15 @@ export class LocalStepQueue implements StepQueue {
     if (this.#closed) return Promise.reject(closedError(`offer of step ${step.stepId}`));
     if (this.#index.has(step)) return ALREADY;
     if ((this.#waiting.get(step.agent) ?? 0) >= this.#options.queueCapacity) return FULL;
-    const queued: QueuedStep = { step, state: "delayed", delivery: 0, order: 0, inAgent: undefined, inAll: undefined, cancelTimer: undefined };
+    const queued: QueuedStep = {
+      step,
+      state: "delayed",
+      delivery: 0,
+      order: 0,
+      inAgent: undefined,
+      inAll: undefined,
+      cancelTimer: undefined,
+    };
     this.#index.add(queued);
     this.#enqueue(queued, step.notBeforeMs ?? 0);
     return QUEUED;
@@ -94,7 +102,15 @@ export class LocalStepQueue implements StepQueue {
   serve(options: { agents?: readonly string[]; slots: number; run: (claim: Claim) => Promise<void> }): StepServer {
     if (this.#closed) throw closedError("serve");
     checkSlots(options.slots);
-    const serving: Serving = { agents: options.agents?.slice(), run: options.run, slots: options.slots, busy: 0, stopped: false, open: 0, whenIdle: [] };
+    const serving: Serving = {
+      agents: options.agents?.slice(),
+      run: options.run,
+      slots: options.slots,
+      busy: 0,
+      stopped: false,
+      open: 0,
+      whenIdle: [],
+    };
     this.#serving = [...this.#serving, serving];
     this.#planHandOut();
     return {
@@ -184,7 +200,7 @@ export class LocalStepQueue implements StepQueue {
 
   /** Round and round the servers with a free slot, one step each, until nothing fits. */
   #handOut(): void {
-    for (let progress = true; progress && this.#ready.size > 0; ) {
+    for (let progress = true; progress && this.#ready.size > 0;) {
       progress = false;
       for (const serving of this.#serving) {
         if (serving.stopped || serving.busy >= serving.slots) continue;
@@ -225,7 +241,10 @@ export class LocalStepQueue implements StepQueue {
       serving.run(claim).then(() => {
         if (claim.letGo()) return;
         const { sessionId, stepId } = claim.step;
-        this.#options.logger.error({ sessionId, stepId }, "step worker returned without ending its claim; the step is handed back");
+        this.#options.logger.error(
+          { sessionId, stepId },
+          "step worker returned without ending its claim; the step is handed back",
+        );
         this.handBack(claim, 0, "its worker returned without a result");
       }, failed);
     } catch (error) {
@@ -302,7 +321,10 @@ export class LocalStepQueue implements StepQueue {
         continue;
       }
       const { sessionId, stepId } = claim.step;
-      this.#options.logger.warn({ sessionId, stepId, ackWaitMs }, "step worker gave no sign of life; the step is handed to another");
+      this.#options.logger.warn(
+        { sessionId, stepId, ackWaitMs },
+        "step worker gave no sign of life; the step is handed to another",
+      );
       this.handBack(claim, 0, `its worker gave no sign of life for ${ackWaitMs} ms`);
     }
     if (nextMs < Infinity) this.#planSweep(nextMs);

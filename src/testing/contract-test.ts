@@ -21,7 +21,12 @@ export type Tick = (ms: number) => Promise<void>;
 const POLL_MS = 20;
 
 /** Ticks until `holds`, at most `withinMs`. @throws when it never does, naming `what`. */
-export async function eventually(tick: Tick, what: string, holds: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
+export async function eventually(
+  tick: Tick,
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  withinMs = 5_000,
+): Promise<void> {
   for (let waitedMs = 0; !(await holds()); waitedMs += POLL_MS) {
     if (waitedMs >= withinMs) throw new Error(`waited ${withinMs} ms in vain: ${what}`);
     await tick(POLL_MS);

@@ -22,12 +22,17 @@ export function inboxContract(test: ContractTest, name: string, open: () => Prom
     afterEach(async () => {
       await world.close();
     });
-    const idsAfter = async (after: number, sessionId = "s"): Promise<string[]> => (await world.inbox.read(sessionId, after)).map((one) => one.command.id);
+    const idsAfter = async (after: number, sessionId = "s"): Promise<string[]> =>
+      (await world.inbox.read(sessionId, after)).map((one) => one.command.id);
 
     it("gives commands back in the order they were posted, at ascending positions above 0", async () => {
       for (const id of ["a", "b", "c"]) await world.inbox.post("s", command(id, { to: id }));
       const read = await world.inbox.read("s", 0);
-      expect(read.map((one) => one.command)).toEqual([command("a", { to: "a" }), command("b", { to: "b" }), command("c", { to: "c" })]);
+      expect(read.map((one) => one.command)).toEqual([
+        command("a", { to: "a" }),
+        command("b", { to: "b" }),
+        command("c", { to: "c" }),
+      ]);
       const positions = read.map((one) => one.position);
       expect((positions[0] ?? 0) > 0).toBe(true);
       expect(positions).toEqual([...new Set(positions)].sort((x, y) => x - y));

@@ -6,7 +6,14 @@ export { seededRandom, type Random } from "../base/random.ts";
 export type { Clock } from "../base/clock.ts";
 export type { Ids } from "../base/ids.ts";
 
-export { countingAgent, hang, scriptedAgent, type CountingAgent, type RecordedCall, type ScriptedAgent } from "./scripted-agent.ts";
+export {
+  countingAgent,
+  hang,
+  scriptedAgent,
+  type CountingAgent,
+  type RecordedCall,
+  type ScriptedAgent,
+} from "./scripted-agent.ts";
 
 export { createLocalBus, type LocalBus, type LocalBusOptions } from "../bus/local-bus.ts";
 export type { DeadLetter } from "../bus/local-step-queue.ts";
@@ -17,5 +24,5 @@ export { resultRegisterContract, type ResultRegisterWorld } from "./result-regis
 export { journalContract, type JournalWorld } from "./journal-contract.ts";
 export { inboxContract, type InboxWorld } from "./inbox-contract.ts";
 export { livenessContract, type LivenessWorld } from "./liveness-contract.ts";
-export { sessionStoreContract, type TestFunctions } from "./session-store-contract.ts";
+export { sessionStoreContract } from "./session-store-contract.ts";
 export { liveEventsContract, type LiveEventsWorld } from "./live-events-contract.ts";

@@ -7,7 +7,12 @@ export interface JournalWorld {
   readonly close: () => Promise<void>;
 }
 
-const entry = (key: string, v: unknown, sessionId = "s"): JournalEntry => ({ sessionId, stepId: "1.0.1", key, value: { v } });
+const entry = (key: string, v: unknown, sessionId = "s"): JournalEntry => ({
+  sessionId,
+  stepId: "1.0.1",
+  key,
+  value: { v },
+});
 
 /** An owner that commits into a list. */
 function listOwner() {

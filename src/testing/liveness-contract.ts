@@ -8,7 +8,13 @@ export interface LivenessWorld {
   readonly close: () => Promise<void>;
 }
 
-const host = (name: string, more: Partial<HostInfo> = {}): HostInfo => ({ host: name, agents: ["a"], sessions: 0, version: "1.0.0", ...more });
+const host = (name: string, more: Partial<HostInfo> = {}): HostInfo => ({
+  host: name,
+  agents: ["a"],
+  sessions: 0,
+  version: "1.0.0",
+  ...more,
+});
 
 /** What every liveness port keeps. `open` gives a fresh one each time. */
 export function livenessContract(test: ContractTest, name: string, open: () => Promise<LivenessWorld>): void {
@@ -22,13 +28,16 @@ export function livenessContract(test: ContractTest, name: string, open: () => P
       await world.close();
     });
     const names = async (): Promise<string[]> => (await world.liveness.alive()).map((one) => one.host).sort();
-    const until = (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => eventually(world.tick, what, holds);
+    const until = (what: string, holds: () => boolean | Promise<boolean>): Promise<void> =>
+      eventually(world.tick, what, holds);
 
     it("shows the hosts that announced themselves, with what they said", async () => {
       await world.liveness.announce(host("h1", { agents: ["a", "b"], sessions: 2 }));
       await world.liveness.announce(host("h2"));
       await until("both are alive", async () => (await names()).length === 2);
-      expect((await world.liveness.alive()).find((one) => one.host === "h1")).toEqual(host("h1", { agents: ["a", "b"], sessions: 2 }));
+      expect((await world.liveness.alive()).find((one) => one.host === "h1")).toEqual(
+        host("h1", { agents: ["a", "b"], sessions: 2 }),
+      );
     });
 
     it("keeps a host alive past the time of its lease, without its doing", async () => {

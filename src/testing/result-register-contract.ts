@@ -7,10 +7,20 @@ export interface ResultRegisterWorld {
   readonly close: () => Promise<void>;
 }
 
-const result = (stepId: string, body: unknown, more: Partial<StepResult> = {}): StepResult => ({ sessionId: "s", stepId, attempt: 1, body, ...more });
+const result = (stepId: string, body: unknown, more: Partial<StepResult> = {}): StepResult => ({
+  sessionId: "s",
+  stepId,
+  attempt: 1,
+  body,
+  ...more,
+});
 
 /** What every result register keeps (B3). `open` gives a fresh one each time. */
-export function resultRegisterContract(test: ContractTest, name: string, open: () => Promise<ResultRegisterWorld>): void {
+export function resultRegisterContract(
+  test: ContractTest,
+  name: string,
+  open: () => Promise<ResultRegisterWorld>,
+): void {
   const { describe, it, expect, beforeEach, afterEach } = test;
   describe(`${name} keeps the ResultRegister contract`, () => {
     let world: ResultRegisterWorld;

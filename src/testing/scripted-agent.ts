@@ -22,7 +22,11 @@ export interface ScriptedAgent extends RunnableAgent {
  *
  * A call after the last reply fails for good, naming its index (from 0): it throws an error with `retryable: false`.
  */
-export function scriptedAgent(name: string, replies: readonly unknown[], options: Partial<Omit<RunnableAgent, "name" | "run">> = {}): ScriptedAgent {
+export function scriptedAgent(
+  name: string,
+  replies: readonly unknown[],
+  options: Partial<Omit<RunnableAgent, "name" | "run">> = {},
+): ScriptedAgent {
   const script = [...replies];
   const calls: RecordedCall[] = [];
   return {
@@ -87,7 +91,8 @@ function giveReply(reply: unknown, input: unknown, ctx: AgentContext): unknown {
 
 function hangUntilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const end = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error(`aborted: ${String(signal.reason)}`));
+    const end = (): void =>
+      reject(signal.reason instanceof Error ? signal.reason : new Error(`aborted: ${String(signal.reason)}`));
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
   });

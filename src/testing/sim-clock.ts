@@ -41,7 +41,11 @@ export class SimClock implements Clock {
 
   setTimer(delayMs: number, fire: () => void): () => void {
     // As in Node: what is no positive number is no delay.
-    const timer: Timer = { dueMs: this.#monotonicMs + (delayMs > 0 ? delayMs : 0), fire, trace: new Error("timer set here") };
+    const timer: Timer = {
+      dueMs: this.#monotonicMs + (delayMs > 0 ? delayMs : 0),
+      fire,
+      trace: new Error("timer set here"),
+    };
     let at = this.#timers.length;
     while (at > 0 && (this.#timers[at - 1]?.dueMs ?? 0) > timer.dueMs) at--;
     this.#timers.splice(at, 0, timer);

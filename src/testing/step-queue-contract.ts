@@ -16,7 +16,15 @@ export interface StepQueueWorld {
   readonly close: () => Promise<void>;
 }
 
-const step = (stepId: string, more: Partial<StepMessage> = {}): StepMessage => ({ sessionId: "s", runId: "r", stepId, agent: "a", attempt: 1, body: { n: stepId }, ...more });
+const step = (stepId: string, more: Partial<StepMessage> = {}): StepMessage => ({
+  sessionId: "s",
+  runId: "r",
+  stepId,
+  agent: "a",
+  attempt: 1,
+  body: { n: stepId },
+  ...more,
+});
 
 /** What every step queue keeps (B1, B2). `open` gives a fresh queue each time. */
 export function stepQueueContract(test: ContractTest, name: string, open: () => Promise<StepQueueWorld>): void {
@@ -31,10 +39,13 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
     });
 
     const settle = (): Promise<void> => world.tick(200);
-    const until = (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => eventually(world.tick, what, holds);
+    const until = (what: string, holds: () => boolean | Promise<boolean>): Promise<void> =>
+      eventually(world.tick, what, holds);
 
     /** Serves and keeps every claim it was given; `end` ends it, by default at once as done. */
-    function serve(options: { agents?: readonly string[]; slots?: number; end?: (claim: Claim) => Promise<void> } = {}) {
+    function serve(
+      options: { agents?: readonly string[]; slots?: number; end?: (claim: Claim) => Promise<void> } = {},
+    ) {
       const claims: Claim[] = [];
       const server = world.queue.serve({
         ...(options.agents === undefined ? {} : { agents: options.agents }),
@@ -52,7 +63,10 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
       const release = new Map<string, (how: "done") => void>();
       const held = serve({
         ...options,
-        end: (claim) => new Promise<void>((resolve, reject) => release.set(claim.step.stepId, () => void claim.done().then(resolve, reject))),
+        end: (claim) =>
+          new Promise<void>((resolve, reject) =>
+            release.set(claim.step.stepId, () => void claim.done().then(resolve, reject)),
+          ),
       });
       return { ...held, done: (stepId: string) => release.get(stepId)?.("done") };
     }
@@ -91,7 +105,10 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
       expect(await world.queue.offer(step("1.0.1", { sessionId: "t" }))).toBe("queued");
       const worker = serve();
       await until("both are handed out", () => worker.claims.length === 2);
-      await until("the next attempt is taken", async () => (await world.queue.offer(step("1.0.1", { attempt: 2 }))) === "queued");
+      await until(
+        "the next attempt is taken",
+        async () => (await world.queue.offer(step("1.0.1", { attempt: 2 }))) === "queued",
+      );
       await until("the next attempt is handed out", () => worker.claims.length === 3);
       expect(worker.claims[2]?.step.attempt).toBe(2);
     });
@@ -194,7 +211,12 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
       await world.queue.offer(step("1.0.2"));
       await until("both are handed out twice", () => worker.claims.length === 4);
       await settle();
-      expect(worker.claims.map((claim) => `${claim.step.stepId} ${claim.delivery}`).sort()).toEqual(["1.0.1 1", "1.0.1 2", "1.0.2 1", "1.0.2 2"]);
+      expect(worker.claims.map((claim) => `${claim.step.stepId} ${claim.delivery}`).sort()).toEqual([
+        "1.0.1 1",
+        "1.0.1 2",
+        "1.0.2 1",
+        "1.0.2 2",
+      ]);
     });
 
     it("hands a claim that is not beaten to another worker after ackWaitMs", async () => {
@@ -279,7 +301,7 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
       const { queueCapacity } = world;
       for (let i = 0; i < queueCapacity; i++) expect(await world.queue.offer(step(`1.0.${i}`))).toBe("queued");
       expect(await world.queue.offer(step("1.0.9999"))).toBe("full");
-      expect(await world.queue.offer(step("1.0.0", { agent: "b" , sessionId: "t" }))).toBe("queued");
+      expect(await world.queue.offer(step("1.0.0", { agent: "b", sessionId: "t" }))).toBe("queued");
       const worker = serve();
       await until("the queue is worked off", () => worker.claims.length === queueCapacity + 1);
       await until("there is room again", async () => (await world.queue.offer(step("1.0.9999"))) === "queued");
@@ -287,7 +309,12 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
     });
 
     it("counts the steps that wait, in all and by agent", async () => {
-      for (const [id, agent] of [["1.0.1", "a"], ["1.0.2", "b"], ["1.0.3", "b"]] as const) await world.queue.offer(step(id, { agent }));
+      for (const [id, agent] of [
+        ["1.0.1", "a"],
+        ["1.0.2", "b"],
+        ["1.0.3", "b"],
+      ] as const)
+        await world.queue.offer(step(id, { agent }));
       await until("three wait", () => world.queue.depth() === 3);
       await until("two wait for b", () => world.queue.depth("b") === 2);
       serve({ slots: 3 });

@@ -6,7 +6,22 @@ import { IntMap } from "../../src/actors/int-map.ts";
 const key = fc.oneof(
   fc.integer({ min: 0, max: 40 }),
   fc.integer({ min: 0, max: 2_000 }),
-  fc.constantFrom(31, 32, 33, 1023, 1024, 1025, 32_767, 32_768, 2 ** 20, 2 ** 25 - 1, 2 ** 25, 2 ** 30 - 1, 2 ** 30, 2 ** 31 - 1),
+  fc.constantFrom(
+    31,
+    32,
+    33,
+    1023,
+    1024,
+    1025,
+    32_767,
+    32_768,
+    2 ** 20,
+    2 ** 25 - 1,
+    2 ** 25,
+    2 ** 30 - 1,
+    2 ** 30,
+    2 ** 31 - 1,
+  ),
 );
 type Change = { readonly set: number; readonly value: number } | { readonly delete: number };
 const change: fc.Arbitrary<Change> = fc.oneof(
@@ -15,7 +30,8 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ delete: key }),
 );
 
-const applied = (map: IntMap<number>, one: Change): IntMap<number> => ("set" in one ? map.set(one.set, one.value) : map.delete(one.delete));
+const applied = (map: IntMap<number>, one: Change): IntMap<number> =>
+  "set" in one ? map.set(one.set, one.value) : map.delete(one.delete);
 
 function apply(model: Map<number, number>, one: Change): void {
   if ("set" in one) model.set(one.set, one.value);
@@ -68,34 +84,50 @@ describe("IntMap", () => {
 
   it("finds the first entry in key order, like a filter over the entries", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(key, fc.integer({ min: 0, max: 9 }))), fc.integer({ min: 0, max: 9 }), (entries, wanted) => {
-        const map = IntMap.from(entries);
-        const expected = [...map.entries()].find(([, value]) => value === wanted);
-        let foundKey: number | undefined;
-        const found = map.find((value, at) => {
-          if (value !== wanted) return false;
-          foundKey = at;
-          return true;
-        });
-        expect([foundKey, found]).toEqual(expected ?? [undefined, undefined]);
-      }),
+      fc.property(
+        fc.array(fc.tuple(key, fc.integer({ min: 0, max: 9 }))),
+        fc.integer({ min: 0, max: 9 }),
+        (entries, wanted) => {
+          const map = IntMap.from(entries);
+          const expected = [...map.entries()].find(([, value]) => value === wanted);
+          let foundKey: number | undefined;
+          const found = map.find((value, at) => {
+            if (value !== wanted) return false;
+            foundKey = at;
+            return true;
+          });
+          expect([foundKey, found]).toEqual(expected ?? [undefined, undefined]);
+        },
+      ),
     );
   });
 
   it("comes back the same from its JSON", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(key, fc.jsonValue().filter((value) => value !== null))), (entries) => {
-        const map = IntMap.from(entries as [number, {}][]);
-        const text = JSON.stringify(map);
-        const back = IntMap.from(JSON.parse(text) as [number, {}][]);
-        expect(back.size).toBe(map.size);
-        expect(JSON.stringify(back)).toBe(text);
-      }),
+      fc.property(
+        fc.array(
+          fc.tuple(
+            key,
+            fc.jsonValue().filter((value) => value !== null),
+          ),
+        ),
+        (entries) => {
+          const map = IntMap.from(entries as [number, {}][]);
+          const text = JSON.stringify(map);
+          const back = IntMap.from(JSON.parse(text) as [number, {}][]);
+          expect(back.size).toBe(map.size);
+          expect(JSON.stringify(back)).toBe(text);
+        },
+      ),
     );
   });
 
   it("keeps falsy values apart from missing ones", () => {
-    const map = IntMap.from<number | string | boolean>([[1, 0], [2, ""], [3, false]]);
+    const map = IntMap.from<number | string | boolean>([
+      [1, 0],
+      [2, ""],
+      [3, false],
+    ]);
     expect([map.size, map.has(1), map.has(2), map.has(3), map.has(4)]).toEqual([3, true, true, true, false]);
     expect(map.find((value) => value === false)).toBe(false);
     expect(map.delete(2).size).toBe(2);
@@ -109,7 +141,11 @@ describe("IntMap", () => {
   });
 
   it("answers for a key that is no whole number from 0 as for a missing one, and refuses to set it", () => {
-    const map = IntMap.from([[0, "zero"], [1, "one"], [5, "five"]]);
+    const map = IntMap.from([
+      [0, "zero"],
+      [1, "one"],
+      [5, "five"],
+    ]);
     for (const odd of [-1, 0.5, 1.5, NaN, Infinity, 2 ** 32, 2 ** 32 + 1, 2 ** 53]) {
       expect([odd, map.get(odd)]).toEqual([odd, undefined]);
       expect(map.has(odd)).toBe(false);
@@ -119,9 +155,20 @@ describe("IntMap", () => {
   });
 
   it("holds the largest key there is", () => {
-    const map = IntMap.from([[3, "low"], [2 ** 31 - 1, "high"], [2 ** 32 - 1, "highest"]]);
-    expect(map.toJSON()).toEqual([[3, "low"], [2 ** 31 - 1, "high"], [2 ** 32 - 1, "highest"]]);
+    const map = IntMap.from([
+      [3, "low"],
+      [2 ** 31 - 1, "high"],
+      [2 ** 32 - 1, "highest"],
+    ]);
+    expect(map.toJSON()).toEqual([
+      [3, "low"],
+      [2 ** 31 - 1, "high"],
+      [2 ** 32 - 1, "highest"],
+    ]);
     expect(map.get(2 ** 32 - 1)).toBe("highest");
-    expect(map.delete(2 ** 32 - 1).toJSON()).toEqual([[3, "low"], [2 ** 31 - 1, "high"]]);
+    expect(map.delete(2 ** 32 - 1).toJSON()).toEqual([
+      [3, "low"],
+      [2 ** 31 - 1, "high"],
+    ]);
   });
 });

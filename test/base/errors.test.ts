@@ -4,9 +4,18 @@ import { assertNever, ERROR_CODES, isOrchestraError, OrchestraError } from "../.
 describe("OrchestraError", () => {
   it("carries code, message, details and cause, and says where the code is explained", () => {
     const cause = new Error("disk gone");
-    const error = new OrchestraError("ORCH_STORE_FAILED", "append to session s-1 failed", { cause, details: { sessionId: "s-1" } });
+    const error = new OrchestraError("ORCH_STORE_FAILED", "append to session s-1 failed", {
+      cause,
+      details: { sessionId: "s-1" },
+    });
     expect(error).toBeInstanceOf(Error);
-    expect([error.name, error.code, error.message, error.cause, error.details]).toEqual(["OrchestraError", "ORCH_STORE_FAILED", "append to session s-1 failed", cause, { sessionId: "s-1" }]);
+    expect([error.name, error.code, error.message, error.cause, error.details]).toEqual([
+      "OrchestraError",
+      "ORCH_STORE_FAILED",
+      "append to session s-1 failed",
+      cause,
+      { sessionId: "s-1" },
+    ]);
     expect(error.docs).toBe("docs/errors.md#orch_store_failed");
     expect(String(error)).toBe("OrchestraError: append to session s-1 failed");
   });
@@ -19,8 +28,16 @@ describe("OrchestraError", () => {
 describe("isOrchestraError", () => {
   it("tells our errors from others, and one code from another", () => {
     const error = new OrchestraError("ORCH_CLOSED", "closed");
-    expect([isOrchestraError(error), isOrchestraError(error, "ORCH_CLOSED"), isOrchestraError(error, "ORCH_FENCED")]).toEqual([true, true, false]);
-    expect([isOrchestraError(new Error("closed")), isOrchestraError({ code: "ORCH_CLOSED" }), isOrchestraError(undefined)]).toEqual([false, false, false]);
+    expect([
+      isOrchestraError(error),
+      isOrchestraError(error, "ORCH_CLOSED"),
+      isOrchestraError(error, "ORCH_FENCED"),
+    ]).toEqual([true, true, false]);
+    expect([
+      isOrchestraError(new Error("closed")),
+      isOrchestraError({ code: "ORCH_CLOSED" }),
+      isOrchestraError(undefined),
+    ]).toEqual([false, false, false]);
   });
 });
 

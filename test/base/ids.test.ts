@@ -34,7 +34,8 @@ describe("createIds", () => {
 
 describe("parseSessionId", () => {
   it("lets letters of any script, digits and _ . : @ + - pass", () => {
-    for (const id of ["a", "order-17", "tenant:42@eu.west+1", "zákazník_7", "会话", "x".repeat(200), "1.0.3.2"]) expect(parseSessionId(id)).toBe(id);
+    for (const id of ["a", "order-17", "tenant:42@eu.west+1", "zákazník_7", "会话", "x".repeat(200), "1.0.3.2"])
+      expect(parseSessionId(id)).toBe(id);
   });
 
   it("refuses anything else, naming what was expected and what came", () => {

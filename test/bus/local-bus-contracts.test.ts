@@ -1,7 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalBus, type LocalBusOptions } from "../../src/bus/local-bus.ts";
 import { LEASE_TTL_MS } from "../../src/bus/local-liveness.ts";
-import { inboxContract, journalContract, liveEventsContract, livenessContract, resultRegisterContract, SimClock, stepQueueContract } from "../../src/testing/index.ts";
+import {
+  inboxContract,
+  journalContract,
+  liveEventsContract,
+  livenessContract,
+  resultRegisterContract,
+  SimClock,
+  stepQueueContract,
+} from "../../src/testing/index.ts";
 
 const test = { describe, it, expect, beforeEach, afterEach };
 

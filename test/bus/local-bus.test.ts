@@ -7,7 +7,15 @@ import { LEASE_TTL_MS } from "../../src/bus/local-liveness.ts";
 import type { Claim, StepMessage } from "../../src/bus/ports.ts";
 import { SimClock } from "../../src/testing/sim-clock.ts";
 
-const step = (stepId: string, more: Partial<StepMessage> = {}): StepMessage => ({ sessionId: "s", runId: "r", stepId, agent: "a", attempt: 1, body: null, ...more });
+const step = (stepId: string, more: Partial<StepMessage> = {}): StepMessage => ({
+  sessionId: "s",
+  runId: "r",
+  stepId,
+  agent: "a",
+  attempt: 1,
+  body: null,
+  ...more,
+});
 
 function open(options: Partial<LocalBusOptions> = {}) {
   const clock = new SimClock();
@@ -156,7 +164,13 @@ describe("local step queue", () => {
 
   it("refuses bounds and slots that make no sense, naming them", () => {
     const clock = new SimClock();
-    for (const options of [{ ackWaitMs: 0 }, { maxDelivery: 0 }, { queueCapacity: -1 }, { mailboxCapacity: 1.5 }, { ackWaitMs: NaN }]) {
+    for (const options of [
+      { ackWaitMs: 0 },
+      { maxDelivery: 0 },
+      { queueCapacity: -1 },
+      { mailboxCapacity: 1.5 },
+      { ackWaitMs: NaN },
+    ]) {
       const name = Object.keys(options)[0] ?? "";
       expect(() => createLocalBus({ clock, ...options })).toThrow(new RegExp(`^${name}: expected`));
     }

@@ -9,12 +9,32 @@ const MAX_DELIVERY = 4;
 
 const nth = fc.nat({ max: 50 });
 const operation = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("offer" as const), step: fc.nat({ max: 12 }), delayMs: fc.constantFrom(0, 0, 300, 2_500) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("offer" as const),
+      step: fc.nat({ max: 12 }),
+      delayMs: fc.constantFrom(0, 0, 300, 2_500),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("withdraw" as const), step: fc.nat({ max: 12 }) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("serve" as const), agents: fc.constantFrom(undefined, ["a"], ["b", "c"], ["a", "b", "c"]), slots: fc.nat({ max: 3 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("serve" as const),
+      agents: fc.constantFrom(undefined, ["a"], ["b", "c"], ["a", "b", "c"]),
+      slots: fc.nat({ max: 3 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("stop" as const), nth }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("setSlots" as const), nth, slots: fc.nat({ max: 3 }) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("done" as const, "giveUp" as const, "beat" as const, "throw" as const, "return" as const), nth }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom("done" as const, "giveUp" as const, "beat" as const, "throw" as const, "return" as const),
+      nth,
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("retry" as const), nth, delayMs: fc.constantFrom(0, 400) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("tick" as const), ms: fc.constantFrom(0, 200, 700, 1_500) }) },
 );
@@ -53,19 +73,33 @@ class Account {
       if (work !== undefined) return work(claim);
       by.open++;
       if (by.open > by.slots) this.problems.push(`${by.open} claims are open at ${by.slots} slots`);
-      return new Promise((resolve, reject) => this.#held.push({ claim, by, settle: { resolve, reject }, aliveAtMs: this.clock.monotonicMs() }));
+      return new Promise((resolve, reject) =>
+        this.#held.push({ claim, by, settle: { resolve, reject }, aliveAtMs: this.clock.monotonicMs() }),
+      );
     };
-    const by: Server = { server: this.bus.steps.serve({ ...(agents === undefined ? {} : { agents }), slots, run }), slots, open: 0, stopped: undefined };
+    const by: Server = {
+      server: this.bus.steps.serve({ ...(agents === undefined ? {} : { agents }), slots, run }),
+      slots,
+      open: 0,
+      stopped: undefined,
+    };
     this.servers.push(by);
   }
 
   #checkHandOut({ step, delivery }: Claim, agents: readonly string[] | undefined): void {
     const life = this.accepted.get(step.body as number);
     if (life === undefined) return void this.problems.push(`${step.stepId} was handed out, but never accepted`);
-    if (this.#held.some((other) => other.claim.step.stepId === step.stepId && this.clock.monotonicMs() - other.aliveAtMs < ACK_WAIT_MS)) this.problems.push(`${step.stepId} was handed out twice at once`);
-    if (agents !== undefined && !agents.includes(step.agent)) this.problems.push(`${step.stepId} went to a worker that does not serve ${step.agent}`);
+    if (
+      this.#held.some(
+        (other) => other.claim.step.stepId === step.stepId && this.clock.monotonicMs() - other.aliveAtMs < ACK_WAIT_MS,
+      )
+    )
+      this.problems.push(`${step.stepId} was handed out twice at once`);
+    if (agents !== undefined && !agents.includes(step.agent))
+      this.problems.push(`${step.stepId} went to a worker that does not serve ${step.agent}`);
     if (this.clock.nowMs() < life.notBeforeMs) this.problems.push(`${step.stepId} was handed out before its time`);
-    if (delivery !== life.deliveries + 1 || delivery > MAX_DELIVERY) this.problems.push(`${step.stepId} has delivery ${delivery} after ${life.deliveries}`);
+    if (delivery !== life.deliveries + 1 || delivery > MAX_DELIVERY)
+      this.problems.push(`${step.stepId} has delivery ${delivery} after ${life.deliveries}`);
     life.deliveries = delivery;
   }
 
@@ -75,7 +109,8 @@ class Account {
       case "offer":
         return this.#offer(`1.0.${one.step}`, "abc".charAt(one.step % 3), one.delayMs);
       case "withdraw":
-        if (await this.bus.steps.withdraw("s", `1.0.${one.step}`)) this.ended.add(this.#latestLife.get(`1.0.${one.step}`) ?? 0);
+        if (await this.bus.steps.withdraw("s", `1.0.${one.step}`))
+          this.ended.add(this.#latestLife.get(`1.0.${one.step}`) ?? 0);
         return;
       case "serve":
         return this.serve(one.agents, one.slots);
@@ -102,10 +137,19 @@ class Account {
     const life = this.accepted.size + 1;
     const notBeforeMs = delayMs === 0 ? 0 : this.clock.nowMs() + delayMs;
     const before = this.#latestLife.get(stepId);
-    const answer = this.bus.steps.offer({ sessionId: "s", runId: "r", stepId, agent, attempt: 1, body: life, notBeforeMs });
+    const answer = this.bus.steps.offer({
+      sessionId: "s",
+      runId: "r",
+      stepId,
+      agent,
+      attempt: 1,
+      body: life,
+      notBeforeMs,
+    });
     this.accepted.set(life, { notBeforeMs, deliveries: 0 });
     if ((await answer) === "queued") {
-      if (before !== undefined && !this.hasEnded(before)) this.problems.push(`${stepId} was taken while it was outstanding`);
+      if (before !== undefined && !this.hasEnded(before))
+        this.problems.push(`${stepId} was taken while it was outstanding`);
       this.#latestLife.set(stepId, life);
     } else {
       this.accepted.delete(life);

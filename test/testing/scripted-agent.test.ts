@@ -5,7 +5,15 @@ import { countingAgent, hang, scriptedAgent, SimClock, seededIds, seededRandom }
 
 function context(signal: AbortSignal = new AbortController().signal): AgentContext {
   return {
-    sessionId: "s", runId: "r", branchId: "b", stepId: "1.0.1", attempt: 1, node: "n", task: null, context: {}, successors: [],
+    sessionId: "s",
+    runId: "r",
+    branchId: "b",
+    stepId: "1.0.1",
+    attempt: 1,
+    node: "n",
+    task: null,
+    context: {},
+    successors: [],
     session: { runs: [], transcript: [] },
     signal,
     logger: silentLogger,
@@ -23,7 +31,13 @@ function context(signal: AbortSignal = new AbortController().signal): AgentConte
 describe("scriptedAgent", () => {
   it("gives its replies in order: values, commands, functions of the input, errors", async () => {
     const command = next.invoke("other", 1);
-    const agent = scriptedAgent("writer", ["draft", command, (input: unknown) => `about ${String(input)}`, new Error("out of ink"), undefined]);
+    const agent = scriptedAgent("writer", [
+      "draft",
+      command,
+      (input: unknown) => `about ${String(input)}`,
+      new Error("out of ink"),
+      undefined,
+    ]);
     expect(agent.run("a", context())).toBe("draft");
     expect(agent.run("b", context())).toBe(command);
     expect(agent.run("c", context())).toBe("about c");
@@ -51,7 +65,10 @@ describe("scriptedAgent", () => {
     } catch (error) {
       caught = error;
     }
-    expect(caught).toMatchObject({ message: 'scripted agent "writer": call 1 (from 0) was not expected; the script has 1 reply', retryable: false });
+    expect(caught).toMatchObject({
+      message: 'scripted agent "writer": call 1 (from 0) was not expected; the script has 1 reply',
+      retryable: false,
+    });
     expect(agent.calls.map((call) => call.input)).toEqual([1, 2]);
   });
 

@@ -23,7 +23,9 @@ describe("SimClock", () => {
         const fired: [number, number][] = [];
         for (const [i, delayMs] of delays.entries()) clock.setTimer(delayMs, () => fired.push([clock.nowMs(), i]));
         await clock.advance(20);
-        expect(fired).toEqual(delays.map((delayMs, i): [number, number] => [delayMs, i]).sort(([a, i], [b, j]) => a - b || i - j));
+        expect(fired).toEqual(
+          delays.map((delayMs, i): [number, number] => [delayMs, i]).sort(([a, i], [b, j]) => a - b || i - j),
+        );
         expect(clock.pending()).toEqual([]);
       }),
     );
