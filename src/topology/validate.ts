@@ -8,12 +8,12 @@ import { findPlanProblems } from "./plan-problems.ts";
 import { ProblemList, type ReadProblemCode, type ReadTopology } from "./problems.ts";
 import { readTopology } from "./read.ts";
 import { suggest } from "./suggestion.ts";
-import type { TopologyProblem } from "./types.ts";
+import type { NodeKind, TopologyProblem } from "./types.ts";
 
 export interface ValidateOptions {
   /** Registered condition functions, by name: a condition of that name is not parsed. */
   readonly functions?: Readonly<Record<string, unknown>>;
-  /** Names of the agents that can run. Absent: agents are not checked. */
+  /** Names of the agents, tools and system functions that can run. Absent: they are not checked. */
   readonly agents?: Iterable<string>;
   /** As the run will have it. Default true. */
   readonly errorRouting?: boolean;
@@ -30,6 +30,8 @@ const LEAVES_A_GAP: ReadonlySet<string> = new Set<ReadProblemCode>([
   "empty_topology",
   "unknown_node",
 ]);
+
+const RUN_BY_NAME: ReadonlySet<NodeKind> = new Set<NodeKind>(["agent", "tool", "system"]);
 
 /** All problems of any topology input, data of our own included. Never throws. */
 export function validateTopology(input: unknown, options: ValidateOptions = {}): TopologyProblem[] {
@@ -99,10 +101,15 @@ function nearFunction(condition: string, functions: Readonly<Record<string, unkn
 function checkAgents({ data, nodePaths }: ReadTopology, known: ReadonlySet<string>, found: ProblemList): void {
   for (const [i, node] of data.nodes.entries()) {
     const name = node.uses ?? node.name;
-    if (node.kind !== "agent" || known.has(name)) continue;
+    if (!RUN_BY_NAME.has(node.kind) || known.has(name)) continue;
     const hint =
       suggest(name, known) ??
       (known.size === 0 ? "no agents were given" : `known: ${[...known].slice(0, 10).join(", ")}`);
-    found.error("unknown_agent", nodePaths[i] ?? `nodes[${i}]`, `no agent is called ${JSON.stringify(name)}`, hint);
+    found.error(
+      "unknown_agent",
+      nodePaths[i] ?? `nodes[${i}]`,
+      `no ${node.kind} is called ${JSON.stringify(name)}`,
+      hint,
+    );
   }
 }

@@ -83,6 +83,11 @@ describe("the hash", () => {
     ).toBe(hash);
   });
 
+  // It stands in the logs of every session: a change of it would orphan them.
+  it("stays the same from release to release", () => {
+    expect(Topology.from(DIAMOND).hash).toBe("98c24b4b443e79214e52172f54008fb5b282c924ae7ac3d57e92da03a1d760a9");
+  });
+
   it("follows the effect of a rule, not its wording", () => {
     const limited = Topology.from({ ...DIAMOND, limits: { maxSteps: 5 } });
     expect(Topology.from({ ...DIAMOND, rules: ["max_steps(5)"] }).hash).toBe(limited.hash);

@@ -87,10 +87,13 @@ describe("validation", () => {
     expect(codes(input, { functions: { "is it good?": () => true } })).toEqual([]);
   });
 
-  it("checks agents by the name a node uses, and no people, tools or functions", () => {
-    const nodes = ["A", { name: "B", uses: "Coder" }, { name: "C", kind: "tool" }, "User"];
-    const problems = validateTopology({ nodes, edges: ["User -> A -> B -> C"] }, { agents: ["A", "Codar"] });
-    expect(problems).toMatchObject([{ code: "unknown_agent", path: "nodes[1]", hint: 'did you mean "Codar"?' }]);
+  it("checks agents, tools and functions by the name a node uses, and no people", () => {
+    const nodes = ["A", { name: "B", uses: "Coder" }, { name: "C", kind: "tool" }, "User", "End"];
+    const problems = validateTopology({ nodes, edges: ["User -> A -> B -> C -> End"] }, { agents: ["A", "Codar"] });
+    expect(problems).toMatchObject([
+      { code: "unknown_agent", path: "nodes[1]", message: 'no agent is called "Coder"', hint: 'did you mean "Codar"?' },
+      { code: "unknown_agent", path: "nodes[2]", message: 'no tool is called "C"' },
+    ]);
   });
 
   it("collects problems of the text and of the graph in one list", () => {
