@@ -12,7 +12,9 @@ import type { SessionStore } from "../state/ports.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine-api.ts";
 import { createEngine } from "./engine.ts";
+import { planNestedRun } from "./nested-run.ts";
 import { QuestionDesk } from "./question-desk.ts";
+import { resultFromOutcome } from "./result-from-outcome.ts";
 import type { SharedOptions } from "./run-options.ts";
 import type { StateManager } from "./state-manager.ts";
 
@@ -44,7 +46,6 @@ export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "log
 export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
   readonly stateManager?: StateManager;
   readonly channel: Channel | undefined;
-  readonly nested: NonNullable<Parameters<typeof createEngine>[0]["nested"]>;
 }
 
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
@@ -54,7 +55,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
   const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
   const bus = options.bus ?? ownBus;
   if (bus === undefined) throw new TypeError("a kernel without a bus");
-  const engine = createEngine({ store, bus, clock, random: options.random ?? systemRandom(), ids, logger, nested: options.nested });
+  const engine = createEngine({ store, bus, clock, random: options.random ?? systemRandom(), ids, logger, nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) } });
   const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);
   let closing: Promise<void> | undefined;
   return {

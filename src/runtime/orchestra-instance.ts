@@ -22,10 +22,10 @@ import { mergeExecutionConfig, type ExecutionConfig } from "./execution-config.t
 import { followUps } from "./follow-ups.ts";
 import type { OrchestraHandle } from "./handle.ts";
 import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
-import { planNestedRun } from "./nested-run.ts";
 import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
+import { keyedSessionId } from "./engine.ts";
 import { driveRun, eventsFrom, type DriveOptions } from "./run-driver.ts";
 import { assertInstanceOptions, assertTaskOptions, sessionIdOf, type InstanceOptions, type Task, type TaskOptions } from "./run-options.ts";
 import { planRun } from "./run-plan.ts";
@@ -256,7 +256,10 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   #sessionFor(options: TaskOptions): string {
-    return sessionIdOf(options) ?? this.#grounds.ids.next("ses");
+    const named = sessionIdOf(options);
+    if (named !== undefined) return named;
+    // The same key must come to the same session, also from another process.
+    return options.idempotencyKey === undefined ? this.#grounds.ids.next("s") : keyedSessionId(options.idempotencyKey);
   }
 
   #execute(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp = false): Promise<OrchestraResult> {
@@ -330,7 +333,6 @@ export class OrchestraInstance implements AsyncDisposable {
     const kernel = await openKernel(
       {
         channel: this.#communication.channel,
-        nested: planNestedRun,
         ...(stateManager !== undefined && { stateManager }),
         ...(bus !== undefined && { bus }),
         ...(random !== undefined && { random }),

@@ -28,6 +28,7 @@ export class QuestionDesk {
   readonly #logger: Logger;
   readonly #open = new Map<string, Map<string, Open>>();
   readonly #stop: () => void;
+  readonly #served = new Set<string>();
 
   constructor(engine: Engine, channel: Channel, logger: Logger) {
     this.#engine = engine;
@@ -36,8 +37,13 @@ export class QuestionDesk {
     this.#stop = engine.onQuestion((sessionId, question) => this.#ask(sessionId, question));
   }
 
-  /** Puts the open questions of a session that was not live here on the channel. */
-  async adopt(sessionId: string): Promise<void> {
+  /** From now on the questions of this session go to the channel. Those of runs nested in it are its own, so they are not asked twice. */
+  begin(sessionId: string): void {
+    this.#served.add(sessionId);
+  }
+
+  /** Puts those on the channel that were asked before anybody listened. */
+  async askOpen(sessionId: string): Promise<void> {
     for (const { promptValue, session: _session, ...question } of await this.#engine.questions(sessionId)) this.#ask(sessionId, { ...question, promptValue });
   }
 
@@ -65,18 +71,19 @@ export class QuestionDesk {
   }
 
   /** The session's run is over: nothing of it is asked any more. */
-  forget(sessionId: string): void {
+  end(sessionId: string): void {
+    this.#served.delete(sessionId);
     for (const questionId of [...(this.#open.get(sessionId)?.keys() ?? [])]) this.#withdraw(sessionId, questionId);
   }
 
   close(): void {
     this.#stop();
-    for (const sessionId of [...this.#open.keys()]) this.forget(sessionId);
+    for (const sessionId of [...this.#open.keys()]) this.end(sessionId);
   }
 
   #ask(sessionId: string, asked: AskedQuestion): void {
-    // A question of a nested run is asked by the session the run belongs to, where its answer goes.
     const { questionId, node, branchId, kind, promptValue: prompt } = asked;
+    if (!this.#served.has(sessionId)) return;
     const ofSession = this.#open.get(sessionId) ?? new Map<string, Open>();
     if (ofSession.has(questionId)) return;
     this.#open.set(sessionId, ofSession);

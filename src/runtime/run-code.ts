@@ -4,7 +4,7 @@ import type { TopologyInput } from "../topology/read.ts";
 import type { AgentSource } from "./agent.ts";
 import { eitherSource, toAgentSource, withoutErrorContext } from "./agent-source.ts";
 import type { RunCode } from "./engine-api.ts";
-import { resolveRetryPolicies, type ExecutionConfig } from "./execution-config.ts";
+import { DEFAULT_EXECUTION_CONFIG, resolveRetryPolicies, type ExecutionConfig } from "./execution-config.ts";
 import { ownAgents } from "./own-agents.ts";
 import { DEFAULT_ERROR_CONFIG, type SharedOptions } from "./run-options.ts";
 
@@ -18,5 +18,5 @@ export function agentsOf(options: Pick<SharedOptions, "agents" | "agentRegistry"
 }
 
 export function runCodeOf(agents: AgentSource, options: Pick<SharedOptions, "conditions">, execution: ExecutionConfig): RunCode {
-  return { agents, conditions: options.conditions ?? {}, retry: resolveRetryPolicies(execution) };
+  return { agents, conditions: options.conditions ?? {}, retry: resolveRetryPolicies(execution), maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency };
 }

@@ -8,11 +8,11 @@
 // D3  An observer that throws is reported and not called again; the run is not its business.
 
 import { errorToData } from "../base/error-data.ts";
+import { isOrchestraError } from "../base/errors.ts";
 import { EVENTS_PER_COMMIT_MAX } from "./events.ts";
 import type { RunCode, RunEvent, RunHandle, RunOutcome } from "./engine-api.ts";
 import type { Kernel } from "./kernel.ts";
-import type { ResultQuestion } from "./result.ts";
-import { OrchestraResult } from "./result.ts";
+import type { OrchestraResult, ResultQuestion } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { autoSave } from "./auto-save.ts";
 
@@ -37,6 +37,7 @@ export async function driveRun(kernel: Kernel, handle: RunHandle, after: number,
   const segments = new Segments();
   const watching = watch(kernel, sessionId, after, segments, options.observers);
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
+  kernel.desk?.begin(sessionId);
   try {
     const outcome = await untilDone(kernel, handle, segments, options);
     const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
@@ -45,7 +46,7 @@ export async function driveRun(kernel: Kernel, handle: RunHandle, after: number,
     return resultFromOutcome(outcome, questions);
   } finally {
     segments.end();
-    kernel.desk?.forget(sessionId);
+    kernel.desk?.end(sessionId);
     await stopSaving?.();
     await watching;
   }
@@ -54,19 +55,28 @@ export async function driveRun(kernel: Kernel, handle: RunHandle, after: number,
 async function untilDone(kernel: Kernel, handle: RunHandle, segments: Segments, { code, signal }: DriveOptions): Promise<RunOutcome> {
   let outcome = await handle.outcome;
   while (outcome.status === "awaiting_user" && kernel.desk !== undefined) {
-    await kernel.desk.adopt(handle.sessionId);
+    await kernel.desk.askOpen(handle.sessionId);
     if (!(await kernel.desk.nextAnswer(handle.sessionId, signal))) {
       if (signal?.aborted) await kernel.engine.cancel(handle.sessionId, abortReason(signal));
       return kernel.engine.outcome(handle.sessionId);
     }
-    const entry = await kernel.engine.getSession(handle.sessionId);
-    if (entry?.status === "awaiting_user" || entry?.status === "running" || entry?.status === "paused") {
-      const resumed = await kernel.engine.resume(handle.sessionId, { code, ...(signal !== undefined && { signal }) });
-      segments.next();
-      outcome = await resumed.outcome;
-    } else outcome = await kernel.engine.outcome(handle.sessionId);
+    outcome = await afterAnswer(kernel, handle.sessionId, code, segments, signal);
   }
   return outcome;
+}
+
+// The answer set the run going again; by now it may have gone all the way.
+async function afterAnswer(kernel: Kernel, sessionId: string, code: RunCode, segments: Segments, signal: AbortSignal | undefined): Promise<RunOutcome> {
+  const entry = await kernel.engine.getSession(sessionId);
+  if (entry?.status !== "running" && entry?.status !== "awaiting_user") return kernel.engine.outcome(sessionId);
+  try {
+    const resumed = await kernel.engine.resume(sessionId, { code, ...(signal !== undefined && { signal }) });
+    segments.next();
+    return await resumed.outcome;
+  } catch (error) {
+    if (isOrchestraError(error, "ORCH_SESSION_STATE")) return kernel.engine.outcome(sessionId);
+    throw error;
+  }
 }
 
 function abortReason(signal: AbortSignal): string {

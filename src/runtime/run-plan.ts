@@ -5,7 +5,7 @@ import type { TopologyInput } from "../topology/read.ts";
 import { Topology } from "../topology/topology.ts";
 import { assertAgentsKnown } from "./agent-source.ts";
 import type { StartRequest } from "./engine-api.ts";
-import { DEFAULT_EXECUTION_CONFIG, mergeExecutionConfig, resolveLimits, type ExecutionConfig } from "./execution-config.ts";
+import { mergeExecutionConfig, resolveLimits, type ExecutionConfig } from "./execution-config.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
 import { DEFAULT_ERROR_CONFIG, type SharedOptions, type TaskOptions } from "./run-options.ts";
 
@@ -35,7 +35,6 @@ export function planRun(input: TopologyInput | undefined, shared: SharedOptions,
     topologyHash: topology.hash,
     code: runCodeOf(agents, shared, execution),
     limits,
-    maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency,
     ...(task.context !== undefined && { context: task.context }),
     ...(task.idempotencyKey !== undefined && { idempotencyKey: task.idempotencyKey }),
     ...(task.fresh !== undefined && { fresh: task.fresh }),

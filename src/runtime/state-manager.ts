@@ -3,15 +3,17 @@
 // Owns:      the settings of a store, and who uses it at this moment.
 // Does not:  write facts (the runtime does, as they happen), or know which adapter it holds.
 //
-// S1  Each lease has a hold of its own on the storage, closed when it is released; within a process, holds on one
-//     folder share one database. Memory has no handle to let go of, so it is never closed: closing it would be forgetting.
+// S1  All leases of one moment share one hold on the storage, so that their engines see each other's sessions; it is
+//     closed with the last of them. Memory has no handle to let go of, so it is never closed: closing it would be forgetting.
 // S2  Retention is applied when the first of several leases is taken, before anyone gets the store.
+
+import { readFile, rename, writeFile } from "node:fs/promises";
 
 import { OrchestraError } from "../base/errors.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { SessionStore, StoreStats, VerifyReport } from "../state/ports.ts";
 import { applyRetention, resolveRetention, type RetentionPolicy } from "../state/retention.ts";
-import { exportSession, importSession } from "../state/session-file.ts";
+import { exportSession, importSession } from "../state/transfer.ts";
 
 export interface StateManagerOptions {
   /** `memoryStorage()`, or `new LevelStorage(folder)`. */
@@ -40,9 +42,7 @@ export class StateManager {
   readonly compression: boolean;
   readonly #retention: RetentionPolicy | undefined;
   readonly #clock: Clock;
-  #leases = 0;
-  /** Whoever comes while the first is opening waits for it. */
-  #opening: Promise<void> = Promise.resolve();
+  #hold: { readonly store: SessionStore; readonly opened: Promise<void>; leases: number } | undefined;
 
   /** Opens nothing. @throws {OrchestraError} `ORCH_BAD_OPTION` */
   constructor({ storage, autoSaveIntervalMs = false, compression = false, retention, clock = systemClock() }: StateManagerOptions) {
@@ -58,42 +58,50 @@ export class StateManager {
 
   /** A hold on the open store. @throws {OrchestraError} `ORCH_STORE_LOCKED`, `ORCH_STORE_CORRUPT`, `ORCH_STORE_FAILED` */
   async acquire(): Promise<StoreLease> {
-    const first = this.#leases++ === 0;
-    const store = this.storage.another?.() ?? this.storage;
-    const before = this.#opening;
-    const opened = before.catch(() => undefined).then(() => this.#open(store, first));
-    this.#opening = opened;
+    const first = this.#hold === undefined;
+    const hold = (this.#hold ??= this.#open());
+    hold.leases++;
+    let out = true;
+    const release = async (): Promise<void> => {
+      if (!out) return;
+      out = false;
+      if (--hold.leases > 0) return;
+      if (this.#hold === hold) this.#hold = undefined;
+      if (hold.store !== this.storage) await hold.store.close();
+    };
     try {
-      await opened;
+      await hold.opened;
     } catch (error) {
-      this.#leases--;
+      await release();
       throw error;
     }
-    let out = true;
-    return {
-      store,
-      first,
-      release: async () => {
-        if (!out) return;
-        out = false;
-        this.#leases--;
-        if (store !== this.storage) await store.close();
-      },
-    };
+    return { store: hold.store, first, release };
   }
 
   /**
-   * Writes one session to `file`, to be taken in elsewhere by `importSession`.
+   * One session as bytes, at most 64 MiB before compression, to be taken in elsewhere by `importSession`; written to
+   * `file` as well when one is named (whole or not at all).
    *
-   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_STORE_CORRUPT` at the first bad record.
+   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_STORE_CORRUPT` when a part of it cannot be read.
    */
-  exportSession(sessionId: string, file: string): Promise<void> {
-    return this.#with((store) => exportSession(store, sessionId, file, { compression: this.compression }));
+  async exportSession(sessionId: string, file?: string): Promise<Uint8Array> {
+    const bytes = await this.#with((store) => exportSession(store, sessionId, { compression: this.compression }));
+    if (file !== undefined) {
+      await writeFile(`${file}.part`, bytes);
+      await rename(`${file}.part`, file);
+    }
+    return bytes;
   }
 
-  /** Takes a session in from a file. Resolves with its id. @throws {OrchestraError} `ORCH_SESSION_BUSY` when the store has one of that id. */
-  importSession(file: string): Promise<string> {
-    return this.#with((store) => importSession(store, file));
+  /**
+   * Takes a session in, from a file or its bytes, under its own id or `as` another. Resolves with that id.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_STATE` when the store has a session of that id; `ORCH_STORE_VERSION`,
+   *   `ORCH_STORE_CORRUPT` for what is no such file.
+   */
+  async importSession(file: string | Uint8Array, options: { as?: string } = {}): Promise<string> {
+    const bytes = typeof file === "string" ? await readFile(file) : file;
+    return this.#with((store) => importSession(store, bytes, options));
   }
 
   /** Walks every record's checksum and number; changes nothing. */
@@ -105,9 +113,13 @@ export class StateManager {
     return this.#with((store) => store.stats());
   }
 
-  async #open(store: SessionStore, first: boolean): Promise<void> {
-    await store.open();
-    if (first && this.#retention !== undefined) await applyRetention(store, this.#retention, this.#clock.nowMs());
+  #open(): { readonly store: SessionStore; readonly opened: Promise<void>; leases: number } {
+    const store = this.storage.another?.() ?? this.storage;
+    const open = async (): Promise<void> => {
+      await store.open();
+      if (this.#retention !== undefined) await applyRetention(store, this.#retention, this.#clock.nowMs());
+    };
+    return { store, opened: open(), leases: 0 };
   }
 
   async #with<T>(act: (store: SessionStore) => Promise<T>): Promise<T> {
