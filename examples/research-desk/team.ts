@@ -39,8 +39,13 @@ export type AgentName =
   | "Reviewer"
   | "Writer";
 
+const ANALYSTS: readonly AgentName[] = ["SubjectAnalyst", "LicenceAnalyst", "QuoteAnalyst", "VocabularyAnalyst"];
+
 export interface TeamOptions {
-  /** Waited inside each step before its work: time to watch, or to pull the plug. Default 0. */
+  /**
+   * Waited inside each step before its work: time to watch, or to pull the plug. The second analyst waits twice as long,
+   * the third three times, so that a kill among them finds some done and some not. Default 0.
+   */
   readonly paceMs?: number;
   /** Told of each step before it does anything. */
   readonly onStart?: (node: string, stepId: string) => void;
@@ -69,12 +74,14 @@ export function createTeam({ paceMs = 0, onStart }: TeamOptions = {}): Record<Ag
   };
   if (paceMs === 0 && onStart === undefined) return team;
   const watched =
-    (run: AgentFunction): AgentFunction =>
+    (run: AgentFunction, waitMs: number): AgentFunction =>
     async (input, ctx) => {
       onStart?.(ctx.node, ctx.stepId);
-      if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, paceMs));
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       return run(input, ctx);
     };
-  for (const name of Object.keys(team) as AgentName[]) team[name] = watched(team[name]);
+  for (const name of Object.keys(team) as AgentName[]) {
+    team[name] = watched(team[name], paceMs * (1 + Math.max(0, ANALYSTS.indexOf(name))));
+  }
   return team;
 }
