@@ -22,7 +22,14 @@ const BOX_MARK = Buffer.from([0xa1, 0x00]);
 /** More than this is neither written nor read. */
 export const ENCODED_BYTES_MAX = 64 * 1024 * 1024;
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, mapsAsObjects: true, moreTypes: false, int64AsType: "bigint", copyBuffers: true });
+const packr = new Packr({
+  useRecords: false,
+  variableMapSize: true,
+  mapsAsObjects: true,
+  moreTypes: false,
+  int64AsType: "bigint",
+  copyBuffers: true,
+});
 
 /**
  * MessagePack of a value that `copyValue` let pass.
@@ -34,7 +41,9 @@ export function encodeValue(value: unknown): Uint8Array {
   try {
     bytes = packr.pack(box(value));
   } catch (error) {
-    throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `value: cannot be encoded: ${(error as Error).message}`, { cause: error });
+    throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `value: cannot be encoded: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   if (bytes.byteLength > ENCODED_BYTES_MAX) throw tooLarge(bytes);
   return bytes;
@@ -48,17 +57,26 @@ export function decodeValue(bytes: Uint8Array): unknown {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return view.includes(BOX_MARK) ? unbox(raw) : raw;
   } catch (error) {
-    throw new OrchestraError("ORCH_STORE_CORRUPT", `encoded value of ${bytes.byteLength} bytes cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new OrchestraError(
+      "ORCH_STORE_CORRUPT",
+      `encoded value of ${bytes.byteLength} bytes cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
 function tooLarge(bytes: Uint8Array): OrchestraError {
-  return new OrchestraError("ORCH_PAYLOAD_TOO_LARGE", `encoded value: ${bytes.byteLength} bytes, the limit is ${ENCODED_BYTES_MAX}`, { details: { bytes: bytes.byteLength, bytesMax: ENCODED_BYTES_MAX } });
+  return new OrchestraError(
+    "ORCH_PAYLOAD_TOO_LARGE",
+    `encoded value: ${bytes.byteLength} bytes, the limit is ${ENCODED_BYTES_MAX}`,
+    { details: { bytes: bytes.byteLength, bytesMax: ENCODED_BYTES_MAX } },
+  );
 }
 
 // Values without anything to box, nearly all of them, come back as they went in: nothing is allocated.
 function box(value: unknown): unknown {
-  if (typeof value === "string") return value.length === 0 || isWellFormed(value) ? value : boxOf("text", [Buffer.from(value, "utf16le")]);
+  if (typeof value === "string")
+    return value.length === 0 || isWellFormed(value) ? value : boxOf("text", [Buffer.from(value, "utf16le")]);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return boxArray(value);
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -100,7 +118,9 @@ function boxObject(value: Record<string, unknown>): unknown {
     if (boxed !== item) (out ??= { ...value })[key] = boxed;
   }
   const boxed = drop ? withoutUndefined(out ?? value) : (out ?? value);
-  return Object.hasOwn(value, BOX_KEY) || Object.hasOwn(value, "constructor") ? boxOf("object", Object.entries(boxed).flat(1)) : boxed;
+  return Object.hasOwn(value, BOX_KEY) || Object.hasOwn(value, "constructor")
+    ? boxOf("object", Object.entries(boxed).flat(1))
+    : boxed;
 }
 
 function withoutUndefined(value: Record<string, unknown>): Record<string, unknown> {

@@ -41,12 +41,18 @@ export function errorFromData(data: ErrorData): Error {
 
 function describe(error: unknown, options: ErrorDataOptions, causesLeft: number): ErrorData {
   const fallback = options.fallbackCode ?? "ORCH_AGENT_FAILED";
-  if (error === null || (typeof error !== "object" && typeof error !== "function")) return { code: fallback, message: cut(String(error), MESSAGE_LENGTH_MAX) };
+  if (error === null || (typeof error !== "object" && typeof error !== "function"))
+    return { code: fallback, message: cut(String(error), MESSAGE_LENGTH_MAX) };
   const code = read(error, "code");
   const message = read(error, "message");
   const name = read(error, "name");
   const stack = options.stack === true ? read(error, "stack") : undefined;
-  const data = error instanceof OrchestraError ? (Object.keys(error.details).length > 0 ? error.details : undefined) : read(error, "data");
+  const data =
+    error instanceof OrchestraError
+      ? Object.keys(error.details).length > 0
+        ? error.details
+        : undefined
+      : read(error, "data");
   const errors = read(error, "errors");
   const cause = read(error, "cause") ?? (Array.isArray(errors) ? (errors as unknown[])[0] : undefined);
   const kept = data === undefined ? undefined : plainOrNothing(data);
@@ -56,7 +62,9 @@ function describe(error: unknown, options: ErrorDataOptions, causesLeft: number)
     ...(typeof name === "string" ? { name: cut(name, 200) } : {}),
     ...(typeof stack === "string" ? { stack: cut(stack, STACK_LENGTH_MAX) } : {}),
     ...(kept === undefined ? {} : { data: kept }),
-    ...(cause === undefined || cause === null || causesLeft === 0 ? {} : { cause: describe(cause, { fallbackCode: fallback }, causesLeft - 1) }),
+    ...(cause === undefined || cause === null || causesLeft === 0
+      ? {}
+      : { cause: describe(cause, { fallbackCode: fallback }, causesLeft - 1) }),
   };
 }
 

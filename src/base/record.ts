@@ -7,8 +7,29 @@ import { checksum } from "./crc.ts";
 import { OrchestraError } from "./errors.ts";
 
 /** One kind per sort of record: a record of one kind is never read as another. */
-export type RecordKind = "format" | "head" | "commit" | "entry" | "snapshot" | "checkpoint" | "blob" | "blob-deflated" | "export" | "reference";
-const KIND_CODES: Readonly<Record<RecordKind, number>> = { format: 1, head: 2, commit: 3, entry: 4, snapshot: 5, checkpoint: 6, blob: 7, "blob-deflated": 8, export: 9, reference: 10 };
+export type RecordKind =
+  | "format"
+  | "head"
+  | "commit"
+  | "entry"
+  | "snapshot"
+  | "checkpoint"
+  | "blob"
+  | "blob-deflated"
+  | "export"
+  | "reference";
+const KIND_CODES: Readonly<Record<RecordKind, number>> = {
+  format: 1,
+  head: 2,
+  commit: 3,
+  entry: 4,
+  snapshot: 5,
+  checkpoint: 6,
+  blob: 7,
+  "blob-deflated": 8,
+  export: 9,
+  reference: 10,
+};
 
 /** Version of the frame: version, kind, CRC-32 (little end first) of binding, version, kind and payload, payload. */
 export const RECORD_VERSION = 1;
@@ -29,14 +50,19 @@ export function encodeRecord(kind: RecordKind, payload: Uint8Array, binding: str
  * @throws {OrchestraError} `ORCH_STORE_VERSION` for a newer frame; `ORCH_STORE_CORRUPT` for anything else wrong.
  */
 export function decodeRecord(kind: RecordKind, record: Uint8Array, binding: string): Uint8Array {
-  if (record.byteLength < RECORD_HEADER_BYTES) throw corrupt(binding, `${record.byteLength} bytes are too few for a record`);
+  if (record.byteLength < RECORD_HEADER_BYTES)
+    throw corrupt(binding, `${record.byteLength} bytes are too few for a record`);
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
   const stored = bytes.readUInt32LE(2);
   const found = sumOf(bytes, binding);
   if (stored !== found) throw corrupt(binding, `checksum is ${hex(found)}, expected ${hex(stored)}`);
   const version = bytes[0] ?? 0;
   if (version > RECORD_VERSION) {
-    throw new OrchestraError("ORCH_STORE_VERSION", `record ${binding} has format ${version}; this program reads up to ${RECORD_VERSION}`, { details: { key: binding, version, supported: RECORD_VERSION } });
+    throw new OrchestraError(
+      "ORCH_STORE_VERSION",
+      `record ${binding} has format ${version}; this program reads up to ${RECORD_VERSION}`,
+      { details: { key: binding, version, supported: RECORD_VERSION } },
+    );
   }
   if (bytes[1] !== KIND_CODES[kind]) throw corrupt(binding, `it is no ${kind} (kind ${bytes[1]})`);
   return bytes.subarray(RECORD_HEADER_BYTES);

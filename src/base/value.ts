@@ -117,7 +117,8 @@ class Walk {
     if (Array.isArray(value)) out = this.#array(value);
     else {
       const prototype: unknown = Object.getPrototypeOf(value);
-      out = prototype === Object.prototype || prototype === null ? this.#plain(value) : this.#instance(value, prototype);
+      out =
+        prototype === Object.prototype || prototype === null ? this.#plain(value) : this.#instance(value, prototype);
     }
     this.#ancestors.pop();
     return out;
@@ -149,7 +150,9 @@ class Walk {
       out[key] = this.copy(item);
       this.#path.pop();
     }
-    const symbol = Object.getOwnPropertySymbols(value).find((one) => Object.prototype.propertyIsEnumerable.call(value, one));
+    const symbol = Object.getOwnPropertySymbols(value).find((one) =>
+      Object.prototype.propertyIsEnumerable.call(value, one),
+    );
     if (symbol !== undefined) this.#refuse(`a property named by ${String(symbol)}`);
     return out;
   }
@@ -228,18 +231,30 @@ class Walk {
 
   #refuse(what: string): never {
     const path = this.#where();
-    throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `${path}: ${what} cannot be stored; expected plain data, Date, Map, Set, Uint8Array, Error or a BigInt of 64 bits`, { details: { path } });
+    throw new OrchestraError(
+      "ORCH_NOT_SERIALIZABLE",
+      `${path}: ${what} cannot be stored; expected plain data, Date, Map, Set, Uint8Array, Error or a BigInt of 64 bits`,
+      { details: { path } },
+    );
   }
 
   #tooDeep(value: object): never {
     this.#refuseCycle(value);
     const path = this.#where();
-    throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `${shorten(path)}: nested deeper than ${VALUE_DEPTH_MAX} levels`, { details: { path: shorten(path), depthMax: VALUE_DEPTH_MAX } });
+    throw new OrchestraError(
+      "ORCH_NOT_SERIALIZABLE",
+      `${shorten(path)}: nested deeper than ${VALUE_DEPTH_MAX} levels`,
+      { details: { path: shorten(path), depthMax: VALUE_DEPTH_MAX } },
+    );
   }
 
   #tooLarge(bytes = this.bytes): never {
     this.#refuseCycle(undefined);
-    throw new OrchestraError("ORCH_PAYLOAD_TOO_LARGE", `${this.#name}: at least ${bytes} bytes, the limit is ${this.#bytesMax}`, { details: { bytes, bytesMax: this.#bytesMax } });
+    throw new OrchestraError(
+      "ORCH_PAYLOAD_TOO_LARGE",
+      `${this.#name}: at least ${bytes} bytes, the limit is ${this.#bytesMax}`,
+      { details: { bytes, bytesMax: this.#bytesMax } },
+    );
   }
 
   // A cycle shows itself by its depth or its size, so that looking for one costs nothing while all is well.
@@ -251,7 +266,9 @@ class Walk {
       if (seen.has(one)) {
         const levels = chain.slice(0, i).filter((each) => each !== EXTRA_LEVEL).length;
         const path = this.#name + renderPath(this.#path.slice(0, levels));
-        throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `${path}: a cycle leads back to a value that holds it`, { details: { path } });
+        throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `${path}: a cycle leads back to a value that holds it`, {
+          details: { path },
+        });
       }
       seen.add(one);
     }
@@ -259,7 +276,12 @@ class Walk {
 }
 
 function isForeignPlain(prototype: unknown): boolean {
-  return prototype !== null && typeof prototype === "object" && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
+  return (
+    prototype !== null &&
+    typeof prototype === "object" &&
+    Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype, "isPrototypeOf")
+  );
 }
 
 function nameOf(value: object): string {
@@ -270,7 +292,11 @@ function nameOf(value: object): string {
 const PLAIN_KEY = /^[\p{L}_$][\p{L}\p{N}_$]*$/u;
 
 function renderPath(path: readonly (string | number)[]): string {
-  return path.map((part) => (typeof part === "number" ? `[${part}]` : PLAIN_KEY.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`)).join("");
+  return path
+    .map((part) =>
+      typeof part === "number" ? `[${part}]` : PLAIN_KEY.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`,
+    )
+    .join("");
 }
 
 function shorten(path: string): string {

@@ -33,13 +33,24 @@ function upgrade(fields: readonly unknown[], binding: string): readonly unknown[
   const format = fields[0];
   if (typeof format !== "number" || format < 1) throw broken(binding, `format is ${JSON.stringify(format)}`);
   if (format > COMMIT_FORMAT) {
-    throw new OrchestraError("ORCH_STORE_VERSION", `commit ${binding} has format ${format}; this program reads up to ${COMMIT_FORMAT}`, { details: { key: binding, version: format, supported: COMMIT_FORMAT } });
+    throw new OrchestraError(
+      "ORCH_STORE_VERSION",
+      `commit ${binding} has format ${format}; this program reads up to ${COMMIT_FORMAT}`,
+      { details: { key: binding, version: format, supported: COMMIT_FORMAT } },
+    );
   }
   return UPGRADES.slice(format - 1).reduce((older, step) => step(older), fields);
 }
 
 function commitOf([, n, epoch, id, host, atMs, inbox, facts]: readonly unknown[], binding: string): Commit {
-  if (!isCount(n) || !isCount(epoch) || typeof id !== "string" || typeof host !== "string" || typeof atMs !== "number" || !isFacts(facts)) {
+  if (
+    !isCount(n) ||
+    !isCount(epoch) ||
+    typeof id !== "string" ||
+    typeof host !== "string" ||
+    typeof atMs !== "number" ||
+    !isFacts(facts)
+  ) {
     throw broken(binding, "a field has the wrong type");
   }
   const commit: Commit = { v: 1, n, epoch, id, host, atMs, facts };
@@ -52,7 +63,12 @@ function isCount(value: unknown): value is number {
 
 // What we wrote ourselves and what passed its checksum needs no schema; imports get one (transfer.ts).
 function isFacts(value: unknown): value is readonly Fact[] {
-  return Array.isArray(value) && value.every((fact) => typeof fact === "object" && fact !== null && typeof (fact as { type?: unknown }).type === "string");
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (fact) => typeof fact === "object" && fact !== null && typeof (fact as { type?: unknown }).type === "string",
+    )
+  );
 }
 
 function broken(key: string, message: string): OrchestraError {

@@ -5,14 +5,23 @@
 
 import { z } from "zod";
 
-const stored = z.union([z.strictObject({ v: z.unknown() }), z.strictObject({ ref: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().nonnegative() })]);
+const stored = z.union([
+  z.strictObject({ v: z.unknown() }),
+  z.strictObject({ ref: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().nonnegative() }),
+]);
 const count = z.int().nonnegative();
 const held = z.array(count);
 const stepOf = { stepId: z.string(), attempt: count };
 const values = z.record(z.string(), stored);
 const plainObject = z.record(z.string(), z.unknown());
 
-const usage = z.strictObject({ inputTokens: z.number(), outputTokens: z.number(), costUsd: z.number(), apiCalls: z.number(), nestedSteps: z.number() });
+const usage = z.strictObject({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  costUsd: z.number(),
+  apiCalls: z.number(),
+  nestedSteps: z.number(),
+});
 
 const error = z.strictObject({
   code: z.string(),
@@ -71,7 +80,11 @@ const fact = z.discriminatedUnion("type", [
     tookMs: z.number(),
     usage: usage.optional(),
   }),
-  z.strictObject({ type: z.literal("step.suspended"), ...stepOf, questions: z.array(z.strictObject({ questionId: z.string(), prompt: stored, sessionId: z.string() })) }),
+  z.strictObject({
+    type: z.literal("step.suspended"),
+    ...stepOf,
+    questions: z.array(z.strictObject({ questionId: z.string(), prompt: stored, sessionId: z.string() })),
+  }),
   z.strictObject({ type: z.literal("journaled"), stepId: z.string(), key: z.string(), value: stored }),
   z.strictObject({ type: z.literal("timer.fired"), timerId: z.string() }),
   z.strictObject({ type: z.literal("user.answered"), questionId: z.string(), value: stored, held }),
@@ -109,6 +122,20 @@ export const entrySchema = z.strictObject({
   parentSessionId: z.string().optional(),
 });
 
-export const snapshotSchema = z.strictObject({ n: count, reducer: z.int().positive(), topologyHash: z.string().nullable(), atMs: z.number(), state: z.unknown() });
+export const snapshotSchema = z.strictObject({
+  n: count,
+  reducer: z.int().positive(),
+  topologyHash: z.string().nullable(),
+  atMs: z.number(),
+  state: z.unknown(),
+});
 
-export const checkpointSchema = z.strictObject({ checkpointId: z.string(), sessionId: z.string(), name: z.string(), n: count, atMs: z.number(), status, snapshot: snapshotSchema });
+export const checkpointSchema = z.strictObject({
+  checkpointId: z.string(),
+  sessionId: z.string(),
+  name: z.string(),
+  n: count,
+  atMs: z.number(),
+  status,
+  snapshot: snapshotSchema,
+});

@@ -59,7 +59,8 @@ export class GroupCommit {
    */
   async submit<T>(job: Job<T>): Promise<T> {
     if (this.#closed) throw new OrchestraError("ORCH_CLOSED", `store ${this.#target.name} is closed`);
-    if (this.#queue.length >= QUEUE_MAX || this.#forRoom.length > 0) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
+    if (this.#queue.length >= QUEUE_MAX || this.#forRoom.length > 0)
+      await new Promise<void>((resolve) => this.#forRoom.push(resolve));
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ job, resolve: resolve as (value: unknown) => void, reject });
       this.#running ??= this.#run();
@@ -134,5 +135,9 @@ export class GroupCommit {
 function failed(name: string, cause: unknown): OrchestraError {
   if (cause instanceof OrchestraError) return cause;
   const { message, code } = cause as { message?: string; code?: string };
-  return new OrchestraError("ORCH_STORE_FAILED", `store ${name}: a write failed and nothing of it was stored: ${message}`, { cause, details: { store: name, ...(code === undefined ? {} : { reason: code }) } });
+  return new OrchestraError(
+    "ORCH_STORE_FAILED",
+    `store ${name}: a write failed and nothing of it was stored: ${message}`,
+    { cause, details: { store: name, ...(code === undefined ? {} : { reason: code }) } },
+  );
 }

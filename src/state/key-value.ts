@@ -3,7 +3,11 @@ export interface KeyValue {
   get(key: string): Promise<Uint8Array | undefined>;
   getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** Items with `from` ≤ key < `to`, ascending unless `reverse`, at most `limit`. */
-  range(from: string, to: string, options: { readonly limit: number; readonly reverse?: boolean }): Promise<readonly (readonly [string, Uint8Array])[]>;
+  range(
+    from: string,
+    to: string,
+    options: { readonly limit: number; readonly reverse?: boolean },
+  ): Promise<readonly (readonly [string, Uint8Array])[]>;
   /** All keys with `from` ≤ key < `to`, ascending. */
   keys(from: string, to: string): Promise<readonly string[]>;
   /** All or nothing, in order. With `sync` it resolves once the bytes are on disk. */
@@ -15,4 +19,6 @@ export interface KeyValue {
   close(): Promise<void>;
 }
 
-export type WriteOp = { readonly type: "put"; readonly key: string; readonly value: Uint8Array } | { readonly type: "del"; readonly key: string };
+export type WriteOp =
+  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: "del"; readonly key: string };

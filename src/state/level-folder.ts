@@ -39,7 +39,10 @@ export async function prepareFolder(path: string): Promise<string> {
  */
 export async function openLevelFolder(path: string): Promise<KeyValue> {
   const { Level } = await import("level");
-  const folder = new LevelFolder(path, () => new Level<string, Uint8Array>(path, { keyEncoding: "utf8", valueEncoding: "view" }));
+  const folder = new LevelFolder(
+    path,
+    () => new Level<string, Uint8Array>(path, { keyEncoding: "utf8", valueEncoding: "view" }),
+  );
   await folder.open();
   return folder;
 }
@@ -80,8 +83,14 @@ class LevelFolder implements KeyValue {
     return this.#use((db) => db.getMany([...wanted]));
   }
 
-  range(from: string, to: string, options: { readonly limit: number; readonly reverse?: boolean }): Promise<readonly (readonly [string, Uint8Array])[]> {
-    return this.#use((db) => db.iterator({ gte: from, lt: to, limit: options.limit, reverse: options.reverse ?? false }).all());
+  range(
+    from: string,
+    to: string,
+    options: { readonly limit: number; readonly reverse?: boolean },
+  ): Promise<readonly (readonly [string, Uint8Array])[]> {
+    return this.#use((db) =>
+      db.iterator({ gte: from, lt: to, limit: options.limit, reverse: options.reverse ?? false }).all(),
+    );
   }
 
   keys(from: string, to: string): Promise<readonly string[]> {
@@ -101,7 +110,14 @@ class LevelFolder implements KeyValue {
   async size(): Promise<number> {
     const names = await readdir(this.#path);
     // A file may be compacted away between listing and looking.
-    const sizes = await Promise.all(names.map((name) => stat(join(this.#path, name)).then((info) => info.size, () => 0)));
+    const sizes = await Promise.all(
+      names.map((name) =>
+        stat(join(this.#path, name)).then(
+          (info) => info.size,
+          () => 0,
+        ),
+      ),
+    );
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
@@ -134,7 +150,12 @@ class LevelFolder implements KeyValue {
       return await read(this.#db);
     } catch (error) {
       const broken = (error as { code?: string }).code === "LEVEL_CORRUPTION";
-      if (broken) throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${(error as Error).message}`, { cause: error, details: { path: this.#path } });
+      if (broken)
+        throw new OrchestraError(
+          "ORCH_STORE_CORRUPT",
+          `store ${this.#path}: LevelDB found damage: ${(error as Error).message}`,
+          { cause: error, details: { path: this.#path } },
+        );
       throw storeFailed(this.#path, "cannot be read", error);
     }
   }
@@ -143,29 +164,55 @@ class LevelFolder implements KeyValue {
     const stored = await this.#db.get(FORMAT_KEY);
     if (stored !== undefined) {
       const version = decodeValue(decodeRecord("format", stored, FORMAT_KEY));
-      if (typeof version !== "number") throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: its format is no number`);
+      if (typeof version !== "number")
+        throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: its format is no number`);
       if (version > STORE_FORMAT) {
-        throw new OrchestraError("ORCH_STORE_VERSION", `store ${this.#path} has format ${version}; this program reads up to ${STORE_FORMAT}`, { details: { path: this.#path, version, supported: STORE_FORMAT } });
+        throw new OrchestraError(
+          "ORCH_STORE_VERSION",
+          `store ${this.#path} has format ${version}; this program reads up to ${STORE_FORMAT}`,
+          { details: { path: this.#path, version, supported: STORE_FORMAT } },
+        );
       }
       return;
     }
     const [first] = await this.#db.keys({ limit: 1 }).all();
-    if (first !== undefined) throw new OrchestraError("ORCH_STORE_FAILED", `store ${this.#path}: it is a database, but none of Orchestra's, or its first record was lost`, { details: { path: this.#path } });
-    await this.#db.batch([{ type: "put", key: FORMAT_KEY, value: encodeRecord("format", encodeValue(STORE_FORMAT), FORMAT_KEY) }], { sync: true });
+    if (first !== undefined)
+      throw new OrchestraError(
+        "ORCH_STORE_FAILED",
+        `store ${this.#path}: it is a database, but none of Orchestra's, or its first record was lost`,
+        { details: { path: this.#path } },
+      );
+    await this.#db.batch(
+      [{ type: "put", key: FORMAT_KEY, value: encodeRecord("format", encodeValue(STORE_FORMAT), FORMAT_KEY) }],
+      { sync: true },
+    );
   }
 
   async #openError(error: unknown): Promise<OrchestraError> {
     const cause = (error as { cause?: { code?: string; message?: string } }).cause;
     if (cause?.code === "LEVEL_LOCKED") {
-      const pid = await readFile(join(this.#path, PID_FILE), "utf8").then((text) => Number.parseInt(text, 10), () => Number.NaN);
+      const pid = await readFile(join(this.#path, PID_FILE), "utf8").then(
+        (text) => Number.parseInt(text, 10),
+        () => Number.NaN,
+      );
       const who = Number.isNaN(pid) ? "another process" : `another process (pid ${pid})`;
-      return new OrchestraError("ORCH_STORE_LOCKED", `store ${this.#path}: ${who} has it open`, { cause: error, details: { path: this.#path, ...(Number.isNaN(pid) ? {} : { pid }) } });
+      return new OrchestraError("ORCH_STORE_LOCKED", `store ${this.#path}: ${who} has it open`, {
+        cause: error,
+        details: { path: this.#path, ...(Number.isNaN(pid) ? {} : { pid }) },
+      });
     }
-    if (cause?.code === "LEVEL_CORRUPTION") return new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${cause.message}`, { cause: error, details: { path: this.#path } });
+    if (cause?.code === "LEVEL_CORRUPTION")
+      return new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${cause.message}`, {
+        cause: error,
+        details: { path: this.#path },
+      });
     return storeFailed(this.#path, "cannot be opened", cause ?? error);
   }
 }
 
 function storeFailed(path: string, what: string, cause: unknown): OrchestraError {
-  return new OrchestraError("ORCH_STORE_FAILED", `store ${path}: ${what}: ${(cause as Error).message}`, { cause, details: { path } });
+  return new OrchestraError("ORCH_STORE_FAILED", `store ${path}: ${what}: ${(cause as Error).message}`, {
+    cause,
+    details: { path },
+  });
 }

@@ -68,13 +68,18 @@ export class LevelLog {
   async append(request: AppendRequest, options: WriteOptions): Promise<AppendResult> {
     const { sessionId, commit } = request;
     const record = encodeCommit(commit, keys.commit(sessionId, commit.n));
-    const blobs = [...(request.blobs ?? [])].map(([ref, bytes]): Blob => [ref, encodeBlob(ref, bytes, options.compression)]);
+    const blobs = [...(request.blobs ?? [])].map(([ref, bytes]): Blob => [
+      ref,
+      encodeBlob(ref, bytes, options.compression),
+    ]);
     // Whatever takes time is awaited in `prepare`: appends are submitted in the order of their calls.
     return this.#writer.submit<AppendResult>({
       sync: options.sync,
       prepare: (ops) => {
         const known = this.#heads.get(sessionId);
-        return known === undefined ? this.#load(sessionId).then((loaded) => this.#prepare(request, record, blobs, loaded, ops)) : this.#prepare(request, record, blobs, known, ops);
+        return known === undefined
+          ? this.#load(sessionId).then((loaded) => this.#prepare(request, record, blobs, loaded, ops))
+          : this.#prepare(request, record, blobs, known, ops);
       },
     });
   }
@@ -99,7 +104,10 @@ export class LevelLog {
     await this.#writer.submit({
       sync: options.sync,
       prepare: (ops) => {
-        ops.push({ type: "del", key: keys.checkpoint(sessionId, checkpointId) }, { type: "del", key: keys.checkpointSession(checkpointId) });
+        ops.push(
+          { type: "del", key: keys.checkpoint(sessionId, checkpointId) },
+          { type: "del", key: keys.checkpointSession(checkpointId) },
+        );
       },
     });
   }
@@ -113,7 +121,10 @@ export class LevelLog {
         if (known === null) return;
         const cut = decideCut(belowN, await this.#goodSnapshots(sessionId), known.head.n);
         if (cut === null || cut.firstCommit <= known.head.first) return;
-        const stale = [...(await this.kv.keys(keys.commit(sessionId, 0), keys.commit(sessionId, cut.firstCommit))), ...(await this.kv.keys(keys.snapshot(sessionId, 0), keys.snapshot(sessionId, cut.firstSnapshot)))];
+        const stale = [
+          ...(await this.kv.keys(keys.commit(sessionId, 0), keys.commit(sessionId, cut.firstCommit))),
+          ...(await this.kv.keys(keys.snapshot(sessionId, 0), keys.snapshot(sessionId, cut.firstSnapshot))),
+        ];
         for (const key of stale) ops.push({ type: "del", key });
         const head: Head = { ...known.head, first: cut.firstCommit };
         ops.push({ type: "put", key: keys.head(sessionId), value: encodeHead(head, keys.head(sessionId)) });
@@ -130,7 +141,9 @@ export class LevelLog {
         // Existence is asked of the key alone: a session whose head is damaged can still be removed.
         if ((await this.kv.get(keys.head(sessionId))) === undefined) return false;
         this.#heads.delete(sessionId);
-        const owned = (await Promise.all(["c", "s", "k", "q"].map((letter) => this.kv.keys(...rangeOf(letter, sessionId))))).flat();
+        const owned = (
+          await Promise.all(["c", "s", "k", "q"].map((letter) => this.kv.keys(...rangeOf(letter, sessionId))))
+        ).flat();
         for (const key of [keys.head(sessionId), keys.entry(sessionId), ...owned]) ops.push({ type: "del", key });
         for (const key of owned) {
           const [, last = ""] = partsOf(key);
@@ -143,16 +156,31 @@ export class LevelLog {
   }
 
   /** W1: runs under the queue. */
-  #prepare(request: AppendRequest, record: Uint8Array, blobs: readonly Blob[], known: Known | null, ops: WriteOp[]): AppendResult | Promise<AppendResult> {
+  #prepare(
+    request: AppendRequest,
+    record: Uint8Array,
+    blobs: readonly Blob[],
+    known: Known | null,
+    ops: WriteOp[],
+  ): AppendResult | Promise<AppendResult> {
     const { sessionId, expected, commit, entry } = request;
     const last = known?.head.n ?? (request.begins ? expected : 0);
-    if (last !== expected || commit.n !== expected + 1 || (request.begins && known !== null)) return this.#refuse(sessionId, commit, known);
+    if (last !== expected || commit.n !== expected + 1 || (request.begins && known !== null))
+      return this.#refuse(sessionId, commit, known);
     const { n, epoch, id, atMs } = commit;
     const head: Head = { n, epoch, id, atMs, first: known?.head.first ?? n };
     const headKey = keys.head(sessionId);
-    ops.push({ type: "put", key: keys.commit(sessionId, n), value: record }, { type: "put", key: headKey, value: encodeHead(head, headKey) });
+    ops.push(
+      { type: "put", key: keys.commit(sessionId, n), value: record },
+      { type: "put", key: headKey, value: encodeHead(head, headKey) },
+    );
     const newEntry = entry !== undefined && (known?.entry == null || differs(entry, known.entry)) ? entry : null;
-    if (newEntry !== null) ops.push({ type: "put", key: keys.entry(sessionId), value: encodePlain("entry", newEntry, keys.entry(sessionId)) });
+    if (newEntry !== null)
+      ops.push({
+        type: "put",
+        key: keys.entry(sessionId),
+        value: encodePlain("entry", newEntry, keys.entry(sessionId)),
+      });
     const finish = (): AppendResult => {
       this.#remember(sessionId, { head, entry: newEntry ?? known?.entry ?? null });
       return ACCEPTED;
@@ -182,9 +210,17 @@ export class LevelLog {
     for (const [i, ref] of all.entries()) {
       const record = await handedIn.get(ref);
       // A reference to what is in no store is the writer's affair; reading it says so.
-      if (used[i] !== undefined || (stored[i] === undefined && record === undefined && !ops.some((op) => op.key === keys.blob(ref)))) continue;
-      ops.push({ type: "put", key: keys.usedBlob(sessionId, ref), value: NO_BYTES }, { type: "put", key: keys.blobUser(ref, sessionId), value: NO_BYTES });
-      if (record !== undefined && stored[i] === undefined) ops.push({ type: "put", key: keys.blob(ref), value: record });
+      if (
+        used[i] !== undefined ||
+        (stored[i] === undefined && record === undefined && !ops.some((op) => op.key === keys.blob(ref)))
+      )
+        continue;
+      ops.push(
+        { type: "put", key: keys.usedBlob(sessionId, ref), value: NO_BYTES },
+        { type: "put", key: keys.blobUser(ref, sessionId), value: NO_BYTES },
+      );
+      if (record !== undefined && stored[i] === undefined)
+        ops.push({ type: "put", key: keys.blob(ref), value: record });
     }
   }
 
@@ -200,7 +236,10 @@ export class LevelLog {
     await this.#writer.submit({
       sync: options.sync,
       prepare: async (ops) => {
-        if ((this.#heads.get(sessionId) ?? (await this.#load(sessionId))) === null) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store`, { details: { sessionId } });
+        if ((this.#heads.get(sessionId) ?? (await this.#load(sessionId))) === null)
+          throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store`, {
+            details: { sessionId },
+          });
         ops.push(...puts);
       },
     });
@@ -244,5 +283,12 @@ export class LevelLog {
 
 /** In more than position and time. */
 function differs(a: SessionEntry, b: SessionEntry): boolean {
-  return a.status !== b.status || a.runId !== b.runId || a.topologyHash !== b.topologyHash || a.host !== b.host || a.parentSessionId !== b.parentSessionId || a.createdAtMs !== b.createdAtMs;
+  return (
+    a.status !== b.status ||
+    a.runId !== b.runId ||
+    a.topologyHash !== b.topologyHash ||
+    a.host !== b.host ||
+    a.parentSessionId !== b.parentSessionId ||
+    a.createdAtMs !== b.createdAtMs
+  );
 }

@@ -22,17 +22,24 @@ export async function readHead(kv: KeyValue, sessionId: string): Promise<Head | 
   // Read after the head: unless the session is being deleted or begun just now, there is nothing.
   if ((await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length === 0) return null;
   const again = await kv.get(key);
-  if (again === undefined && (await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length > 0) throw corrupt(key, "it was lost, but commits are there", { sessionId });
+  if (again === undefined && (await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length > 0)
+    throw corrupt(key, "it was lost, but commits are there", { sessionId });
   return again === undefined ? null : decodeHead(again, key);
 }
 
 /** Up to the last commit at the time the iteration gets there. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
 export async function* readCommits(kv: KeyValue, sessionId: string, from = 1): AsyncIterable<Commit> {
   let next = from;
-  for (let head = await readHead(kv, sessionId); head !== null && next <= head.n; head = await readHead(kv, sessionId)) {
+  for (
+    let head = await readHead(kv, sessionId);
+    head !== null && next <= head.n;
+    head = await readHead(kv, sessionId)
+  ) {
     next = Math.max(next, head.first);
     while (next <= head.n) {
-      const page = await kv.range(keys.commit(sessionId, next), keys.commit(sessionId, head.n + 1), { limit: COMMITS_PER_READ });
+      const page = await kv.range(keys.commit(sessionId, next), keys.commit(sessionId, head.n + 1), {
+        limit: COMMITS_PER_READ,
+      });
       for (const [key, record] of page) {
         if (key !== keys.commit(sessionId, next)) throw lost(sessionId, next);
         const commit = decodeCommit(record, key);
@@ -50,7 +57,12 @@ export async function* readCommits(kv: KeyValue, sessionId: string, from = 1): A
   }
 }
 
-export async function newestSnapshot(kv: KeyValue, logger: Logger, sessionId: string, atMostN: number): Promise<Snapshot | null> {
+export async function newestSnapshot(
+  kv: KeyValue,
+  logger: Logger,
+  sessionId: string,
+  atMostN: number,
+): Promise<Snapshot | null> {
   const [from] = rangeOf("s", sessionId);
   let to = keys.snapshot(sessionId, Math.min(atMostN, 999_999_999_998) + 1);
   for (;;) {
@@ -79,7 +91,9 @@ export async function readCheckpoint(kv: KeyValue, checkpointId: string): Promis
 
 export async function readCheckpoints(kv: KeyValue, sessionId: string): Promise<readonly Checkpoint[]> {
   const items = await kv.range(...rangeOf("k", sessionId), { limit: Infinity });
-  return items.map(([key, record]) => decodeCheckpoint(record, key)).sort((a, b) => a.n - b.n || (a.checkpointId < b.checkpointId ? -1 : 1));
+  return items
+    .map(([key, record]) => decodeCheckpoint(record, key))
+    .sort((a, b) => a.n - b.n || (a.checkpointId < b.checkpointId ? -1 : 1));
 }
 
 export async function readSession(kv: KeyValue, sessionId: string): Promise<SessionEntry | null> {
@@ -90,7 +104,11 @@ export async function readSession(kv: KeyValue, sessionId: string): Promise<Sess
 }
 
 /** An entry that cannot be read is reported to the logger and left out: one bad record must not hide all others. */
-export async function readSessions(kv: KeyValue, logger: Logger, options: Parameters<SessionStore["listSessions"]>[0] = {}): Promise<readonly SessionEntry[]> {
+export async function readSessions(
+  kv: KeyValue,
+  logger: Logger,
+  options: Parameters<SessionStore["listSessions"]>[0] = {},
+): Promise<readonly SessionEntry[]> {
   const { status, cursor, limit = LIST_LIMIT } = options;
   const [first, to] = rangeOf("e");
   // The smallest key after the cursor's own.

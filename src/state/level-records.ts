@@ -30,7 +30,14 @@ export function decodeHead(record: Uint8Array, key: string): Head {
   const fields = decodeValue(decodeRecord("head", record, key));
   if (!Array.isArray(fields)) throw corrupt(key, "it is no list of fields");
   const [n, epoch, id, atMs, first] = fields as unknown[];
-  if (typeof n !== "number" || typeof epoch !== "number" || typeof id !== "string" || typeof atMs !== "number" || typeof first !== "number") throw corrupt(key, "a field has the wrong type");
+  if (
+    typeof n !== "number" ||
+    typeof epoch !== "number" ||
+    typeof id !== "string" ||
+    typeof atMs !== "number" ||
+    typeof first !== "number"
+  )
+    throw corrupt(key, "a field has the wrong type");
   return { n, epoch, id, atMs, first };
 }
 
@@ -55,14 +62,20 @@ export function encodeBlob(ref: string, bytes: Uint8Array, compress: boolean): U
   const key = keys.blob(ref);
   const plain = (): Uint8Array => encodeRecord("blob", bytes, key);
   if (!compress) return plain();
-  return deflate(bytes).then((deflated) => (deflated.byteLength < bytes.byteLength ? encodeRecord("blob-deflated", deflated, key) : plain()), plain);
+  return deflate(bytes).then(
+    (deflated) => (deflated.byteLength < bytes.byteLength ? encodeRecord("blob-deflated", deflated, key) : plain()),
+    plain,
+  );
 }
 
 /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` unless the bytes are those the hash was taken of. */
 export async function decodeBlob(ref: string, record: Uint8Array | undefined): Promise<Uint8Array> {
   const key = keys.blob(ref);
   if (record === undefined) throw corrupt(key, "it is missing");
-  const bytes = recordKind(record) === "blob-deflated" ? await inflate(decodeRecord("blob-deflated", record, key), { maxOutputLength: ENCODED_BYTES_MAX }) : decodeRecord("blob", record, key);
+  const bytes =
+    recordKind(record) === "blob-deflated"
+      ? await inflate(decodeRecord("blob-deflated", record, key), { maxOutputLength: ENCODED_BYTES_MAX })
+      : decodeRecord("blob", record, key);
   if (hashBytes(bytes) !== ref) throw corrupt(key, "the bytes do not match their hash");
   return bytes;
 }
@@ -74,6 +87,7 @@ export function corrupt(key: string, message: string, details: Readonly<Record<s
 // The checksum says that we wrote it; one look at a field tells a defect of ours from a value.
 function decodeMap<T>(kind: RecordKind, record: Uint8Array, key: string, field: string & keyof T): T {
   const value = decodeValue(decodeRecord(kind, record, key));
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, field)) throw corrupt(key, `it is no ${kind}`);
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, field))
+    throw corrupt(key, `it is no ${kind}`);
   return value as T;
 }

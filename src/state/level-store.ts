@@ -12,10 +12,28 @@ import type { KeyValue } from "./key-value.ts";
 import { openLevelFolder, prepareFolder } from "./level-folder.ts";
 import { keys } from "./level-keys.ts";
 import { LevelLog, type WriteOptions } from "./level-log.ts";
-import { newestSnapshot, readCheckpoint, readCheckpoints, readCommits, readHead, readSession, readSessions } from "./level-reads.ts";
+import {
+  newestSnapshot,
+  readCheckpoint,
+  readCheckpoints,
+  readCommits,
+  readHead,
+  readSession,
+  readSessions,
+} from "./level-reads.ts";
 import { decodeBlob } from "./level-records.ts";
 import { countStore, verifyStore } from "./level-verify.ts";
-import type { AppendRequest, AppendResult, Checkpoint, Commit, SessionEntry, SessionStore, Snapshot, StoreStats, VerifyReport } from "./ports.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  Checkpoint,
+  Commit,
+  SessionEntry,
+  SessionStore,
+  Snapshot,
+  StoreStats,
+  VerifyReport,
+} from "./ports.ts";
 
 export interface LevelStorageOptions {
   /** `disk` survives loss of power (one fsync per group of appends), `process` survives kill -9. Default `disk`. */
@@ -40,8 +58,16 @@ export class LevelStorage implements SessionStore {
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
   constructor(folder: string, options: LevelStorageOptions = {}) {
     const { durability = "disk", compression = false } = options;
-    if (typeof folder !== "string" || folder === "") throw new OrchestraError("ORCH_BAD_OPTION", `LevelStorage: expected the path of a folder, got ${JSON.stringify(folder)}`);
-    if (durability !== "disk" && durability !== "process") throw new OrchestraError("ORCH_BAD_OPTION", `LevelStorage durability: expected "disk" or "process", got ${JSON.stringify(durability)}`);
+    if (typeof folder !== "string" || folder === "")
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `LevelStorage: expected the path of a folder, got ${JSON.stringify(folder)}`,
+      );
+    if (durability !== "disk" && durability !== "process")
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `LevelStorage durability: expected "disk" or "process", got ${JSON.stringify(durability)}`,
+      );
     this.name = folder;
     this.durability = durability;
     this.#options = options;
@@ -153,7 +179,8 @@ export class LevelStorage implements SessionStore {
   }
 
   #checkOpen(): void {
-    if (this.#closing !== null) throw new OrchestraError("ORCH_CLOSED", `store ${this.name} is closed`, { details: { store: this.name } });
+    if (this.#closing !== null)
+      throw new OrchestraError("ORCH_CLOSED", `store ${this.name} is closed`, { details: { store: this.name } });
   }
 }
 
@@ -176,7 +203,8 @@ const FOLDERS = new Map<string, Shared>();
 
 async function holdFolder(folder: string, options: LevelStorageOptions): Promise<Hold> {
   const path = await prepareFolder(folder);
-  for (let shared = FOLDERS.get(path); shared?.closing; shared = FOLDERS.get(path)) await shared.closing.catch(() => undefined);
+  for (let shared = FOLDERS.get(path); shared?.closing; shared = FOLDERS.get(path))
+    await shared.closing.catch(() => undefined);
   const shared = FOLDERS.get(path) ?? openShared(path, options);
   shared.holders += 1;
   try {
@@ -188,7 +216,10 @@ async function holdFolder(folder: string, options: LevelStorageOptions): Promise
   }
 }
 
-function openShared(path: string, { logger = silentLogger, intercept = (database) => database }: LevelStorageOptions): Shared {
+function openShared(
+  path: string,
+  { logger = silentLogger, intercept = (database) => database }: LevelStorageOptions,
+): Shared {
   const log = openLevelFolder(path).then((database) => new LevelLog(path, intercept(database), logger));
   const shared: Shared = { log, holders: 0, closing: null };
   FOLDERS.set(path, shared);

@@ -28,9 +28,14 @@ export async function verifyStore(kv: KeyValue): Promise<VerifyReport> {
       commits += await verifyLog(kv, sessionId, problems);
     }
   });
-  for (const [letter, decode] of [["e", decodeEntry], ["s", decodeSnapshot], ["k", decodeCheckpoint]] as const) {
+  for (const [letter, decode] of [
+    ["e", decodeEntry],
+    ["s", decodeSnapshot],
+    ["k", decodeCheckpoint],
+  ] as const) {
     await walk(letter, async () => {
-      for await (const [key, record] of all(kv, letter)) await check(key, partsOf(key)[0] ?? null, () => decode(record, key));
+      for await (const [key, record] of all(kv, letter))
+        await check(key, partsOf(key)[0] ?? null, () => decode(record, key));
     });
   }
   let blobs = 0;
@@ -53,7 +58,15 @@ export async function verifyStore(kv: KeyValue): Promise<VerifyReport> {
 
 export async function countStore(kv: KeyValue, batches: number): Promise<StoreStats> {
   const count = async (letter: string): Promise<number> => (await kv.keys(...rangeOf(letter))).length;
-  return { sessions: await count("h"), commits: await count("c"), snapshots: await count("s"), checkpoints: await count("k"), blobs: await count("b"), bytes: await kv.size(), batches };
+  return {
+    sessions: await count("h"),
+    commits: await count("c"),
+    snapshots: await count("s"),
+    checkpoints: await count("k"),
+    blobs: await count("b"),
+    bytes: await kv.size(),
+    batches,
+  };
 }
 
 /** Commits found good. */
@@ -63,7 +76,8 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
   try {
     const head = await kv.get(keys.head(sessionId));
     if (head === undefined && (await isGone(kv, sessionId))) return 0;
-    if (head === undefined) throw new Error(`record ${keys.head(sessionId)}: it is missing, but the session has other records`);
+    if (head === undefined)
+      throw new Error(`record ${keys.head(sessionId)}: it is missing, but the session has other records`);
     let last = decodeHead(head, keys.head(sessionId)).first - 1;
     for await (const commit of readCommits(kv, sessionId)) {
       good += 1;
@@ -72,7 +86,8 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
     }
     const beyond = (await kv.keys(keys.commit(sessionId, last + 1), rangeOf("c", sessionId)[1])).length;
     const now = decodeHead((await kv.get(keys.head(sessionId))) ?? head, keys.head(sessionId));
-    if (beyond > now.n - last) throw new Error(`record ${keys.head(sessionId)}: commits stand beyond the last one it knows`);
+    if (beyond > now.n - last)
+      throw new Error(`record ${keys.head(sessionId)}: commits stand beyond the last one it knows`);
   } catch (error) {
     const key = (error as { details?: { key?: string } }).details?.key ?? keys.head(sessionId);
     problems.push({ sessionId, key, message: (error as Error).message, lastGoodN });
@@ -89,13 +104,14 @@ async function isGone(kv: KeyValue, sessionId: string): Promise<boolean> {
 // A session whose head was lost is found by its index entry or its first commit.
 async function sessionIds(kv: KeyValue): Promise<readonly string[]> {
   const found = new Set<string>();
-  for (const letter of ["h", "e", "c"]) for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");
+  for (const letter of ["h", "e", "c"])
+    for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");
   return [...found].sort();
 }
 
 async function* all(kv: KeyValue, letter: string): AsyncIterable<readonly [string, Uint8Array]> {
   const [first, to] = rangeOf(letter);
-  for (let from = first; ; ) {
+  for (let from = first; ;) {
     const page = await kv.range(from, to, { limit: 64 });
     yield* page;
     const last = page.at(-1);

@@ -9,7 +9,17 @@
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { blobRefs } from "./blob-refs.ts";
-import type { AppendRequest, AppendResult, Checkpoint, Commit, SessionEntry, SessionStore, Snapshot, StoreStats, VerifyReport } from "./ports.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  Checkpoint,
+  Commit,
+  SessionEntry,
+  SessionStore,
+  Snapshot,
+  StoreStats,
+  VerifyReport,
+} from "./ports.ts";
 import { decideCut } from "./retention.ts";
 
 interface Session {
@@ -53,7 +63,10 @@ class MemoryStore implements SessionStore {
     const last = session === undefined ? undefined : session.commits[session.commits.length - 1];
     if ((last?.n ?? (request.begins ? expected : 0)) !== expected || commit.n !== expected + 1) {
       if (session !== undefined && session.commits[commit.n - session.first]?.id === commit.id) return ACCEPTED;
-      return Promise.resolve({ ok: false, last: last === undefined ? null : { n: last.n, epoch: last.epoch, id: last.id } });
+      return Promise.resolve({
+        ok: false,
+        last: last === undefined ? null : { n: last.n, epoch: last.epoch, id: last.id },
+      });
     }
     if (session === undefined) {
       session = { commits: [], first: commit.n, entry: null, snapshots: [], refs: null };
@@ -100,7 +113,11 @@ class MemoryStore implements SessionStore {
     this.#check();
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return;
-    const cut = decideCut(belowN, session.snapshots.map((one) => one.n), session.commits.at(-1)?.n ?? 0);
+    const cut = decideCut(
+      belowN,
+      session.snapshots.map((one) => one.n),
+      session.commits.at(-1)?.n ?? 0,
+    );
     if (cut === null) return;
     session.commits = session.commits.slice(Math.max(0, cut.firstCommit - session.first));
     session.first = Math.max(session.first, cut.firstCommit);
@@ -119,7 +136,9 @@ class MemoryStore implements SessionStore {
 
   async listCheckpoints(sessionId: string): Promise<readonly Checkpoint[]> {
     this.#check();
-    return [...this.#checkpoints.values()].filter((one) => one.sessionId === sessionId).sort((a, b) => a.n - b.n || (a.checkpointId < b.checkpointId ? -1 : 1));
+    return [...this.#checkpoints.values()]
+      .filter((one) => one.sessionId === sessionId)
+      .sort((a, b) => a.n - b.n || (a.checkpointId < b.checkpointId ? -1 : 1));
   }
 
   async deleteCheckpoint(checkpointId: string): Promise<void> {
@@ -130,7 +149,8 @@ class MemoryStore implements SessionStore {
   async getBlob(ref: string): Promise<Uint8Array> {
     this.#check();
     const blob = this.#blobs.get(ref);
-    if (blob === undefined) throw new OrchestraError("ORCH_STORE_CORRUPT", `blob ${ref}: it is missing`, { details: { ref } });
+    if (blob === undefined)
+      throw new OrchestraError("ORCH_STORE_CORRUPT", `blob ${ref}: it is missing`, { details: { ref } });
     return blob.bytes;
   }
 
@@ -167,7 +187,14 @@ class MemoryStore implements SessionStore {
 
   async verify(): Promise<VerifyReport> {
     this.#check();
-    const problems = [...this.#blobs].filter(([ref, blob]) => hashBytes(blob.bytes) !== ref).map(([ref]) => ({ sessionId: null, key: ref, message: `blob ${ref}: the bytes do not match their hash`, lastGoodN: null }));
+    const problems = [...this.#blobs]
+      .filter(([ref, blob]) => hashBytes(blob.bytes) !== ref)
+      .map(([ref]) => ({
+        sessionId: null,
+        key: ref,
+        message: `blob ${ref}: the bytes do not match their hash`,
+        lastGoodN: null,
+      }));
     const { sessions, commits, blobs } = await this.stats();
     return { ok: problems.length === 0, sessions, commits, blobs, problems };
   }
@@ -175,7 +202,8 @@ class MemoryStore implements SessionStore {
   /** `bytes` counts blobs only: commits are kept by reference and have no size here. */
   async stats(): Promise<StoreStats> {
     this.#check();
-    const sum = (count: (session: Session) => number): number => [...this.#sessions.values()].reduce((total, one) => total + count(one), 0);
+    const sum = (count: (session: Session) => number): number =>
+      [...this.#sessions.values()].reduce((total, one) => total + count(one), 0);
     return {
       sessions: this.#sessions.size,
       commits: sum((one) => one.commits.length),
@@ -199,7 +227,10 @@ class MemoryStore implements SessionStore {
   #known(sessionId: string): Session {
     this.#check();
     const session = this.#sessions.get(sessionId);
-    if (session === undefined) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store "memory"`, { details: { sessionId } });
+    if (session === undefined)
+      throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store "memory"`, {
+        details: { sessionId },
+      });
     return session;
   }
 

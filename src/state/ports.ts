@@ -88,7 +88,12 @@ export interface VerifyReport {
   readonly sessions: number;
   readonly commits: number;
   readonly blobs: number;
-  readonly problems: readonly { readonly sessionId: string | null; readonly key: string; readonly message: string; readonly lastGoodN: number | null }[];
+  readonly problems: readonly {
+    readonly sessionId: string | null;
+    readonly key: string;
+    readonly message: string;
+    readonly lastGoodN: number | null;
+  }[];
 }
 
 export interface StoreStats {

@@ -17,15 +17,21 @@ export interface RetentionPolicy {
   /** Keeps every commit, so that `trace` and `events` reach back to the first. `false` drops what snapshots cover. Default true. */
   readonly keepHistory?: boolean;
 }
-export const DEFAULT_RETENTION: Readonly<Required<RetentionPolicy>> = Object.freeze({ keepRuns: false, maxAgeMs: false, keepHistory: true });
+export const DEFAULT_RETENTION: Readonly<Required<RetentionPolicy>> = Object.freeze({
+  keepRuns: false,
+  maxAgeMs: false,
+  keepHistory: true,
+});
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` for an unknown option or a figure that is none. */
 export function resolveRetention(overrides: RetentionPolicy = {}): Required<RetentionPolicy> {
   const unknown = Object.keys(overrides).find((key) => !Object.hasOwn(DEFAULT_RETENTION, key));
   if (unknown !== undefined) throw bad(unknown, "an option of retention: keepRuns, maxAgeMs, keepHistory", unknown);
   const policy = { ...DEFAULT_RETENTION, ...overrides };
-  if (policy.keepRuns !== false && !(Number.isSafeInteger(policy.keepRuns) && policy.keepRuns >= 0)) throw bad("keepRuns", "a whole number from 0 on, or false", policy.keepRuns);
-  if (policy.maxAgeMs !== false && !(Number.isFinite(policy.maxAgeMs) && policy.maxAgeMs > 0)) throw bad("maxAgeMs", "milliseconds above 0, or false", policy.maxAgeMs);
+  if (policy.keepRuns !== false && !(Number.isSafeInteger(policy.keepRuns) && policy.keepRuns >= 0))
+    throw bad("keepRuns", "a whole number from 0 on, or false", policy.keepRuns);
+  if (policy.maxAgeMs !== false && !(Number.isFinite(policy.maxAgeMs) && policy.maxAgeMs > 0))
+    throw bad("maxAgeMs", "milliseconds above 0, or false", policy.maxAgeMs);
   if (typeof policy.keepHistory !== "boolean") throw bad("keepHistory", "true or false", policy.keepHistory);
   return policy;
 }
@@ -37,10 +43,17 @@ export interface RetentionVerdict {
 }
 
 /** Ids in the order of `entries`. `entries` are all sessions of a store. */
-export function decideRetention(policy: Required<RetentionPolicy>, entries: readonly SessionEntry[], nowMs: number): RetentionVerdict {
+export function decideRetention(
+  policy: Required<RetentionPolicy>,
+  entries: readonly SessionEntry[],
+  nowMs: number,
+): RetentionVerdict {
   const known = new Set(entries.map((entry) => entry.sessionId));
-  const isNested = (entry: SessionEntry): boolean => entry.parentSessionId !== undefined && known.has(entry.parentSessionId);
-  const ended = entries.filter((entry) => !isNested(entry) && hasEnded(entry)).sort((a, b) => b.updatedAtMs - a.updatedAtMs || (a.sessionId < b.sessionId ? 1 : -1));
+  const isNested = (entry: SessionEntry): boolean =>
+    entry.parentSessionId !== undefined && known.has(entry.parentSessionId);
+  const ended = entries
+    .filter((entry) => !isNested(entry) && hasEnded(entry))
+    .sort((a, b) => b.updatedAtMs - a.updatedAtMs || (a.sessionId < b.sessionId ? 1 : -1));
   const removed = new Set<string>();
   for (const [rank, entry] of ended.entries()) {
     const tooMany = policy.keepRuns !== false && rank >= policy.keepRuns;
@@ -48,19 +61,24 @@ export function decideRetention(policy: Required<RetentionPolicy>, entries: read
     if (tooMany || tooOld) removed.add(entry.sessionId);
   }
   // Nesting may be deep and entries come in any order: repeat until nothing more follows its parent.
-  for (let before = -1; before !== removed.size; ) {
+  for (let before = -1; before !== removed.size;) {
     before = removed.size;
-    for (const entry of entries) if (entry.parentSessionId !== undefined && removed.has(entry.parentSessionId)) removed.add(entry.sessionId);
+    for (const entry of entries)
+      if (entry.parentSessionId !== undefined && removed.has(entry.parentSessionId)) removed.add(entry.sessionId);
   }
   const compact = policy.keepHistory ? [] : entries.map((entry) => entry.sessionId).filter((id) => !removed.has(id));
   return { remove: [...removed], compact };
 }
 
 /** Carries the verdict out on a store. Safe to repeat; a crash in the middle leaves the rest for the next time. */
-export async function applyRetention(store: SessionStore, overrides: RetentionPolicy, nowMs: number): Promise<RetentionVerdict> {
+export async function applyRetention(
+  store: SessionStore,
+  overrides: RetentionPolicy,
+  nowMs: number,
+): Promise<RetentionVerdict> {
   const policy = resolveRetention(overrides);
   const entries: SessionEntry[] = [];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const page = await store.listSessions({ limit: 500, ...(cursor === undefined ? {} : { cursor }) });
     entries.push(...page);
     const last = page.at(-1);
@@ -77,7 +95,11 @@ export async function applyRetention(store: SessionStore, overrides: RetentionPo
  * Where a compaction below `belowN` may cut: the first commit and the first snapshot that stay; null for no cut.
  * `snapshots` are positions, ascending; `lastN` is the last commit, which always stays.
  */
-export function decideCut(belowN: number, snapshots: readonly number[], lastN: number): { readonly firstCommit: number; readonly firstSnapshot: number } | null {
+export function decideCut(
+  belowN: number,
+  snapshots: readonly number[],
+  lastN: number,
+): { readonly firstCommit: number; readonly firstSnapshot: number } | null {
   const standIn = snapshots.at(-2);
   if (standIn === undefined) return null;
   const base = snapshots.findLast((n) => n <= Math.min(belowN, standIn));
@@ -89,5 +111,9 @@ function hasEnded(entry: SessionEntry): boolean {
 }
 
 function bad(option: string, expected: string, got: unknown): OrchestraError {
-  return new OrchestraError("ORCH_BAD_OPTION", `retention.${option}: expected ${expected}, got ${JSON.stringify(got)}`, { details: { option } });
+  return new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `retention.${option}: expected ${expected}, got ${JSON.stringify(got)}`,
+    { details: { option } },
+  );
 }

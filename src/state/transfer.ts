@@ -44,19 +44,31 @@ interface SessionExport {
  * The session as bytes, at most 64 MiB before compression. What is appended meanwhile may be missing.
  * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_STORE_CORRUPT` when a part of it cannot be read.
  */
-export async function exportSession(store: SessionStore, sessionId: string, options: { readonly compression?: boolean } = {}): Promise<Uint8Array> {
+export async function exportSession(
+  store: SessionStore,
+  sessionId: string,
+  options: { readonly compression?: boolean } = {},
+): Promise<Uint8Array> {
   const entry = await store.getSession(sessionId);
-  if (entry === null) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store ${store.name}`, { details: { sessionId } });
+  if (entry === null)
+    throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store ${store.name}`, {
+      details: { sessionId },
+    });
   const commits: Commit[] = [];
   for await (const commit of store.read(sessionId)) commits.push(commit);
   const snapshots = await newestTwo(store, sessionId);
   const checkpoints = await store.listCheckpoints(sessionId);
   const blobs = new Map<string, Uint8Array>();
-  for (const ref of blobRefs([...commits.flatMap((commit) => commit.facts), ...snapshots, ...checkpoints])) blobs.set(ref, await store.getBlob(ref));
+  for (const ref of blobRefs([...commits.flatMap((commit) => commit.facts), ...snapshots, ...checkpoints]))
+    blobs.set(ref, await store.getBlob(ref));
   const content: SessionExport = { entry, commits, snapshots, checkpoints, blobs };
   const bytes = encodeValue(content);
   const body = options.compression ? await deflate(bytes) : bytes;
-  return encodeRecord("export", encodeValue({ format: EXPORT_FORMAT, deflated: options.compression === true, body }), BINDING);
+  return encodeRecord(
+    "export",
+    encodeValue({ format: EXPORT_FORMAT, deflated: options.compression === true, body }),
+    BINDING,
+  );
 }
 
 /**
@@ -64,16 +76,30 @@ export async function exportSession(store: SessionStore, sessionId: string, opti
  * @throws {OrchestraError} `ORCH_SESSION_STATE` when the store has a session of that id; `ORCH_STORE_VERSION` for an
  *   export by a newer program; `ORCH_STORE_CORRUPT` for one that is damaged or not what it says.
  */
-export async function importSession(store: SessionStore, bytes: Uint8Array, options: { readonly as?: string } = {}): Promise<string> {
+export async function importSession(
+  store: SessionStore,
+  bytes: Uint8Array,
+  options: { readonly as?: string } = {},
+): Promise<string> {
   const content = await readExport(bytes);
   const sessionId = parseSessionId(options.as ?? content.entry.sessionId);
   if ((await store.last(sessionId)) !== null) {
-    throw new OrchestraError("ORCH_SESSION_STATE", `session ${sessionId} is in the store ${store.name} already; import it \`as\` another id`, { details: { sessionId } });
+    throw new OrchestraError(
+      "ORCH_SESSION_STATE",
+      `session ${sessionId} is in the store ${store.name} already; import it \`as\` another id`,
+      { details: { sessionId } },
+    );
   }
   try {
-    if (!(await appendAll(store, sessionId, content))) throw new OrchestraError("ORCH_SESSION_STATE", `session ${sessionId} was begun by somebody else during the import`, { details: { sessionId } });
+    if (!(await appendAll(store, sessionId, content)))
+      throw new OrchestraError(
+        "ORCH_SESSION_STATE",
+        `session ${sessionId} was begun by somebody else during the import`,
+        { details: { sessionId } },
+      );
     for (const snapshot of content.snapshots) await store.saveSnapshot(sessionId, snapshot);
-    for (const checkpoint of content.checkpoints) await store.saveCheckpoint(await ownCheckpoint(store, sessionId, checkpoint, options.as !== undefined));
+    for (const checkpoint of content.checkpoints)
+      await store.saveCheckpoint(await ownCheckpoint(store, sessionId, checkpoint, options.as !== undefined));
   } catch (error) {
     await takeBack(store, sessionId, content.commits);
     throw error;
@@ -82,9 +108,21 @@ export async function importSession(store: SessionStore, bytes: Uint8Array, opti
 }
 
 /** False when another writer was first. */
-async function appendAll(store: SessionStore, sessionId: string, { commits, entry, blobs }: SessionExport): Promise<boolean> {
+async function appendAll(
+  store: SessionStore,
+  sessionId: string,
+  { commits, entry, blobs }: SessionExport,
+): Promise<boolean> {
   const results = await Promise.all(
-    commits.map((commit, i) => store.append({ sessionId, expected: commit.n - 1, commit, ...(i === 0 ? { blobs, begins: true as const } : {}), ...(i === 0 || i === commits.length - 1 ? { entry: { ...entry, sessionId } } : {}) })),
+    commits.map((commit, i) =>
+      store.append({
+        sessionId,
+        expected: commit.n - 1,
+        commit,
+        ...(i === 0 ? { blobs, begins: true as const } : {}),
+        ...(i === 0 || i === commits.length - 1 ? { entry: { ...entry, sessionId } } : {}),
+      }),
+    ),
   );
   return results.every((result) => result.ok);
 }
@@ -92,13 +130,23 @@ async function appendAll(store: SessionStore, sessionId: string, { commits, entr
 /** Unless the log is somebody else's. */
 async function takeBack(store: SessionStore, sessionId: string, commits: readonly Commit[]): Promise<void> {
   const last = await store.last(sessionId);
-  if (last !== null && commits.some((commit) => commit.n === last.n && commit.id === last.id)) await store.deleteSession(sessionId);
+  if (last !== null && commits.some((commit) => commit.n === last.n && commit.id === last.id))
+    await store.deleteSession(sessionId);
 }
 
 // Ids of checkpoints are one name space per store: a copy beside the original needs its own.
-async function ownCheckpoint(store: SessionStore, sessionId: string, checkpoint: Checkpoint, renamed: boolean): Promise<Checkpoint> {
+async function ownCheckpoint(
+  store: SessionStore,
+  sessionId: string,
+  checkpoint: Checkpoint,
+  renamed: boolean,
+): Promise<Checkpoint> {
   const taken = renamed && (await store.getCheckpoint(checkpoint.checkpointId)) !== null;
-  return { ...checkpoint, sessionId, checkpointId: taken ? `${checkpoint.checkpointId}.${sessionId}` : checkpoint.checkpointId };
+  return {
+    ...checkpoint,
+    sessionId,
+    checkpointId: taken ? `${checkpoint.checkpointId}.${sessionId}` : checkpoint.checkpointId,
+  };
 }
 
 async function newestTwo(store: SessionStore, sessionId: string): Promise<readonly Snapshot[]> {
@@ -108,25 +156,46 @@ async function newestTwo(store: SessionStore, sessionId: string): Promise<readon
 }
 
 async function readExport(bytes: Uint8Array): Promise<SessionExport> {
-  const outer = decodeValue(decodeRecord("export", bytes, BINDING)) as { format?: unknown; deflated?: unknown; body?: unknown };
-  if (typeof outer !== "object" || outer === null || typeof outer.format !== "number" || !(outer.body instanceof Uint8Array)) throw damaged("it is no export");
+  const outer = decodeValue(decodeRecord("export", bytes, BINDING)) as {
+    format?: unknown;
+    deflated?: unknown;
+    body?: unknown;
+  };
+  if (
+    typeof outer !== "object" ||
+    outer === null ||
+    typeof outer.format !== "number" ||
+    !(outer.body instanceof Uint8Array)
+  )
+    throw damaged("it is no export");
   if (outer.format > EXPORT_FORMAT) {
-    throw new OrchestraError("ORCH_STORE_VERSION", `export has format ${outer.format}; this program reads up to ${EXPORT_FORMAT}`, { details: { version: outer.format, supported: EXPORT_FORMAT } });
+    throw new OrchestraError(
+      "ORCH_STORE_VERSION",
+      `export has format ${outer.format}; this program reads up to ${EXPORT_FORMAT}`,
+      { details: { version: outer.format, supported: EXPORT_FORMAT } },
+    );
   }
-  const body = outer.deflated === true ? await inflate(outer.body, { maxOutputLength: ENCODED_BYTES_MAX }).catch((error: Error) => Promise.reject(damaged(error.message))) : outer.body;
+  const body =
+    outer.deflated === true
+      ? await inflate(outer.body, { maxOutputLength: ENCODED_BYTES_MAX }).catch((error: Error) =>
+          Promise.reject(damaged(error.message)),
+        )
+      : outer.body;
   const parsed = exportSchema.safeParse(decodeValue(body));
   if (!parsed.success) throw damaged(z.prettifyError(parsed.error).split("\n").slice(0, 4).join(" "));
   // The schema leaves topology, limits and states to those who know them; with that, it is the type.
   const content = parsed.data as SessionExport;
   checkNumbers(content.commits);
-  for (const [ref, blob] of content.blobs) if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
+  for (const [ref, blob] of content.blobs)
+    if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
   return content;
 }
 
 function checkNumbers(commits: readonly Commit[]): void {
   const first = commits[0];
   if (first === undefined) throw damaged("it holds no commit");
-  for (const [i, commit] of commits.entries()) if (commit.n !== first.n + i) throw damaged(`commit ${first.n + i} is missing`);
+  for (const [i, commit] of commits.entries())
+    if (commit.n !== first.n + i) throw damaged(`commit ${first.n + i} is missing`);
 }
 
 function damaged(message: string): OrchestraError {

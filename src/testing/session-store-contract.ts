@@ -2,11 +2,9 @@
 //
 // What every SessionStore keeps, whichever way it keeps it.
 
-import type { Fact } from "../actors/facts.ts";
-import { encodeValue } from "../base/codec.ts";
-import { hashBytes } from "../base/crc.ts";
-import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "../state/ports.ts";
+import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import { codeOf, type ContractTest } from "./contract-test.ts";
+import { blobOf, checkpointOf, commitOf, entryOf, everyKindOfFact, snapshotOf } from "./session-samples.ts";
 
 /** Registers the suite. `open` gives a fresh, empty store each time. */
 export function sessionStoreContract(name: string, open: () => Promise<SessionStore>, test: ContractTest): void {
@@ -29,12 +27,21 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("gives commits back as they were, in order", async () => {
         const facts = everyKindOfFact();
         for (const [i, fact] of facts.entries()) await append("s1", i + 1, { facts: [fact], inbox: i, epoch: 3 });
-        expect(await collect(store.read("s1"))).toEqual(facts.map((fact, i) => commitOf(i + 1, { facts: [fact], inbox: i, epoch: 3 })));
+        expect(await collect(store.read("s1"))).toEqual(
+          facts.map((fact, i) => commitOf(i + 1, { facts: [fact], inbox: i, epoch: 3 })),
+        );
         expect(await store.last("s1")).toEqual({ n: facts.length, epoch: 3, id: `c-${facts.length}` });
       });
 
       it("keeps every kind of user value", async () => {
-        const value = { at: new Date(5), map: new Map([[1, "a"]]), set: new Set([2n]), bytes: new Uint8Array([1, 2]), text: "žluťoučký 🐎", "\0": [1] };
+        const value = {
+          at: new Date(5),
+          map: new Map([[1, "a"]]),
+          set: new Set([2n]),
+          bytes: new Uint8Array([1, 2]),
+          text: "žluťoučký 🐎",
+          "\0": [1],
+        };
         await append("s1", 1, { facts: [{ type: "user.answered", questionId: "q", value: { v: value }, held: [] }] });
         const [commit] = await collect(store.read("s1"));
         expect(commit?.facts).toEqual([{ type: "user.answered", questionId: "q", value: { v: value }, held: [] }]);
@@ -87,12 +94,29 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("takes appends in the order of their calls, whatever they carry", async () => {
         const { ref, bytes } = blobOf("carried");
         const blobs = new Map([[ref, bytes]]);
-        const results = await Promise.all([1, 2, 3, 4].map((n) => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), ...(n % 2 === 1 ? { blobs } : {}), entry: entryOf("s1") })));
+        const results = await Promise.all(
+          [1, 2, 3, 4].map((n) =>
+            store.append({
+              sessionId: "s1",
+              expected: n - 1,
+              commit: commitOf(n),
+              ...(n % 2 === 1 ? { blobs } : {}),
+              entry: entryOf("s1"),
+            }),
+          ),
+        );
         expect(results).toEqual([1, 2, 3, 4].map(() => ({ ok: true })));
       });
 
       it("begins an imported log where that begins, unless the session is known", async () => {
-        const begin = (id: string): ReturnType<SessionStore["append"]> => store.append({ sessionId: "s1", expected: 6, commit: commitOf(7, { id }), entry: entryOf("s1"), begins: true });
+        const begin = (id: string): ReturnType<SessionStore["append"]> =>
+          store.append({
+            sessionId: "s1",
+            expected: 6,
+            commit: commitOf(7, { id }),
+            entry: entryOf("s1"),
+            begins: true,
+          });
         expect(await begin("first")).toEqual({ ok: true });
         expect(await begin("other")).toEqual({ ok: false, last: { n: 7, epoch: 1, id: "first" } });
         expect(await append("s1", 8)).toEqual({ ok: true });
@@ -102,7 +126,13 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
 
       it("shows commit, blob and index entry together (L2)", async () => {
         const { ref, bytes } = blobOf("together");
-        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s1") });
+        await store.append({
+          sessionId: "s1",
+          expected: 0,
+          commit: commitOf(1),
+          blobs: new Map([[ref, bytes]]),
+          entry: entryOf("s1"),
+        });
         expect(await store.last("s1")).toMatchObject({ n: 1 });
         expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
         expect(await store.getSession("s1")).toMatchObject({ sessionId: "s1", n: 1 });
@@ -111,7 +141,13 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("stores nothing of an append it refuses", async () => {
         await fill("s1", 1);
         const { ref, bytes } = blobOf("refused");
-        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1, { id: "other" }), blobs: new Map([[ref, bytes]]), entry: { ...entryOf("s1"), status: "failed" } });
+        await store.append({
+          sessionId: "s1",
+          expected: 0,
+          commit: commitOf(1, { id: "other" }),
+          blobs: new Map([[ref, bytes]]),
+          entry: { ...entryOf("s1"), status: "failed" },
+        });
         expect(await codeOf(store.getBlob(ref))).toBe("ORCH_STORE_CORRUPT");
         expect(await store.getSession("s1")).toMatchObject({ status: "running" });
       });
@@ -126,14 +162,17 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
 
       it("keeps sessions apart whose ids begin alike", async () => {
         for (const id of ["a", "a.1", "a:1", "ab", "a-1", "ä"]) await append(id, 1, { id: `of ${id}` });
-        for (const id of ["a", "a.1", "a:1", "ab", "a-1", "ä"]) expect((await collect(store.read(id))).map((commit) => commit.id)).toEqual([`of ${id}`]);
+        for (const id of ["a", "a.1", "a:1", "ab", "a-1", "ä"])
+          expect((await collect(store.read(id))).map((commit) => commit.id)).toEqual([`of ${id}`]);
         await store.deleteSession("a");
         expect((await store.listSessions()).map((entry) => entry.sessionId)).toEqual(["a-1", "a.1", "a:1", "ab", "ä"]);
       });
 
       it("reads long logs whole, in order", async () => {
         await Promise.all(Array.from({ length: 1200 }, (_, i) => append("s1", i + 1)));
-        expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual(Array.from({ length: 1200 }, (_, i) => i + 1));
+        expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual(
+          Array.from({ length: 1200 }, (_, i) => i + 1),
+        );
       });
     });
 
@@ -196,7 +235,8 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("are found by id and listed by position", async () => {
         await fill("s1", 3);
         await fill("s2", 1);
-        for (const one of [checkpointOf("b", "s1", 3), checkpointOf("a", "s1", 1), checkpointOf("c", "s2", 1)]) await store.saveCheckpoint(one);
+        for (const one of [checkpointOf("b", "s1", 3), checkpointOf("a", "s1", 1), checkpointOf("c", "s2", 1)])
+          await store.saveCheckpoint(one);
         expect(await store.getCheckpoint("a")).toEqual(checkpointOf("a", "s1", 1));
         expect((await store.listCheckpoints("s1")).map((one) => one.checkpointId)).toEqual(["a", "b"]);
         await store.deleteCheckpoint("a");
@@ -209,7 +249,8 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("are shared by sessions and go with the last of them", async () => {
         const { ref, bytes } = blobOf("shared");
         const blobs = new Map([[ref, bytes]]);
-        for (const sessionId of ["s1", "s2"]) await store.append({ sessionId, expected: 0, commit: commitOf(1), blobs, entry: entryOf(sessionId) });
+        for (const sessionId of ["s1", "s2"])
+          await store.append({ sessionId, expected: 0, commit: commitOf(1), blobs, entry: entryOf(sessionId) });
         expect((await store.stats()).blobs).toBe(1);
         await store.deleteSession("s1");
         expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
@@ -219,8 +260,16 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
 
       it("stay for a session that took over a reference without the bytes", async () => {
         const { ref, bytes } = blobOf("taken over");
-        await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s1") });
-        await append("s2", 1, { facts: [{ type: "context.added", context: { document: { ref, bytes: bytes.byteLength } } }] });
+        await store.append({
+          sessionId: "s1",
+          expected: 0,
+          commit: commitOf(1),
+          blobs: new Map([[ref, bytes]]),
+          entry: entryOf("s1"),
+        });
+        await append("s2", 1, {
+          facts: [{ type: "context.added", context: { document: { ref, bytes: bytes.byteLength } } }],
+        });
         await store.deleteSession("s1");
         expect(Buffer.from(await store.getBlob(ref)).equals(bytes)).toBe(true);
       });
@@ -229,7 +278,12 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
     describe("the index", () => {
       it("follows the log", async () => {
         await append("s1", 1, { atMs: 100 });
-        await store.append({ sessionId: "s1", expected: 1, commit: commitOf(2, { atMs: 200 }), entry: { ...entryOf("s1"), status: "completed", n: 2, updatedAtMs: 200 } });
+        await store.append({
+          sessionId: "s1",
+          expected: 1,
+          commit: commitOf(2, { atMs: 200 }),
+          entry: { ...entryOf("s1"), status: "completed", n: 2, updatedAtMs: 200 },
+        });
         await store.append({ sessionId: "s1", expected: 2, commit: commitOf(3, { atMs: 300 }) });
         expect(await store.getSession("s1")).toEqual({ ...entryOf("s1"), status: "completed", n: 3, updatedAtMs: 300 });
       });
@@ -237,7 +291,12 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("lists by id, page by page, and by status", async () => {
         for (let i = 0; i < 12; i++) {
           const sessionId = `s${String(i).padStart(2, "0")}`;
-          await store.append({ sessionId, expected: 0, commit: commitOf(1), entry: { ...entryOf(sessionId), status: i % 3 === 0 ? "failed" : "running" } });
+          await store.append({
+            sessionId,
+            expected: 0,
+            commit: commitOf(1),
+            entry: { ...entryOf(sessionId), status: i % 3 === 0 ? "failed" : "running" },
+          });
         }
         const ids = (page: readonly SessionEntry[]): string[] => page.map((entry) => entry.sessionId);
         expect(ids(await store.listSessions({ limit: 3 }))).toEqual(["s00", "s01", "s02"]);
@@ -269,7 +328,13 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       it("counts what it holds and finds nothing wrong", async () => {
         const { ref, bytes } = blobOf("counted");
         await fill("s1", 3);
-        await store.append({ sessionId: "s2", expected: 0, commit: commitOf(1), blobs: new Map([[ref, bytes]]), entry: entryOf("s2") });
+        await store.append({
+          sessionId: "s2",
+          expected: 0,
+          commit: commitOf(1),
+          blobs: new Map([[ref, bytes]]),
+          entry: entryOf("s2"),
+        });
         await store.saveSnapshot("s1", snapshotOf(2));
         await store.saveCheckpoint(checkpointOf("cp1", "s1", 2));
         expect(await store.stats()).toMatchObject({ sessions: 2, commits: 4, snapshots: 1, checkpoints: 1, blobs: 1 });
@@ -293,46 +358,6 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
       });
     });
   });
-}
-
-function commitOf(n: number, more: Partial<Commit> = {}): Commit {
-  return { v: 1, n, epoch: 1, id: `c-${n}`, host: "host-1", atMs: 1_700_000_000_000 + n, facts: [{ type: "timer.fired", timerId: `t${n}` }], ...more };
-}
-
-function entryOf(sessionId: string): SessionEntry {
-  return { sessionId, status: "running", runId: "run-1", topologyHash: "hash", createdAtMs: 50, updatedAtMs: 100, host: "host-1", n: 1 };
-}
-
-function snapshotOf(n: number): Snapshot {
-  return { n, reducer: 1, topologyHash: "hash", atMs: 1_700_000_000_000 + n, state: { status: "running", seen: [n], none: null } };
-}
-
-function checkpointOf(checkpointId: string, sessionId: string, n: number): Checkpoint {
-  return { checkpointId, sessionId, name: `at ${n}`, n, atMs: 7, status: "paused", snapshot: snapshotOf(n) };
-}
-
-function blobOf(text: string): { readonly ref: string; readonly bytes: Uint8Array } {
-  const bytes = encodeValue(text.repeat(4000));
-  return { ref: hashBytes(bytes), bytes };
-}
-
-function everyKindOfFact(): readonly Fact[] {
-  return [
-    { type: "context.added", context: { region: { v: "eu" } } },
-    { type: "step.succeeded", stepId: "1.0.1", attempt: 1, outcome: { kind: "value", value: { v: { text: "done", scores: [1, 2.5, -3] } } }, held: [0, 2], tookMs: 12 },
-    { type: "step.succeeded", stepId: "1.0.2", attempt: 2, outcome: { kind: "parallel", items: [{ agent: "A", input: { v: 1 } }] }, held: [], tookMs: 0, state: [{ key: "seen", value: { v: 1 } }, { key: "gone" }] },
-    { type: "step.failed", stepId: "1.0.3", attempt: 1, class: "transient", error: { code: "ECONNRESET", message: "reset" }, retryAtMs: 5, held: [], tookMs: 3 },
-    { type: "step.suspended", stepId: "1.0.4", attempt: 1, questions: [{ questionId: "q", prompt: { v: "?" }, sessionId: "s1.1.0.4" }] },
-    { type: "journaled", stepId: "1.0.4", key: "call", value: { v: null } },
-    { type: "timer.fired", timerId: "t" },
-    { type: "user.answered", questionId: "q", value: { v: "yes" }, held: [1] },
-    { type: "paused", reason: "review", inFlight: "finish" },
-    { type: "resumed", shiftMs: 5 },
-    { type: "owned", host: "host-2", epoch: 4, shiftMs: 0 },
-    { type: "checkpointed", checkpointId: "cp", name: "before" },
-    { type: "restored", checkpointId: "cp", fromN: 3, state: { status: "paused" } },
-    { type: "cancelled" },
-  ];
 }
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

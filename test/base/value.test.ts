@@ -27,7 +27,11 @@ describe("copyValue", () => {
     const sparse: unknown[] = [];
     sparse[2] = 1;
     expect(copyValue(undefined).value).toBe(null);
-    expect(copyValue({ a: undefined, b: [undefined], c: -0, d: sparse }).value).toStrictEqual({ b: [null], c: 0, d: [null, null, 1] });
+    expect(copyValue({ a: undefined, b: [undefined], c: -0, d: sparse }).value).toStrictEqual({
+      b: [null],
+      c: 0,
+      d: [null, null, 1],
+    });
     expect(Object.is(copyValue(-0).value, 0)).toBe(true);
   });
 
@@ -38,20 +42,34 @@ describe("copyValue", () => {
     source.bytes[0] = 9;
     source.at.setTime(0);
     source.map.get("k")!.n = 2;
-    expect(value).toStrictEqual({ list: [{ n: 1 }], bytes: new Uint8Array([1]), at: new Date(5), map: new Map([["k", { n: 1 }]]) });
+    expect(value).toStrictEqual({
+      list: [{ n: 1 }],
+      bytes: new Uint8Array([1]),
+      at: new Date(5),
+      map: new Map([["k", { n: 1 }]]),
+    });
   });
 
   it("turns a Buffer into a Uint8Array and an object without prototype into a plain one", () => {
-    expect(copyValue({ b: Buffer.from("a"), o: Object.assign(Object.create(null), { x: 1 }) }).value).toStrictEqual({ b: new Uint8Array([97]), o: { x: 1 } });
+    expect(copyValue({ b: Buffer.from("a"), o: Object.assign(Object.create(null), { x: 1 }) }).value).toStrictEqual({
+      b: new Uint8Array([97]),
+      o: { x: 1 },
+    });
   });
 
   it("accepts plain objects of another realm", () => {
-    expect(copyValue(runInContext("({ a: [1, { b: 2 }] })", createContext({}))).value).toStrictEqual({ a: [1, { b: 2 }] });
+    expect(copyValue(runInContext("({ a: [1, { b: 2 }] })", createContext({}))).value).toStrictEqual({
+      a: [1, { b: 2 }],
+    });
   });
 
   it("reads an accessor once", () => {
     let reads = 0;
-    const { value } = copyValue({ get x() { return ++reads; } });
+    const { value } = copyValue({
+      get x() {
+        return ++reads;
+      },
+    });
     expect([value, reads]).toStrictEqual([{ x: 1 }, 1]);
   });
 
@@ -68,7 +86,12 @@ describe("copyValue", () => {
     ["a BigInt of 65 bits", { big: 2n ** 64n }, "output.big", /64 bits/],
     ["__proto__ as an own key", { o: JSON.parse('{"__proto__":{"x":1}}') }, "output.o.__proto__", /__proto__/],
     ["a function inside a Set", { s: new Set([1, () => 1]) }, "output.s[1]", /a function/],
-    ["a function in an error's data", { e: Object.assign(new Error("x"), { data: { f: () => 1 } }) }, "output.e.data.f", /a function/],
+    [
+      "a function in an error's data",
+      { e: Object.assign(new Error("x"), { data: { f: () => 1 } }) },
+      "output.e.data.f",
+      /a function/,
+    ],
   ])("refuses %s and says where", (_, value, path, message) => {
     const error = refusal(value);
     expect(error.code).toBe("ORCH_NOT_SERIALIZABLE");
@@ -89,11 +112,17 @@ describe("copyValue", () => {
   it("accepts the deepest nesting allowed, stores it, and refuses one level more", () => {
     const deepest = nested(VALUE_DEPTH_MAX);
     expect(decodeValue(encodeValue(copyValue(deepest).value))).toStrictEqual(deepest);
-    expect(refusal(nested(VALUE_DEPTH_MAX + 1))).toMatchObject({ code: "ORCH_NOT_SERIALIZABLE", message: expect.stringContaining("1000 levels") });
+    expect(refusal(nested(VALUE_DEPTH_MAX + 1))).toMatchObject({
+      code: "ORCH_NOT_SERIALIZABLE",
+      message: expect.stringContaining("1000 levels"),
+    });
   });
 
   it("refuses 50 MB with both figures, and a shared value that grows without end", () => {
-    expect(refusal({ text: "x".repeat(50_000_000) })).toMatchObject({ code: "ORCH_PAYLOAD_TOO_LARGE", message: expect.stringMatching(/5\d{7} bytes, the limit is 16777216/) });
+    expect(refusal({ text: "x".repeat(50_000_000) })).toMatchObject({
+      code: "ORCH_PAYLOAD_TOO_LARGE",
+      message: expect.stringMatching(/5\d{7} bytes, the limit is 16777216/),
+    });
     let bomb: unknown = "laugh";
     for (let i = 0; i < 40; i++) bomb = [bomb, bomb, bomb, bomb];
     expect(refusal(bomb).code).toBe("ORCH_PAYLOAD_TOO_LARGE");
@@ -109,13 +138,25 @@ describe("copyValue", () => {
 
   it("estimates the encoded size of JSON-like ASCII data within a factor of two", () => {
     fc.assert(
-      fc.property(fc.object({ maxDepth: 4, values: [fc.string(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null)] }), (value) => {
-        fc.pre(!JSON.stringify(value).includes('"__proto__"'));
-        const { value: copy, bytes } = copyValue(value);
-        const real = encodeValue(copy).byteLength;
-        expect(bytes).toBeGreaterThanOrEqual(real / 2 - 8);
-        expect(bytes).toBeLessThanOrEqual(real * 2 + 8);
-      }),
+      fc.property(
+        fc.object({
+          maxDepth: 4,
+          values: [
+            fc.string(),
+            fc.integer(),
+            fc.double({ noNaN: true, noDefaultInfinity: true }),
+            fc.boolean(),
+            fc.constant(null),
+          ],
+        }),
+        (value) => {
+          fc.pre(!JSON.stringify(value).includes('"__proto__"'));
+          const { value: copy, bytes } = copyValue(value);
+          const real = encodeValue(copy).byteLength;
+          expect(bytes).toBeGreaterThanOrEqual(real / 2 - 8);
+          expect(bytes).toBeLessThanOrEqual(real * 2 + 8);
+        },
+      ),
     );
   });
 });
@@ -146,13 +187,33 @@ describe("errorToData", () => {
     ["a string", "boom", "boom"],
     ["null", null, "null"],
     ["a plain object", { status: 500 }, '{"status":500}'],
-    ["an accessor that throws", { get message() { throw new Error("no"); } }, "an object without a message was thrown"],
-    ["a cause that is itself", (() => { const e: Error = new Error("round"); e.cause = e; return e; })(), "round"],
+    [
+      "an accessor that throws",
+      {
+        get message() {
+          throw new Error("no");
+        },
+      },
+      "an object without a message was thrown",
+    ],
+    [
+      "a cause that is itself",
+      (() => {
+        const e: Error = new Error("round");
+        e.cause = e;
+        return e;
+      })(),
+      "round",
+    ],
   ])("describes %s", (_, thrown, message) => {
     expect(errorToData(thrown).message).toBe(message);
   });
 
   it("drops data that cannot be stored", () => {
-    expect(errorToData(Object.assign(new Error("x"), { data: { fn: () => 1 } }))).toStrictEqual({ code: "ORCH_AGENT_FAILED", message: "x", name: "Error" });
+    expect(errorToData(Object.assign(new Error("x"), { data: { fn: () => 1 } }))).toStrictEqual({
+      code: "ORCH_AGENT_FAILED",
+      message: "x",
+      name: "Error",
+    });
   });
 });

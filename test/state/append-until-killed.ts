@@ -10,7 +10,19 @@ if (mode === "hold") setInterval(() => undefined, 1000);
 else {
   const loop = async (sessionId: string): Promise<void> => {
     for (let n = 1; ; n++) {
-      await store.append({ sessionId, expected: n - 1, commit: { v: 1, n, epoch: 1, id: `${sessionId}-${n}`, host: "child", atMs: n, facts: [{ type: "timer.fired", timerId: "x".repeat(n % 500) }] } });
+      await store.append({
+        sessionId,
+        expected: n - 1,
+        commit: {
+          v: 1,
+          n,
+          epoch: 1,
+          id: `${sessionId}-${n}`,
+          host: "child",
+          atMs: n,
+          facts: [{ type: "timer.fired", timerId: "x".repeat(n % 500) }],
+        },
+      });
       writeSync(1, `${sessionId} ${n}\n`);
     }
   };

@@ -34,7 +34,13 @@ describe.each(["v1"])("a store written in format %s", (version) => {
     expect(await store.verify()).toMatchObject({ ok: true, sessions: 1, blobs: 1 });
     expect(await contents(store, sessionId, blob)).toEqual(await contents(expected, sessionId, blob));
     const last = (await store.last(sessionId))?.n ?? 0;
-    expect(await store.append({ sessionId, expected: last, commit: { v: 1, n: last + 1, epoch: 5, id: "next", host: "h", atMs: 1_800_000_000_000, facts: [] } })).toEqual({ ok: true });
+    expect(
+      await store.append({
+        sessionId,
+        expected: last,
+        commit: { v: 1, n: last + 1, epoch: 5, id: "next", host: "h", atMs: 1_800_000_000_000, facts: [] },
+      }),
+    ).toEqual({ ok: true });
   });
 
   it("is read back from an export", async () => {

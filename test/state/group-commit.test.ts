@@ -34,7 +34,11 @@ const put = (key: string, more: { sync?: boolean; exclusive?: boolean } = {}) =>
 describe("GroupCommit", () => {
   it("writes what waits in one batch, in order, synced when one of it asks for that", async () => {
     const { commit, state } = recording();
-    expect(await Promise.all([put("a"), put("b", { sync: true }), put("c")].map((job) => commit.submit(job)))).toEqual(["a", "b", "c"]);
+    expect(await Promise.all([put("a"), put("b", { sync: true }), put("c")].map((job) => commit.submit(job)))).toEqual([
+      "a",
+      "b",
+      "c",
+    ]);
     expect(state.batches).toEqual([{ keys: ["a", "b", "c"], sync: true }]);
   });
 
@@ -46,10 +50,13 @@ describe("GroupCommit", () => {
 
   it("fails a job that cannot be prepared alone", async () => {
     const { commit, state } = recording();
-    const bad = { sync: false, prepare: (ops: WriteOp[]): never => {
-      ops.push({ type: "del", key: "never" });
-      throw new Error("no");
-    } };
+    const bad = {
+      sync: false,
+      prepare: (ops: WriteOp[]): never => {
+        ops.push({ type: "del", key: "never" });
+        throw new Error("no");
+      },
+    };
     const results = await Promise.allSettled([commit.submit(put("a")), commit.submit(bad), commit.submit(put("c"))]);
     expect(results.map((result) => result.status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(state.batches.map((batch) => batch.keys)).toEqual([["a", "c"]]);
@@ -58,7 +65,10 @@ describe("GroupCommit", () => {
   it("reopens the database before the first batch after one that failed", async () => {
     const { commit, state } = recording();
     state.failures = 1;
-    await expect(commit.submit(put("a"))).rejects.toMatchObject({ code: "ORCH_STORE_FAILED", message: expect.stringContaining("disk on fire") });
+    await expect(commit.submit(put("a"))).rejects.toMatchObject({
+      code: "ORCH_STORE_FAILED",
+      message: expect.stringContaining("disk on fire"),
+    });
     expect(state.reopened).toBe(0);
     await commit.submit(put("b"));
     await commit.submit(put("c"));

@@ -14,4 +14,8 @@ const fresh = async (): Promise<string> => {
 vitest.afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
 
 sessionStoreContract("LevelStorage (disk)", async () => new LevelStorage(await fresh()), vitest);
-sessionStoreContract("LevelStorage (process, compressed)", async () => new LevelStorage(await fresh(), { durability: "process", compression: true }), vitest);
+sessionStoreContract(
+  "LevelStorage (process, compressed)",
+  async () => new LevelStorage(await fresh(), { durability: "process", compression: true }),
+  vitest,
+);

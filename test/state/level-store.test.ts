@@ -18,9 +18,26 @@ const CHILD = fileURLToPath(new URL("./append-until-killed.ts", import.meta.url)
 const JITI = import.meta.resolve("jiti/register");
 
 function commitOf(n: number): Commit {
-  return { v: 1, n, epoch: 1, id: `c-${n}`, host: "host-1", atMs: 1000 + n, facts: [{ type: "timer.fired", timerId: `timer number ${n}` }] };
+  return {
+    v: 1,
+    n,
+    epoch: 1,
+    id: `c-${n}`,
+    host: "host-1",
+    atMs: 1000 + n,
+    facts: [{ type: "timer.fired", timerId: `timer number ${n}` }],
+  };
 }
-const entry: SessionEntry = { sessionId: "s1", status: "running", runId: "r1", topologyHash: "t", createdAtMs: 1, updatedAtMs: 1, host: "host-1", n: 1 };
+const entry: SessionEntry = {
+  sessionId: "s1",
+  status: "running",
+  runId: "r1",
+  topologyHash: "t",
+  createdAtMs: 1,
+  updatedAtMs: 1,
+  host: "host-1",
+  n: 1,
+};
 
 function openStore(folder: string, options: LevelStorageOptions = {}): LevelStorage {
   const store = new LevelStorage(folder, { durability: "process", ...options });
@@ -29,7 +46,8 @@ function openStore(folder: string, options: LevelStorageOptions = {}): LevelStor
 }
 
 async function fill(store: LevelStorage, count: number, from = 1): Promise<void> {
-  for (let n = from; n < from + count; n++) await store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
+  for (let n = from; n < from + count; n++)
+    await store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
 }
 
 async function read(store: LevelStorage, sessionId = "s1"): Promise<Commit[]> {
@@ -64,7 +82,9 @@ interface Child {
 }
 
 async function startChild(folder: string, mode: "disk" | "process" | "hold"): Promise<Child> {
-  const child = spawn(process.execPath, ["--import", JITI, CHILD, folder, mode], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--import", JITI, CHILD, folder, mode], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   expect((await lines.next()).value).toBe("open");
@@ -72,26 +92,29 @@ async function startChild(folder: string, mode: "disk" | "process" | "hold"): Pr
 }
 
 describe("LevelStorage after a crash", () => {
-  it.each(["disk", "process"] as const)("has every acknowledged commit when the process was killed (%s)", async (durability) => {
-    const folder = await temporaryFolder();
-    const child = await startChild(folder, durability);
-    const acknowledged = new Map<string, number>();
-    const note = (line: string): void => {
-      const [sessionId = "", n] = line.split(" ");
-      acknowledged.set(sessionId, Number(n));
-    };
-    for (let i = 0; i < 300; i++) note((await child.lines.next()).value as string);
-    child.process.kill("SIGKILL");
-    for (let next = await child.lines.next(); !next.done; next = await child.lines.next()) note(next.value);
+  it.each(["disk", "process"] as const)(
+    "has every acknowledged commit when the process was killed (%s)",
+    async (durability) => {
+      const folder = await temporaryFolder();
+      const child = await startChild(folder, durability);
+      const acknowledged = new Map<string, number>();
+      const note = (line: string): void => {
+        const [sessionId = "", n] = line.split(" ");
+        acknowledged.set(sessionId, Number(n));
+      };
+      for (let i = 0; i < 300; i++) note((await child.lines.next()).value as string);
+      child.process.kill("SIGKILL");
+      for (let next = await child.lines.next(); !next.done; next = await child.lines.next()) note(next.value);
 
-    const store = openStore(folder);
-    expect(await store.verify()).toMatchObject({ ok: true, sessions: 3 });
-    for (const [sessionId, n] of acknowledged) {
-      const ids = (await read(store, sessionId)).map((commit) => commit.id);
-      expect(ids.length).toBeGreaterThanOrEqual(n);
-      expect(ids).toEqual(ids.map((_, i) => `${sessionId}-${i + 1}`));
-    }
-  });
+      const store = openStore(folder);
+      expect(await store.verify()).toMatchObject({ ok: true, sessions: 3 });
+      for (const [sessionId, n] of acknowledged) {
+        const ids = (await read(store, sessionId)).map((commit) => commit.id);
+        expect(ids.length).toBeGreaterThanOrEqual(n);
+        expect(ids).toEqual(ids.map((_, i) => `${sessionId}-${i + 1}`));
+      }
+    },
+  );
 
   it("loses only a suffix when its log was cut short", async () => {
     const folder = await filledFolder(60, "log");
@@ -149,11 +172,19 @@ describe("LevelStorage with flipped bits on disk", () => {
 
   it("says how far a damaged log can be trusted", async () => {
     const damaged: { key?: string } = {};
-    const store = openStore(await temporaryFolder(), { intercept: (database) => changing(database, (key, value) => (key === damaged.key ? flipped(value) : value)) });
+    const store = openStore(await temporaryFolder(), {
+      intercept: (database) => changing(database, (key, value) => (key === damaged.key ? flipped(value) : value)),
+    });
     await fill(store, 10);
     damaged.key = "c/s1/000000000007";
-    expect(await store.verify()).toMatchObject({ ok: false, problems: [{ sessionId: "s1", key: damaged.key, lastGoodN: 6 }] });
-    await expect(read(store)).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT", message: expect.stringContaining(damaged.key) });
+    expect(await store.verify()).toMatchObject({
+      ok: false,
+      problems: [{ sessionId: "s1", key: damaged.key, lastGoodN: 6 }],
+    });
+    await expect(read(store)).rejects.toMatchObject({
+      code: "ORCH_STORE_CORRUPT",
+      message: expect.stringContaining(damaged.key),
+    });
   });
 
   it("notices a record that stands in the place of another", async () => {
@@ -188,10 +219,20 @@ describe("LevelStorage with flipped bits on disk", () => {
   it("falls back to an older snapshot, and tells the logger", async () => {
     const damaged: { key?: string } = {};
     const warnings: unknown[] = [];
-    const logger = { debug: () => undefined, info: () => undefined, warn: (fields: object) => void warnings.push(fields), error: () => undefined, child: () => logger };
-    const store = openStore(await temporaryFolder(), { logger, intercept: (database) => changing(database, (key, value) => (key === damaged.key ? flipped(value) : value)) });
+    const logger = {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (fields: object) => void warnings.push(fields),
+      error: () => undefined,
+      child: () => logger,
+    };
+    const store = openStore(await temporaryFolder(), {
+      logger,
+      intercept: (database) => changing(database, (key, value) => (key === damaged.key ? flipped(value) : value)),
+    });
     await fill(store, 6);
-    for (const n of [2, 4, 6]) await store.saveSnapshot("s1", { n, reducer: 1, topologyHash: null, atMs: 1, state: { n } });
+    for (const n of [2, 4, 6])
+      await store.saveSnapshot("s1", { n, reducer: 1, topologyHash: null, atMs: 1, state: { n } });
     damaged.key = "s/s1/000000000006";
     expect(await store.latestSnapshot("s1")).toMatchObject({ n: 4 });
     expect(warnings).toMatchObject([{ sessionId: "s1", key: damaged.key }]);
@@ -206,7 +247,11 @@ describe("LevelStorage and its folder", () => {
     const folder = await temporaryFolder();
     const child = await startChild(folder, "hold");
     const store = openStore(folder);
-    await expect(store.open()).rejects.toMatchObject({ code: "ORCH_STORE_LOCKED", message: expect.stringContaining(`pid ${child.process.pid}`), details: { pid: child.process.pid } });
+    await expect(store.open()).rejects.toMatchObject({
+      code: "ORCH_STORE_LOCKED",
+      message: expect.stringContaining(`pid ${child.process.pid}`),
+      details: { pid: child.process.pid },
+    });
     child.process.kill("SIGKILL");
     await once(child.process, "exit");
     await store.open();
@@ -216,29 +261,50 @@ describe("LevelStorage and its folder", () => {
   it("refuses a store written by a newer program", async () => {
     const folder = await temporaryFolder();
     const database = await openLevelFolder(folder);
-    await database.write([{ type: "put", key: "!format", value: encodeRecord("format", encodeValue(2), "!format") }], false);
+    await database.write(
+      [{ type: "put", key: "!format", value: encodeRecord("format", encodeValue(2), "!format") }],
+      false,
+    );
     await database.close();
-    await expect(openStore(folder).open()).rejects.toMatchObject({ code: "ORCH_STORE_VERSION", message: expect.stringContaining("format 2") });
+    await expect(openStore(folder).open()).rejects.toMatchObject({
+      code: "ORCH_STORE_VERSION",
+      message: expect.stringContaining("format 2"),
+    });
   });
 
   it("refuses a database that is none of Orchestra's", async () => {
     const folder = await temporaryFolder();
     const database = await openLevelFolder(folder);
-    await database.write([{ type: "del", key: "!format" }, { type: "put", key: "users/1", value: new Uint8Array(3) }], false);
+    await database.write(
+      [
+        { type: "del", key: "!format" },
+        { type: "put", key: "users/1", value: new Uint8Array(3) },
+      ],
+      false,
+    );
     await database.close();
-    await expect(openStore(folder).open()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED", message: expect.stringContaining("none of Orchestra's") });
+    await expect(openStore(folder).open()).rejects.toMatchObject({
+      code: "ORCH_STORE_FAILED",
+      message: expect.stringContaining("none of Orchestra's"),
+    });
   });
 
   it("creates the folder but not its parents", async () => {
     const parent = await temporaryFolder();
     await openStore(join(parent, "state")).open();
-    await expect(openStore(join(parent, "no", "such")).open()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED", message: expect.stringContaining(join(parent, "no", "such")) });
+    await expect(openStore(join(parent, "no", "such")).open()).rejects.toMatchObject({
+      code: "ORCH_STORE_FAILED",
+      message: expect.stringContaining(join(parent, "no", "such")),
+    });
   });
 
   it("refuses a path that is a file", async () => {
     const file = join(await temporaryFolder(), "file");
     await writeFile(file, "x");
-    await expect(openStore(file).open()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED", message: expect.stringContaining("it is a file") });
+    await expect(openStore(file).open()).rejects.toMatchObject({
+      code: "ORCH_STORE_FAILED",
+      message: expect.stringContaining("it is a file"),
+    });
   });
 
   it("touches nothing before it is used, and a bad option is refused at once", async () => {
@@ -254,7 +320,11 @@ describe("LevelStorage and its folder", () => {
     const [a, b] = [openStore(folder), new FileStorageBackend(join(folder, ".", "..", folder.split("/").at(-1)!))];
     await fill(a, 2);
     expect(await b.last("s1")).toMatchObject({ n: 2 });
-    const raced = await Promise.all([a, b].map((store, i) => store.append({ sessionId: "s1", expected: 2, commit: { ...commitOf(3), id: `racer ${i}` } })));
+    const raced = await Promise.all(
+      [a, b].map((store, i) =>
+        store.append({ sessionId: "s1", expected: 2, commit: { ...commitOf(3), id: `racer ${i}` } }),
+      ),
+    );
     expect(raced.filter((result) => result.ok).length).toBe(1);
     await a.close();
     await expect(a.last("s1")).rejects.toMatchObject({ code: "ORCH_CLOSED" });
@@ -269,7 +339,9 @@ describe("LevelStorage and its folder", () => {
     const folder = await temporaryFolder();
     const store = openStore(folder);
     await store.open();
-    const appended = Promise.allSettled(Array.from({ length: 50 }, (_, i) => store.append({ sessionId: "s1", expected: i, commit: commitOf(i + 1) })));
+    const appended = Promise.allSettled(
+      Array.from({ length: 50 }, (_, i) => store.append({ sessionId: "s1", expected: i, commit: commitOf(i + 1) })),
+    );
     await store.close();
     const accepted = (await appended).filter((one) => one.status === "fulfilled" && one.value.ok).length;
     expect((await read(openStore(folder))).length).toBe(accepted);
@@ -279,7 +351,9 @@ describe("LevelStorage and its folder", () => {
 describe("LevelStorage writing", () => {
   it("shares a batch among all appends that wait", async () => {
     const store = openStore(await temporaryFolder(), { durability: "disk" });
-    await Promise.all(Array.from({ length: 400 }, (_, i) => store.append({ sessionId: `s${i}`, expected: 0, commit: commitOf(1) })));
+    await Promise.all(
+      Array.from({ length: 400 }, (_, i) => store.append({ sessionId: `s${i}`, expected: 0, commit: commitOf(1) })),
+    );
     const { commits, batches } = await store.stats();
     expect(commits).toBe(400);
     expect(batches).toBeLessThan(20);
@@ -288,17 +362,37 @@ describe("LevelStorage writing", () => {
   it("writes at most 400 bytes for a small step", async () => {
     let written = 0;
     const counting = (database: KeyValue): KeyValue =>
-      passing(database, { write: (ops, sync) => {
-        for (const op of ops) written += op.key.length + (op.type === "put" ? op.value.byteLength : 0);
-        return database.write(ops, sync);
-      } });
+      passing(database, {
+        write: (ops, sync) => {
+          for (const op of ops) written += op.key.length + (op.type === "put" ? op.value.byteLength : 0);
+          return database.write(ops, sync);
+        },
+      });
     const store = openStore(await temporaryFolder(), { intercept: counting });
     const sessionId = "ses_01jd2x8c5x7k3m9p2q4r";
     const step = (n: number): Promise<unknown> =>
       store.append({
         sessionId,
         expected: n - 1,
-        commit: { v: 1, n, epoch: 1, id: "cmt_01jd2x8c5x7k3m9p2q4r", host: "hst_01jd2x8c5x7k3m9p2q4r", atMs: 1_763_719_000_000, inbox: 3, facts: [{ type: "step.succeeded", stepId: "1.0.12", attempt: 1, outcome: { kind: "value", value: { v: "a short answer" } }, held: [2], tookMs: 1500 }] },
+        commit: {
+          v: 1,
+          n,
+          epoch: 1,
+          id: "cmt_01jd2x8c5x7k3m9p2q4r",
+          host: "hst_01jd2x8c5x7k3m9p2q4r",
+          atMs: 1_763_719_000_000,
+          inbox: 3,
+          facts: [
+            {
+              type: "step.succeeded",
+              stepId: "1.0.12",
+              attempt: 1,
+              outcome: { kind: "value", value: { v: "a short answer" } },
+              held: [2],
+              tookMs: 1500,
+            },
+          ],
+        },
         entry: { ...entry, sessionId, n, updatedAtMs: n },
       });
     await step(1);
@@ -310,12 +404,22 @@ describe("LevelStorage writing", () => {
   it.each([1, 2, 3, 4, 5])("fails only the appends of write %i when that fails, and goes on", async (nth) => {
     let writes = 0;
     const failing = (database: KeyValue): KeyValue =>
-      passing(database, { write: (ops, sync) => (++writes === nth ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" })) : database.write(ops, sync)) });
+      passing(database, {
+        write: (ops, sync) =>
+          ++writes === nth
+            ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
+            : database.write(ops, sync),
+      });
     const store = openStore(await temporaryFolder(), { intercept: failing });
     for (let n = 1; n <= 5; n++) {
-      const one = (): Promise<unknown> => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
+      const one = (): Promise<unknown> =>
+        store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
       if (n === nth) {
-        await expect(one()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED", message: expect.stringContaining("no space left"), details: { reason: "ENOSPC" } });
+        await expect(one()).rejects.toMatchObject({
+          code: "ORCH_STORE_FAILED",
+          message: expect.stringContaining("no space left"),
+          details: { reason: "ENOSPC" },
+        });
         expect((await store.last("s1"))?.n ?? 0).toBe(n - 1);
       }
       expect(await one()).toEqual({ ok: true });
@@ -326,9 +430,18 @@ describe("LevelStorage writing", () => {
 
   it("fails all appends that shared a failed batch, and none of them is there", async () => {
     let fail = true;
-    const store = openStore(await temporaryFolder(), { intercept: (database) => passing(database, { write: (ops, sync) => (fail ? Promise.reject(new Error("EIO")) : database.write(ops, sync)) }) });
-    const all = await Promise.allSettled([1, 2, 3].map((n) => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry })));
-    expect(all.every((one) => one.status === "rejected" && isOrchestraError(one.reason, "ORCH_STORE_FAILED"))).toBe(true);
+    const store = openStore(await temporaryFolder(), {
+      intercept: (database) =>
+        passing(database, {
+          write: (ops, sync) => (fail ? Promise.reject(new Error("EIO")) : database.write(ops, sync)),
+        }),
+    });
+    const all = await Promise.allSettled(
+      [1, 2, 3].map((n) => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry })),
+    );
+    expect(all.every((one) => one.status === "rejected" && isOrchestraError(one.reason, "ORCH_STORE_FAILED"))).toBe(
+      true,
+    );
     fail = false;
     expect(await store.last("s1")).toBe(null);
     expect(await store.append({ sessionId: "s1", expected: 0, commit: commitOf(1), entry })).toEqual({ ok: true });
@@ -372,7 +485,8 @@ function changing(database: KeyValue, change: (key: string, value: Uint8Array) =
       const value = await database.get(key);
       return value && change(key, value);
     },
-    range: async (from, to, options) => (await database.range(from, to, options)).map(([key, value]) => [key, change(key, value)] as const),
+    range: async (from, to, options) =>
+      (await database.range(from, to, options)).map(([key, value]) => [key, change(key, value)] as const),
   });
 }
 

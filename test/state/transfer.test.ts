@@ -17,7 +17,13 @@ async function levelStore(): Promise<LevelStorage> {
 
 async function everything(store: SessionStore, sessionId: string): Promise<unknown> {
   const { blobs } = await store.stats();
-  return { commits: await collect(store.read(sessionId)), entry: await store.getSession(sessionId), snapshot: await store.latestSnapshot(sessionId), checkpoints: await store.listCheckpoints(sessionId), blobs };
+  return {
+    commits: await collect(store.read(sessionId)),
+    entry: await store.getSession(sessionId),
+    snapshot: await store.latestSnapshot(sessionId),
+    checkpoints: await store.listCheckpoints(sessionId),
+    blobs,
+  };
 }
 
 describe("an exported session", () => {
@@ -39,7 +45,10 @@ describe("an exported session", () => {
     const store = await levelStore();
     const { sessionId } = await fillRepresentative(store);
     const bytes = await exportSession(store, sessionId);
-    await expect(importSession(store, bytes)).rejects.toMatchObject({ code: "ORCH_SESSION_STATE", message: expect.stringContaining("another id") });
+    await expect(importSession(store, bytes)).rejects.toMatchObject({
+      code: "ORCH_SESSION_STATE",
+      message: expect.stringContaining("another id"),
+    });
     expect(await importSession(store, bytes, { as: "copy" })).toBe("copy");
     expect(await collect(store.read("copy"))).toEqual(await collect(store.read(sessionId)));
     expect((await store.getSession("copy"))?.sessionId).toBe("copy");
@@ -53,7 +62,8 @@ describe("an exported session", () => {
   it("may have been compacted", async () => {
     const source = await levelStore();
     const { sessionId, last } = await fillRepresentative(source);
-    for (const n of [last - 2, last - 1]) await source.saveSnapshot(sessionId, { n, reducer: 1, topologyHash: null, atMs: 1, state: { n } });
+    for (const n of [last - 2, last - 1])
+      await source.saveSnapshot(sessionId, { n, reducer: 1, topologyHash: null, atMs: 1, state: { n } });
     await source.compact(sessionId, last);
     for (const target of [memoryStorage(), await levelStore()]) {
       await importSession(target, await exportSession(source, sessionId));
@@ -74,11 +84,23 @@ describe("an exported session", () => {
       await expect(importSession(target, changed)).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
       expect((await target.stats()).sessions).toBe(0);
     }
-    await expect(importSession(memoryStorage(), bytes.subarray(0, bytes.length - 9))).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+    await expect(importSession(memoryStorage(), bytes.subarray(0, bytes.length - 9))).rejects.toMatchObject({
+      code: "ORCH_STORE_CORRUPT",
+    });
   });
 
-  const forge = (content: unknown, format = 1): Uint8Array => encodeRecord("export", encodeValue({ format, deflated: false, body: encodeValue(content) }), "orchestra/export");
-  const entry = { sessionId: "s", status: "running", runId: null, topologyHash: null, createdAtMs: 1, updatedAtMs: 1, host: "h", n: 1 };
+  const forge = (content: unknown, format = 1): Uint8Array =>
+    encodeRecord("export", encodeValue({ format, deflated: false, body: encodeValue(content) }), "orchestra/export");
+  const entry = {
+    sessionId: "s",
+    status: "running",
+    runId: null,
+    topologyHash: null,
+    createdAtMs: 1,
+    updatedAtMs: 1,
+    host: "h",
+    n: 1,
+  };
   const commit = { v: 1, n: 1, epoch: 1, id: "a", host: "h", atMs: 1, facts: [] };
   const parts = { entry, commits: [commit], snapshots: [], checkpoints: [], blobs: new Map() };
 
@@ -97,8 +119,13 @@ describe("an exported session", () => {
       [{ ...parts, extra: 1 }, /extra/],
       [5, /expected object/],
     ] as const) {
-      await expect(importSession(memoryStorage(), forge(content))).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT", message: expect.stringMatching(message) });
+      await expect(importSession(memoryStorage(), forge(content))).rejects.toMatchObject({
+        code: "ORCH_STORE_CORRUPT",
+        message: expect.stringMatching(message),
+      });
     }
-    await expect(importSession(memoryStorage(), forge({ ...parts, entry: { ...entry, sessionId: "../x" } }))).rejects.toMatchObject({ code: "ORCH_BAD_OPTION" });
+    await expect(
+      importSession(memoryStorage(), forge({ ...parts, entry: { ...entry, sessionId: "../x" } })),
+    ).rejects.toMatchObject({ code: "ORCH_BAD_OPTION" });
   });
 });
