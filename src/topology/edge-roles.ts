@@ -148,10 +148,10 @@ function chooseEntry(
     if (edge.pattern === "peers") enteredByPeers.add(from);
   }
   let candidates = works.filter((id) => !entered.has(id) && !enteredByPeers.has(id));
-  if (candidates.length > 1) {
-    const others = candidates.filter((id) => !handlers.has(id));
-    if (others.length > 0) candidates = others;
-  }
+  // A node that only failures lead to is no beginning, as long as something else can be one.
+  const others = candidates.filter((id) => !handlers.has(id));
+  const aPerson = edges.some(({ from }) => data.nodes[from]?.kind === "user");
+  if (others.length > 0 || aPerson) candidates = others;
   if (candidates.length === 1) return { node: candidates[0] ?? 0, certain: true, candidates };
   if (candidates.length === 0) {
     const hasOut = new Set(edges.map((edge) => edge.from));

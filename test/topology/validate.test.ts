@@ -165,6 +165,15 @@ describe("the topologies of the guide", () => {
       ["User"],
       ["Coordinator"],
     ],
+    [
+      "error recovery",
+      {
+        agents: ["User", "MainProcessor", "ErrorHandler", "Fallback"],
+        flows: ["User -> MainProcessor", "MainProcessor -> ErrorHandler", "ErrorHandler -> Fallback", "MainProcessor -> User", "Fallback -> User"],
+      },
+      ["User"],
+      ["MainProcessor", "Fallback"],
+    ],
   ])("validate without a word: %s", (_, input, entries, exits) => {
     const topology = Topology.from(input);
     expect(topology.validate()).toEqual([]);
