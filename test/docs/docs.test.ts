@@ -59,6 +59,6 @@ describe("README.md", () => {
     const code = blocksOf(pages.find(({ path }) => path === "README.md")?.text ?? "").filter(
       ({ info }) => info[0] === "ts",
     );
-    expect(code[0]?.info).toContain("run");
+    expect(code[0]?.info ?? []).toContain("run");
   });
 });
