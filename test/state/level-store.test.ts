@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { encodeValue } from "../../src/base/codec.ts";
+import { hashBytes } from "../../src/base/crc.ts";
 import { isOrchestraError } from "../../src/base/errors.ts";
 import { encodeRecord } from "../../src/base/record.ts";
 import type { KeyValue } from "../../src/state/key-value.ts";
@@ -399,6 +400,26 @@ describe("LevelStorage writing", () => {
     written = 0;
     await step(2);
     expect(written).toBeLessThanOrEqual(400);
+  });
+
+  it("deflates blobs when asked to, and reads both kinds whatever it is set to", async () => {
+    const folder = await temporaryFolder();
+    const bytes = encodeValue("a long document, ".repeat(5000));
+    const ref = hashBytes(bytes);
+    const deflating = openStore(folder, { compression: true });
+    await deflating.append({
+      sessionId: "s1",
+      expected: 0,
+      commit: commitOf(1),
+      blobs: new Map([[ref, bytes]]),
+      entry,
+    });
+    await deflating.close();
+    const database = await openLevelFolder(folder);
+    expect((await database.get(`b/${ref}`))?.byteLength).toBeLessThan(bytes.byteLength / 10);
+    await database.close();
+    const plain = openStore(folder, { compression: false });
+    expect(Buffer.from(await plain.getBlob(ref)).equals(bytes)).toBe(true);
   });
 
   it.each([1, 2, 3, 4, 5])("fails only the appends of write %i when that fails, and goes on", async (nth) => {
