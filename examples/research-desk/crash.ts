@@ -26,7 +26,9 @@ export async function crashDemo(options: DeskOptions): Promise<number> {
   try {
     const killed = await runAndKill({ ...options, session, witness });
     if (killed === undefined) return 1;
-    console.error(`\n— process ${killed.pid} killed with SIGKILL after ${killed.shown.length} finished steps; starting again —\n`);
+    console.error(
+      `\n— process ${killed.pid} killed with SIGKILL after ${killed.shown.length} finished steps; starting again —\n`,
+    );
     const code = await runAgain({ ...options, resume: session, witness });
     if (code !== 0) return code;
     const events = await readEvents(options, session);
@@ -65,9 +67,20 @@ async function runAgain(options: DeskOptions): Promise<number> {
 
 function launch(options: DeskOptions, stdio: ("ignore" | "pipe" | "inherit")[]): ChildProcess {
   const { docs, question, store, session, resume, witness, paceMs, json } = options;
-  const which = resume === undefined ? ["--docs", docs, "--question", question, "--session", session ?? ""] : ["--resume", resume];
+  const which =
+    resume === undefined ? ["--docs", docs, "--question", question, "--session", session ?? ""] : ["--resume", resume];
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  const args = [...process.execArgv, main, ...which, "--store", store, "--pace", String(paceMs), ...(witness === undefined ? [] : ["--witness", witness]), ...(json ? ["--json"] : [])];
+  const args = [
+    ...process.execArgv,
+    main,
+    ...which,
+    "--store",
+    store,
+    "--pace",
+    String(paceMs),
+    ...(witness === undefined ? [] : ["--witness", witness]),
+    ...(json ? ["--json"] : []),
+  ];
   return spawn(process.execPath, args, { stdio });
 }
 

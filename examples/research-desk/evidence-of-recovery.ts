@@ -37,7 +37,8 @@ export function judgeRecovery(events: readonly RunEvent[], starts: readonly Star
       results.set(event.stepId, (results.get(event.stepId) ?? 0) + 1);
       finished.add(event.stepId);
     }
-    if (event.type === "step.started" && finished.has(event.stepId)) violations.push(`${event.node} (${event.stepId}) started again after its result was recorded`);
+    if (event.type === "step.started" && finished.has(event.stepId))
+      violations.push(`${event.node} (${event.stepId}) started again after its result was recorded`);
   }
   for (const [stepId, count] of results) if (count !== 1) violations.push(`${stepId} has ${count} recorded results`);
   const completed = events.filter(({ type }) => type === "run.completed").length;
@@ -49,8 +50,12 @@ export function judgeRecovery(events: readonly RunEvent[], starts: readonly Star
     if (begunLater.has(stepId)) violations.push(`${stepId} was finished before the kill, but its agent ran again`);
   }
   const begunBefore = starts.filter(({ pid }) => pid === killed.pid);
-  const runAgain = begunBefore.filter(({ stepId }) => begunLater.has(stepId)).map(({ node, stepId }) => `${node} (${stepId})`);
-  const finishedBeforeKill = begunBefore.map(({ stepId }) => stepId).filter((stepId) => results.has(stepId) && !begunLater.has(stepId));
+  const runAgain = begunBefore
+    .filter(({ stepId }) => begunLater.has(stepId))
+    .map(({ node, stepId }) => `${node} (${stepId})`);
+  const finishedBeforeKill = begunBefore
+    .map(({ stepId }) => stepId)
+    .filter((stepId) => results.has(stepId) && !begunLater.has(stepId));
   for (const pid of new Set(starts.map((start) => start.pid))) {
     const own = starts.filter((start) => start.pid === pid).map(({ stepId }) => stepId);
     if (new Set(own).size !== own.length) violations.push(`process ${pid} began a step twice`);

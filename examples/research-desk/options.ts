@@ -24,7 +24,8 @@ A team of agents answers a question over a folder of documents, with citations.
 Exit code: 0 the report is there, 1 the run failed or --crash found a broken promise,
 2 the options are wrong, 130 interrupted.`;
 
-const DEFAULT_QUESTION = "Which of the installed dependencies keep or move data, under which licence, and what do they promise about crashes?";
+const DEFAULT_QUESTION =
+  "Which of the installed dependencies keep or move data, under which licence, and what do they promise about crashes?";
 const CRASH_PACE_MS = 120;
 
 export interface DeskOptions {
@@ -60,13 +61,19 @@ export function parseOptions(args: readonly string[], cwd: string): DeskOptions 
       help: { type: "boolean", default: false },
     },
   });
-  const docs = values.docs === undefined ? fileURLToPath(new URL("../../node_modules", import.meta.url)) : resolve(cwd, values.docs);
+  const docs =
+    values.docs === undefined
+      ? fileURLToPath(new URL("../../node_modules", import.meta.url))
+      : resolve(cwd, values.docs);
   if (!values.help && !existsSync(docs)) throw new TypeError(`--docs: there is no folder ${docs}`);
-  if (values.docs !== undefined && values.question === undefined && values.resume === undefined) throw new TypeError("--docs: expected a --question to go with it");
+  if (values.docs !== undefined && values.question === undefined && values.resume === undefined)
+    throw new TypeError("--docs: expected a --question to go with it");
   if (values.question?.trim() === "") throw new TypeError("--question: expected some words");
-  if (values.crash && values.resume !== undefined) throw new TypeError("--crash starts a session of its own; it does not go with --resume");
+  if (values.crash && values.resume !== undefined)
+    throw new TypeError("--crash starts a session of its own; it does not go with --resume");
   const paceMs = values.pace === undefined ? (values.crash ? CRASH_PACE_MS : 0) : Number(values.pace);
-  if (!Number.isInteger(paceMs) || paceMs < 0) throw new TypeError(`--pace: expected whole milliseconds, got "${values.pace}"`);
+  if (!Number.isInteger(paceMs) || paceMs < 0)
+    throw new TypeError(`--pace: expected whole milliseconds, got "${values.pace}"`);
   return {
     docs,
     label: labelOf(docs, cwd),

@@ -14,9 +14,19 @@ import { researchDesk } from "./topology.ts";
 /** Agent steps a run takes at most: three rounds of the lead and its analysts, three drafts, and the rest once. */
 const STEPS_MAX = 60;
 
-export function openDesk({ store, paceMs, witness }: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
+export function openDesk({
+  store,
+  paceMs,
+  witness,
+}: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
   mkdirSync(store, { recursive: true });
-  const onStart = witness === undefined ? {} : { onStart: (node: string, stepId: string) => appendFileSync(witness, `${JSON.stringify({ pid: process.pid, node, stepId })}\n`) };
+  const onStart =
+    witness === undefined
+      ? {}
+      : {
+          onStart: (node: string, stepId: string) =>
+            appendFileSync(witness, `${JSON.stringify({ pid: process.pid, node, stepId })}\n`),
+        };
   return new OrchestraInstance({
     topology: researchDesk,
     agents: createTeam({ paceMs, ...onStart }),
@@ -48,7 +58,10 @@ export async function runDesk(options: DeskOptions): Promise<number> {
   }
 }
 
-async function start(desk: OrchestraInstance, { docs, label, question, session }: DeskOptions): Promise<OrchestraResult> {
+async function start(
+  desk: OrchestraInstance,
+  { docs, label, question, session }: DeskOptions,
+): Promise<OrchestraResult> {
   const task: DeskTask = { docs, label, question };
   const run = desk.stream({ task, ...(session !== undefined && { sessionId: session }) });
   console.error(`session ${run.sessionId}\n“${question}”\nover ${label}\n`);
@@ -60,7 +73,8 @@ async function resume(desk: OrchestraInstance, sessionId: string): Promise<Orche
   const found = await desk.getSession(sessionId);
   if (found === null) throw new Error(`there is no session ${sessionId} in this store`);
   console.error(`session ${sessionId} goes on\n`);
-  if (found.status === "completed" || found.status === "failed" || found.status === "cancelled") return desk.getResult(sessionId);
+  if (found.status === "completed" || found.status === "failed" || found.status === "cancelled")
+    return desk.getResult(sessionId);
   // What the log holds already was shown by the process that did it.
   const sinceMs = Date.now();
   const watching = watch(desk, sessionId, sinceMs);
@@ -84,11 +98,28 @@ function report(line: string | undefined): void {
 function show(result: OrchestraResult, { store, json }: DeskOptions): void {
   const timings = timingsOf(result.getExecutionTrace());
   if (json) {
-    console.log(JSON.stringify({ sessionId: result.sessionId, status: result.status, error: result.error, report: result.finalResponse, steps: result.totalSteps, timings, boundsHit: result.metadata.boundsHit, store }, null, 2));
+    console.log(
+      JSON.stringify(
+        {
+          sessionId: result.sessionId,
+          status: result.status,
+          error: result.error,
+          report: result.finalResponse,
+          steps: result.totalSteps,
+          timings,
+          boundsHit: result.metadata.boundsHit,
+          store,
+        },
+        null,
+        2,
+      ),
+    );
     return;
   }
   if (result.success) console.log(`\n${(result.finalResponse as Report).markdown}`);
   else console.error(`\n${result.status}: ${result.error?.message ?? "no reason given"}`);
   console.log(`Where the time went\n\n${timingsTable(timings)}\n`);
-  console.log(`Session ${result.sessionId}, ${result.totalSteps} steps, durability ${result.metadata.durability}, kept in ${store}`);
+  console.log(
+    `Session ${result.sessionId}, ${result.totalSteps} steps, durability ${result.metadata.durability}, kept in ${store}`,
+  );
 }

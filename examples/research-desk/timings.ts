@@ -39,7 +39,8 @@ export function timingsOf(steps: readonly TimedStep[]): Timings {
 }
 
 export function timingsTable({ nodes, wallMs, busyMs }: Timings): string {
-  const row = (node: string, steps: string, ms: string): string => `${node.padEnd(20)}${steps.padStart(6)}${ms.padStart(9)}`;
+  const row = (node: string, steps: string, ms: string): string =>
+    `${node.padEnd(20)}${steps.padStart(6)}${ms.padStart(9)}`;
   return [
     row("agent", "steps", "ms"),
     ...nodes.map(({ node, steps, ms }) => row(node, String(steps), String(Math.round(ms)))),

@@ -11,11 +11,22 @@ export function createAuthor() {
 
 function firstClaims({ evidence, licences, findings }: Dossier): Claim[] {
   return findings.facets.flatMap((facet): Claim[] => {
-    const quoted = evidence.filter(({ facetId }) => facetId === facet.id).map(({ path, start, end, quote, subject }) => ({ facetId: facet.id, subject, citations: [{ path, start, end, quote }] }));
+    const quoted = evidence
+      .filter(({ facetId }) => facetId === facet.id)
+      .map(({ path, start, end, quote, subject }) => ({
+        facetId: facet.id,
+        subject,
+        citations: [{ path, start, end, quote }],
+      }));
     if (facet.kind !== "licence") return quoted;
     const stated = licences
       .filter(({ licence, citations }) => licence !== null && citations.length > 0)
-      .map(({ subject, licence, citations, conflict }) => ({ facetId: facet.id, subject, citations, text: conflict === undefined ? `${licence}` : `${licence} (${conflict})` }));
+      .map(({ subject, licence, citations, conflict }) => ({
+        facetId: facet.id,
+        subject,
+        citations,
+        text: conflict === undefined ? `${licence}` : `${licence} (${conflict})`,
+      }));
     return [...stated, ...quoted];
   });
 }
@@ -24,8 +35,15 @@ function revise({ claims, dossier }: Draft, notes: readonly Note[]): Claim[] {
   const forged = new Set(notes.flatMap((note) => (note.kind === "forged" ? [note.claim] : [])));
   let out = claims.filter((_, i) => !forged.has(i));
   for (const note of notes) {
-    if (note.kind === "silent") out.push({ facetId: note.facetId, subject: note.subject, citations: [], text: "nothing found in its documents" });
-    if (note.kind === "unanswered") out.push({ facetId: note.facetId, subject: "", citations: [], text: "the documents give no answer to this part" });
+    if (note.kind === "silent")
+      out.push({ facetId: note.facetId, subject: note.subject, citations: [], text: "nothing found in its documents" });
+    if (note.kind === "unanswered")
+      out.push({
+        facetId: note.facetId,
+        subject: "",
+        citations: [],
+        text: "the documents give no answer to this part",
+      });
     if (note.kind === "too_long") {
       // Claims of a part stand best first, so the last ones go.
       const own = out.filter(({ facetId, citations }) => facetId === note.facetId && citations.length > 0);

@@ -5,7 +5,10 @@ import type { Shelf } from "../documents/library.ts";
 export function createCollector(shelf: Shelf) {
   return async (task: DeskTask): Promise<Collected> => {
     const { ref, collection } = await shelf.open(task.docs);
-    if (collection.files.length === 0) throw new Error(`no documents under ${task.docs}: expected README, CHANGELOG, LICENSE, *.md, *.txt, *.rst or package.json files`);
+    if (collection.files.length === 0)
+      throw new Error(
+        `no documents under ${task.docs}: expected README, CHANGELOG, LICENSE, *.md, *.txt, *.rst or package.json files`,
+      );
     const { bytes, skipped, cut, files } = collection;
     return { question: task.question, library: ref, files: files.length, bytes, skipped, cut };
   };

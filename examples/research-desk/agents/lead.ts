@@ -19,7 +19,7 @@ export function createLead(shelf: Shelf) {
     if (!isReplies(input)) {
       const library = await shelf.get(input.indexed.library);
       const selecting = input.facets.find(({ kind }) => kind === "select");
-      const candidates = selecting === undefined ? [] : selectSubjects(library, selecting, input.breadth);
+      const candidates = selecting === undefined ? [] : selectSubjects(library, selecting);
       const brief: Brief = { ...input, candidates };
       // The replies will not repeat what they were asked.
       ctx.state.set("brief", brief);
@@ -27,14 +27,20 @@ export function createLead(shelf: Shelf) {
     }
     const brief = ctx.state.get<Brief>("brief");
     if (brief === undefined) throw new Error("replies arrived, but no brief went out before them");
-    return mergeReplies(brief, input.map(({ value }) => value));
+    return mergeReplies(
+      brief,
+      input.map(({ value }) => value),
+    );
   };
 }
 
 export function mergeReplies(brief: Brief, replies: readonly AnalystReply[]): Findings {
   const evidence = replies.flatMap((reply) => (reply.kind === "self" || reply.kind === "quotes" ? reply.evidence : []));
   const licences = replies.flatMap((reply) => (reply.kind === "licences" ? reply.licences : []));
-  const vocabulary = Object.assign({}, ...replies.map((reply) => (reply.kind === "vocabulary" ? reply.vocabulary : {})));
+  const vocabulary = Object.assign(
+    {},
+    ...replies.map((reply) => (reply.kind === "vocabulary" ? reply.vocabulary : {})),
+  );
   const found = { ...brief, evidence, licences, vocabulary };
   const shortOf = brief.facets.filter((facet) => !isAnswered(facet, found)).map(({ id }) => id);
   return { ...found, shortOf, route: shortOf.length > 0 ? "needs_more" : "enough" };

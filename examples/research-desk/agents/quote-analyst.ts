@@ -9,7 +9,9 @@ export function createQuoteAnalyst(shelf: Shelf) {
     const named = new Set(candidates.map(({ subject }) => subject));
     const hasPackages = indexed.packages > 0;
     const asked = facets.filter(({ kind }) => kind === "quote" || (kind === "licence" && !hasPackages));
-    const evidence = asked.flatMap((facet) => findSentences(library, facet, breadth, facet.refersBack && named.size > 0 ? named : undefined));
+    const evidence = asked.flatMap((facet) =>
+      findSentences(library, facet, breadth, facet.refersBack && named.size > 0 ? named : undefined),
+    );
     return { kind: "quotes", evidence };
   };
 }

@@ -33,13 +33,17 @@ function passedOver({ claims, dossier }: Draft): Note[] {
     if (own.length === 0) return [{ kind: "unanswered", facetId: facet.id }];
     if (!facet.refersBack) return [];
     const spoken = new Set(own.map(({ subject }) => subject));
-    return candidates.filter(({ subject }) => !spoken.has(subject)).map(({ subject }) => ({ kind: "silent", facetId: facet.id, subject }));
+    return candidates
+      .filter(({ subject }) => !spoken.has(subject))
+      .map(({ subject }) => ({ kind: "silent", facetId: facet.id, subject }));
   });
 }
 
 function tooLong({ claims, dossier }: Draft): Note[] {
   return dossier.findings.facets.flatMap(({ id, kind }): Note[] => {
     const count = claims.filter(({ facetId, citations }) => facetId === id && citations.length > 0).length;
-    return kind === "quote" && count > CLAIMS_MAX ? [{ kind: "too_long", facetId: id, claims: count, limit: CLAIMS_MAX }] : [];
+    return kind === "quote" && count > CLAIMS_MAX
+      ? [{ kind: "too_long", facetId: id, claims: count, limit: CLAIMS_MAX }]
+      : [];
   });
 }

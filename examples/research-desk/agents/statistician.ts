@@ -7,7 +7,8 @@ export function createStatistician(shelf: Shelf) {
   return async (findings: Findings): Promise<Figures> => {
     const library = await shelf.get(findings.indexed.library);
     const counts = new Map<string, number>();
-    for (const { licence } of findings.licences) counts.set(licence ?? "none found", (counts.get(licence ?? "none found") ?? 0) + 1);
+    for (const { licence } of findings.licences)
+      counts.set(licence ?? "none found", (counts.get(licence ?? "none found") ?? 0) + 1);
     const licences = [...counts].map(([licence, subjects]) => ({ licence, subjects }));
     return {
       kind: "figures",

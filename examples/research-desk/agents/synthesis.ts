@@ -7,7 +7,9 @@ export function createSynthesis() {
     const checked = values.find((value) => value.kind === "facts");
     const counted = values.find((value) => value.kind === "figures");
     if (checked === undefined || counted === undefined) {
-      throw new Error(`expected checked facts and figures, got ${arrivals.map(({ from }) => from).join(" and ") || "nothing"}`);
+      throw new Error(
+        `expected checked facts and figures, got ${arrivals.map(({ from }) => from).join(" and ") || "nothing"}`,
+      );
     }
     const { evidence: _evidence, licences: _licences, ...findings } = counted.findings;
     const { evidence, licences, refused } = checked;

@@ -7,6 +7,9 @@ export function createVocabularyAnalyst(shelf: Shelf) {
   return async ({ indexed, facets }: Brief): Promise<AnalystReply> => {
     const library = await shelf.get(indexed.library);
     const searched = facets.filter(({ kind }) => kind !== "licence");
-    return { kind: "vocabulary", vocabulary: Object.fromEntries(searched.map((facet) => [facet.id, vocabularyOf(library, facet)])) };
+    return {
+      kind: "vocabulary",
+      vocabulary: Object.fromEntries(searched.map((facet) => [facet.id, vocabularyOf(library, facet)])),
+    };
   };
 }

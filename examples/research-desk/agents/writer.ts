@@ -16,7 +16,9 @@ export function createWriter() {
     const body = [
       ...opening(dossier, claims),
       ...(candidates.length > 0 ? overview(dossier, claims, sources) : []),
-      ...facets.filter((facet) => candidates.length === 0 || facet.kind === "quote").flatMap((facet) => section(facet, claims, sources)),
+      ...facets
+        .filter((facet) => candidates.length === 0 || facet.kind === "quote")
+        .flatMap((facet) => section(facet, claims, sources)),
       ...method(dossier, draft.revision, notes.length),
     ];
     const list = sources.all.map((citation, i) => `[${i + 1}] ${posix.join(label, placeOf(citation))}`);
@@ -57,16 +59,23 @@ function opening({ findings, figures }: Dossier, claims: readonly Claim[]): stri
   const says: string[] = [];
   if (candidates.length > 0) {
     const asked = facets.find((facet) => facet.kind === "select")?.text ?? indexed.question;
-    says.push(`${candidates.length} of ${total} ${kind} fit “${asked}” by what they say of themselves: ${candidates.map(({ subject }) => subject).join(", ")}.`);
+    says.push(
+      `${candidates.length} of ${total} ${kind} fit “${asked}” by what they say of themselves: ${candidates.map(({ subject }) => subject).join(", ")}.`,
+    );
   }
   const licences = figures.licences.map(({ licence, subjects }) => `${licence} (${subjects})`).join(", ");
   if (licences !== "") says.push(`Licences: ${licences}.`);
   for (const facet of facets.filter((one) => one.kind === "quote")) {
     const quoted = claims.filter((claim) => claim.facetId === facet.id && claim.citations.length > 0);
     const speaking = new Set(quoted.map(({ subject }) => subject)).size;
-    const among = facet.refersBack && candidates.length > 0 ? `${speaking} of these ${candidates.length}` : `${speaking} ${speaking === 1 ? kind.slice(0, -1) : kind}`;
+    const among =
+      facet.refersBack && candidates.length > 0
+        ? `${speaking} of these ${candidates.length}`
+        : `${speaking} ${speaking === 1 ? kind.slice(0, -1) : kind}`;
     const has = speaking === 1 ? "has" : "have";
-    says.push(`On “${facet.text}”, ${among} ${has} something to say (${quoted.length} ${quoted.length === 1 ? "passage" : "passages"}).`);
+    says.push(
+      `On “${facet.text}”, ${among} ${has} something to say (${quoted.length} ${quoted.length === 1 ? "passage" : "passages"}).`,
+    );
   }
   return [`# ${indexed.question}`, "", ...says.map((line) => `- ${line}`), ""];
 }
@@ -76,13 +85,24 @@ function overview({ findings, licences }: Dossier, claims: readonly Claim[], sou
   const selecting = facets.find(({ kind }) => kind === "select");
   const licensing = facets.find(({ kind }) => kind === "licence");
   const quoting = facets.filter(({ kind, refersBack }) => kind === "quote" && refersBack);
-  const head = ["", "what it says it is", ...(licensing === undefined ? [] : ["licence"]), ...quoting.map(({ text }) => text)];
+  const head = [
+    "",
+    "what it says it is",
+    ...(licensing === undefined ? [] : ["licence"]),
+    ...quoting.map(({ text }) => text),
+  ];
   const rows = candidates.map(({ subject, version }) => {
-    const own = (facetId: string | undefined): Claim[] => claims.filter((claim) => claim.facetId === facetId && claim.subject === subject);
-    const self = own(selecting?.id).slice(0, 1).map((claim) => `${cell(claim.citations[0]?.quote ?? "")} ${sources.cite(claim.citations)}`);
+    const own = (facetId: string | undefined): Claim[] =>
+      claims.filter((claim) => claim.facetId === facetId && claim.subject === subject);
+    const self = own(selecting?.id)
+      .slice(0, 1)
+      .map((claim) => `${cell(claim.citations[0]?.quote ?? "")} ${sources.cite(claim.citations)}`);
     const stated = own(licensing?.id)[0];
     const conflict = licences.find((one) => one.subject === subject)?.conflict;
-    const licence = stated === undefined ? "not found" : `${stated.text ?? ""} ${sources.cite(stated.citations)}${conflict === undefined ? "" : " (!)"}`;
+    const licence =
+      stated === undefined
+        ? "not found"
+        : `${stated.text ?? ""} ${sources.cite(stated.citations)}${conflict === undefined ? "" : " (!)"}`;
     const answers = quoting.map(({ id }) => {
       const quoted = own(id).flatMap(({ citations }) => citations);
       return quoted.length === 0 ? "nothing found" : sources.cite(quoted);
@@ -105,22 +125,38 @@ function section(facet: Facet, claims: readonly Claim[], sources: Sources): stri
     }
     out.push("");
   }
-  const silent = own.filter(({ citations, subject }) => citations.length === 0 && subject !== "").map(({ subject }) => subject);
+  const silent = own
+    .filter(({ citations, subject }) => citations.length === 0 && subject !== "")
+    .map(({ subject }) => subject);
   if (silent.length > 0) out.push(`Nothing found in the documents of ${silent.join(", ")}.`, "");
-  for (const { text } of own.filter(({ citations, subject }) => citations.length === 0 && subject === "")) out.push(`${text ?? ""}`, "");
+  for (const { text } of own.filter(({ citations, subject }) => citations.length === 0 && subject === ""))
+    out.push(`${text ?? ""}`, "");
   return out;
 }
 
 function method({ findings, figures, refused }: Dossier, revisions: number, openNotes: number): string[] {
   const { indexed, breadth, facets, shortOf } = findings;
-  const out = ["## How it was found", "", `- ${indexed.files} documents, ${Math.round(indexed.bytes / 1024)} KiB, ${indexed.passages} passages, ${indexed.terms} terms.`];
+  const out = [
+    "## How it was found",
+    "",
+    `- ${indexed.files} documents, ${Math.round(indexed.bytes / 1024)} KiB, ${indexed.passages} passages, ${indexed.terms} terms.`,
+  ];
   if (indexed.skipped + indexed.cut > 0) out.push(`- ${indexed.skipped} files left out, ${indexed.cut} read in part.`);
   for (const facet of facets) {
     const figure = figures.facets.find(({ facetId }) => facetId === facet.id);
     if (figure !== undefined) out.push(`- “${facet.text}”: ${figureText(figure)}`);
   }
-  const short = shortOf.length === 0 ? "" : `; still short of evidence: ${facets.filter(({ id }) => shortOf.includes(id)).map(({ text }) => `“${text}”`).join(", ")}`;
-  out.push(`- Search widened ${times(breadth)}${short}. Draft revised ${times(revisions)}, ${openNotes} notes left open. ${refused.length} quotes refused by the fact checker.`, "");
+  const short =
+    shortOf.length === 0
+      ? ""
+      : `; still short of evidence: ${facets
+          .filter(({ id }) => shortOf.includes(id))
+          .map(({ text }) => `“${text}”`)
+          .join(", ")}`;
+  out.push(
+    `- Search widened ${times(breadth)}${short}. Draft revised ${times(revisions)}, ${openNotes} notes left open. ${refused.length} quotes refused by the fact checker.`,
+    "",
+  );
   return out;
 }
 

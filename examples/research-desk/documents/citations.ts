@@ -28,7 +28,9 @@ export function checkCitation(citation: Citation, lines: readonly string[] | und
       .map(bareLine)
       .join(" "),
   );
-  return cited.includes(quote) ? { ok: true } : { ok: false, reason: `${place}: the cited lines do not say “${quote.slice(0, 60)}”` };
+  return cited.includes(quote)
+    ? { ok: true }
+    : { ok: false, reason: `${place}: the cited lines do not say “${quote.slice(0, 60)}”` };
 }
 
 export function placeOf({ path, start, end }: Citation): string {

@@ -35,7 +35,8 @@ export interface Collection {
 }
 
 const DOCUMENT = /\.(?:md|mdx|markdown|txt|rst|adoc|asciidoc)$/i;
-const BARE_DOCUMENT = /^(?:readme|changelog|changes|history|licen[cs]e|copying|notice|security|upgrading)(?:[-._].*)?$/i;
+const BARE_DOCUMENT =
+  /^(?:readme|changelog|changes|history|licen[cs]e|copying|notice|security|upgrading)(?:[-._].*)?$/i;
 const CODE = /\.(?:[cm]?[jt]sx?|map|json|ya?ml|css|html?|node|wasm|png|svg)$/i;
 const BUILD_FILE = /^(?:cmakelists\.txt|requirements.*\.txt|robots\.txt)$/i;
 /** How many folders deep the walk goes; deeper ones are left out. */

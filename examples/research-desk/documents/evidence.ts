@@ -38,13 +38,14 @@ const SELF_SENTENCES = 4;
 const HITS_COUNTED = 2;
 const STRONG_WEIGHT = 0.5;
 const NEAR_DUPLICATE = 0.7;
-const SENTENCE_TERMS_MIN = 4;
+const SENTENCE_TERMS_MIN = 3;
 const LONG_SENTENCE_TERMS = 20;
 const COMMITTING_BONUS = 1.25;
 /** What a changelog says was true once. */
 const HISTORY_SHARE = 0.6;
 /** Words by which an author commits to something. */
-const COMMITTING = /\b(?:guarante\w*|ensure\w*|always|never|must|will|not|cannot|only|until|either|safe\w*|may be lost|default\w*)\b/i;
+const COMMITTING =
+  /\b(?:guarante\w*|ensure\w*|always|never|must|will|not|cannot|only|until|either|safe\w*|may be lost|default\w*)\b/i;
 
 interface SelfDescription {
   readonly subject: Subject;
@@ -57,14 +58,18 @@ interface SelfDescription {
  * The subjects a facet selects, best first: those that say of themselves, in description, keywords or first
  * sentences, what the facet asks for. What their documents mention in passing does not count.
  */
-export function selectSubjects(library: Library, facet: Facet, breadth: number): Candidate[] {
+export function selectSubjects(library: Library, facet: Facet): Candidate[] {
   const query = queryOf(facet);
   const described = library.subjects.map((subject) => describeSubject(library, subject, query));
   const index = new TermIndex(described.map(({ strong, weak }) => [...strong, ...weak]));
   const found: (Candidate & { readonly strong: boolean })[] = [];
   for (const { subject, strong, weak } of described) {
     const hits = [...query]
-      .map(([term, weight]) => ({ term, weight, part: weight * index.idf(term) * (strong.includes(term) ? 2 : weak.includes(term) ? 1 : 0) }))
+      .map(([term, weight]) => ({
+        term,
+        weight,
+        part: weight * index.idf(term) * (strong.includes(term) ? 2 : weak.includes(term) ? 1 : 0),
+      }))
       .filter(({ part }) => part > 0)
       .sort((a, b) => b.part - a.part);
     // A long list of keywords is no better an answer than one word that fits: the best few count.
@@ -77,10 +82,9 @@ export function selectSubjects(library: Library, facet: Facet, breadth: number):
   const usable = found.some(({ strong }) => strong) ? found.filter(({ strong }) => strong) : found;
   usable.sort((a, b) => b.score - a.score || (a.subject < b.subject ? -1 : 1));
   const best = usable[0]?.score ?? 0;
-  const share = CANDIDATE_SHARE / (breadth + 1);
   const named = new Set<string>();
   return usable
-    .filter(({ subject, score }) => score >= best * share && !named.has(subject) && named.add(subject))
+    .filter(({ subject, score }) => score >= best * CANDIDATE_SHARE && !named.has(subject) && named.add(subject))
     .slice(0, CANDIDATES_MAX)
     .map(({ strong: _, ...candidate }) => candidate);
 }
@@ -93,14 +97,32 @@ export function selfEvidence(library: Library, facet: Facet, candidates: readonl
     const subject = library.subjects.find((one) => one.name === name);
     if (subject === undefined) continue;
     const { opening } = describeSubject(library, subject, query);
-    const strength = (terms: readonly string[]): number => new Set(terms).size === 0 ? 0 : [...new Set(terms)].reduce((sum, term) => sum + (query.get(term) ?? 0), 0);
+    const strength = (terms: readonly string[]): number =>
+      new Set(terms).size === 0 ? 0 : [...new Set(terms)].reduce((sum, term) => sum + (query.get(term) ?? 0), 0);
     const sentence = [...opening].sort((a, b) => strength(b.terms) - strength(a.terms))[0];
     const { description } = subject;
-    const citation = description ?? (sentence === undefined ? undefined : { path: sentence.path, start: sentence.start, end: sentence.end, quote: sentence.text });
+    const citation =
+      description ??
+      (sentence === undefined
+        ? undefined
+        : { path: sentence.path, start: sentence.start, end: sentence.end, quote: sentence.text });
     if (citation !== undefined) out.push({ ...citation, facetId: facet.id, subject: name, score });
     const says = description === undefined ? 0 : strength(tokenise(description.quote));
-    if (description !== undefined && says < STRONG_WEIGHT && sentence !== undefined && strength(sentence.terms) >= STRONG_WEIGHT) {
-      out.push({ path: sentence.path, start: sentence.start, end: sentence.end, quote: sentence.text, facetId: facet.id, subject: name, score });
+    if (
+      description !== undefined &&
+      says < STRONG_WEIGHT &&
+      sentence !== undefined &&
+      strength(sentence.terms) >= STRONG_WEIGHT
+    ) {
+      out.push({
+        path: sentence.path,
+        start: sentence.start,
+        end: sentence.end,
+        quote: sentence.text,
+        facetId: facet.id,
+        subject: name,
+        score,
+      });
     }
   }
   return out;
@@ -110,7 +132,12 @@ export function selfEvidence(library: Library, facet: Facet, candidates: readonl
  * Sentences that answer a facet, best first: from the best passages, of the subjects in `among` where given. Scored
  * by the weights and rarity of the terms in them; a sentence that commits to something counts more.
  */
-export function findSentences(library: Library, facet: Facet, breadth: number, among?: ReadonlySet<string>): Evidence[] {
+export function findSentences(
+  library: Library,
+  facet: Facet,
+  breadth: number,
+  among?: ReadonlySet<string>,
+): Evidence[] {
   const width = BREADTHS[Math.min(breadth, BREADTHS.length - 1)] ?? BREADTHS[0];
   const query = queryOf(facet);
   const rarest = Math.max(...[...query].map(([term, weight]) => weight * library.index.idf(term)), 0.01);
@@ -123,10 +150,19 @@ export function findSentences(library: Library, facet: Facet, breadth: number, a
     looked += 1;
     if (looked > width.passages) break;
     for (const sentence of library.sentences(item)) {
-      const score = (scoreSentence(library, query, sentence) / rarest) * (isHistory(passage.file.path) ? HISTORY_SHARE : 1);
+      const score =
+        (scoreSentence(library, query, sentence) / rarest) * (isHistory(passage.file.path) ? HISTORY_SHARE : 1);
       if (score < width.scoreMin) continue;
       const { path, start, end, text } = sentence;
-      found.push({ path, start, end, quote: text, facetId: facet.id, subject: passage.subject.name, score: Math.round(score * 1000) / 1000 });
+      found.push({
+        path,
+        start,
+        end,
+        quote: text,
+        facetId: facet.id,
+        subject: passage.subject.name,
+        score: Math.round(score * 1000) / 1000,
+      });
     }
   }
   return pickDistinct(found, width.perSubject);
@@ -134,7 +170,9 @@ export function findSentences(library: Library, facet: Facet, breadth: number, a
 
 /** The best of each subject, at most `perSubject`, without those that say nearly the same in nearly the same words. */
 export function pickDistinct(found: readonly Evidence[], perSubject: number): Evidence[] {
-  const ordered = [...found].sort((a, b) => b.score - a.score || (a.path < b.path ? -1 : a.path > b.path ? 1 : a.start - b.start));
+  const ordered = [...found].sort(
+    (a, b) => b.score - a.score || (a.path < b.path ? -1 : a.path > b.path ? 1 : a.start - b.start),
+  );
   const kept: { evidence: Evidence; terms: string[] }[] = [];
   const counts = new Map<string, number>();
   for (const evidence of ordered) {
@@ -174,8 +212,18 @@ export function vocabularyOf(library: Library, facet: Facet): VocabularyTerm[] {
     }
   }
   const scored = [...counts]
-    .filter(([term, count]) => count >= 3 && (users.get(term)?.size ?? 0) >= 2 && !query.has(term) && !/\d/.test(term) && library.index.documentFrequency(term) <= library.index.size / 20)
-    .map(([term, count]) => ({ term, score: likelihoodRatio(count, near.length, library.index.documentFrequency(term), library.index.size) }))
+    .filter(
+      ([term, count]) =>
+        count >= 3 &&
+        (users.get(term)?.size ?? 0) >= 2 &&
+        !query.has(term) &&
+        !/\d/.test(term) &&
+        library.index.documentFrequency(term) <= library.index.size / 20,
+    )
+    .map(([term, count]) => ({
+      term,
+      score: likelihoodRatio(count, near.length, library.index.documentFrequency(term), library.index.size),
+    }))
     .sort((a, b) => b.score - a.score || (a.term < b.term ? -1 : 1));
   const best = scored[0]?.score ?? 1;
   return scored.slice(0, 8).map(({ term, score }) => ({ term, weight: Math.round(20 * (score / best)) / 100 }));
@@ -183,7 +231,8 @@ export function vocabularyOf(library: Library, facet: Facet): VocabularyTerm[] {
 
 function likelihoodRatio(k1: number, n1: number, k2: number, n2: number): number {
   const p = (k1 + k2) / (n1 + n2);
-  const part = (k: number, n: number, q: number): number => k * Math.log(Math.max(q, 1e-9)) + (n - k) * Math.log(Math.max(1 - q, 1e-9));
+  const part = (k: number, n: number, q: number): number =>
+    k * Math.log(Math.max(q, 1e-9)) + (n - k) * Math.log(Math.max(1 - q, 1e-9));
   return 2 * (part(k1, n1, k1 / n1) + part(k2, n2, Math.min(1, k2 / n2)) - part(k1, n1, p) - part(k2, n2, p));
 }
 
@@ -245,7 +294,9 @@ function isSentence({ text, terms }: IndexedSentence): boolean {
 }
 
 function isReadmeOf(subject: Subject, path: string): boolean {
-  return posix.dirname(path) === (subject.folder === "" ? "." : subject.folder) && /^readme/i.test(posix.basename(path));
+  return (
+    posix.dirname(path) === (subject.folder === "" ? "." : subject.folder) && /^readme/i.test(posix.basename(path))
+  );
 }
 
 function isHistory(path: string): boolean {

@@ -77,7 +77,13 @@ export class Library {
     const found =
       passage?.kind !== "prose"
         ? []
-        : sentencesOf(passage).map(({ start, end, text }) => ({ path: passage.file.path, start, end, text, terms: tokenise(text) }));
+        : sentencesOf(passage).map(({ start, end, text }) => ({
+            path: passage.file.path,
+            start,
+            end,
+            text,
+            terms: tokenise(text),
+          }));
     this.#sentences.set(item, found);
     return found;
   }
@@ -101,7 +107,9 @@ export class Shelf {
     if (known !== undefined) return known;
     const library = await this.open(ref.folder);
     if (library.ref.hash !== ref.hash) {
-      throw new Error(`the documents under ${ref.folder} changed since this session collected them (${ref.hash.slice(0, 8)} then, ${library.ref.hash.slice(0, 8)} now); start a new session`);
+      throw new Error(
+        `the documents under ${ref.folder} changed since this session collected them (${ref.hash.slice(0, 8)} then, ${library.ref.hash.slice(0, 8)} now); start a new session`,
+      );
     }
     return library;
   }

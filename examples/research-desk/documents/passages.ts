@@ -82,7 +82,8 @@ export function sentencesOf(passage: Passage): Sentence[] {
     const raw = joined.slice(from, end);
     const text = shorten(plainWords(raw));
     const lead = raw.length - raw.trimStart().length;
-    if (text !== "") out.push({ start: passage.start + lineAt(from + lead), end: passage.start + lineAt(end - 1), text });
+    if (text !== "")
+      out.push({ start: passage.start + lineAt(from + lead), end: passage.start + lineAt(end - 1), text });
     from = end;
   }
   return out;

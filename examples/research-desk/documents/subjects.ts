@@ -43,7 +43,9 @@ export function findSubjects(files: readonly SourceFile[]): Map<string, Subject>
   }
   const subjects = new Map<string, Subject>();
   for (const { path } of files) {
-    const found = ancestors(path).map((folder) => packages.get(folder)).find((one) => one !== undefined);
+    const found = ancestors(path)
+      .map((folder) => packages.get(folder))
+      .find((one) => one !== undefined);
     subjects.set(path, found ?? documentSubject(path, licenceTexts));
   }
   return subjects;
@@ -57,7 +59,10 @@ function readPackage(file: SourceFile, licenceTexts: ReadonlyMap<string, SourceF
   const folder = folderOf(file.path);
   const description = manifest["description"];
   const keywords = manifest["keywords"];
-  const descriptionAt = typeof description === "string" && description.trim() !== "" ? citeField(file, "description", description) : undefined;
+  const descriptionAt =
+    typeof description === "string" && description.trim() !== ""
+      ? citeField(file, "description", description)
+      : undefined;
   return {
     name,
     folder,
@@ -70,16 +75,31 @@ function readPackage(file: SourceFile, licenceTexts: ReadonlyMap<string, SourceF
 }
 
 function documentSubject(path: string, licenceTexts: ReadonlyMap<string, SourceFile>): Subject {
-  const text = ancestors(path).map((folder) => licenceTexts.get(folder)).find((file) => file !== undefined);
-  return { name: path, folder: folderOf(path), isPackage: false, keywords: [], licence: licenceOf(path, undefined, undefined, text) };
+  const text = ancestors(path)
+    .map((folder) => licenceTexts.get(folder))
+    .find((file) => file !== undefined);
+  return {
+    name: path,
+    folder: folderOf(path),
+    isPackage: false,
+    keywords: [],
+    licence: licenceOf(path, undefined, undefined, text),
+  };
 }
 
-function licenceOf(subject: string, declared: string | undefined, at: Citation | undefined, file: SourceFile | undefined): LicenceRecord {
+function licenceOf(
+  subject: string,
+  declared: string | undefined,
+  at: Citation | undefined,
+  file: SourceFile | undefined,
+): LicenceRecord {
   const text = file === undefined ? undefined : recogniseLicence(file.lines);
   const citations: Citation[] = [];
   if (declared !== undefined && at !== undefined) citations.push(at);
-  if (file !== undefined && text !== undefined) citations.push({ path: file.path, start: text.line, end: text.line, quote: text.quote });
-  const disagree = declared !== undefined && text !== undefined && !declared.toLowerCase().includes(text.id.toLowerCase());
+  if (file !== undefined && text !== undefined)
+    citations.push({ path: file.path, start: text.line, end: text.line, quote: text.quote });
+  const disagree =
+    declared !== undefined && text !== undefined && !declared.toLowerCase().includes(text.id.toLowerCase());
   return {
     subject,
     licence: declared ?? text?.id ?? null,
@@ -105,7 +125,9 @@ function citeField(file: SourceFile, field: string, value: string | undefined): 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined; // A package.json that does not parse is a document like any other.
   }

@@ -16,11 +16,18 @@ const GROUPS: readonly { readonly heads: string; readonly words: string }[] = [
   },
   {
     heads: "crash crashes failure outage power kill durability durable lost loss",
-    words: "crash crashes failure durable durability lost loss corrupt corruption corrupted atomic atomically fsync flush flushed recover recovery repair uncaught",
+    words:
+      "crash crashes failure durable durability lost loss corrupt corruption corrupted atomic atomically fsync flush flushed recover recovery repair uncaught",
   },
   { heads: "licence license licensing copyright legal", words: "license licensed copyright" },
-  { heads: "fast speed performance slow latency throughput", words: "fast faster slow performance benchmark latency throughput overhead" },
-  { heads: "secure security safe attack vulnerability", words: "security secure vulnerability attack sanitize untrusted injection" },
+  {
+    heads: "fast speed performance slow latency throughput",
+    words: "fast faster slow performance benchmark latency throughput overhead",
+  },
+  {
+    heads: "secure security safe attack vulnerability",
+    words: "security secure vulnerability attack sanitize untrusted injection",
+  },
   { heads: "test testing check verify", words: "test assertion verify coverage" },
   { heads: "error exception throw", words: "error exception throw reject" },
   { heads: "cost price pay", words: "cost price fee payment charge" },

@@ -14,7 +14,9 @@ const STOP_WORDS = new Set(
 );
 
 /** Words that say what kind of answer is wanted, not what it is about. */
-const FRAME_WORDS = new Set("answer describe explain give list mention name offer promise say show state tell".split(" ").map(stem));
+const FRAME_WORDS = new Set(
+  "answer describe explain give list mention name offer promise say show state tell".split(" ").map(stem),
+);
 
 export function words(text: string): string[] {
   return text.toLowerCase().match(WORD) ?? [];
@@ -42,7 +44,10 @@ export function stem(word: string): string {
   let out = word.replace(/['’]s?$/, "").replace(/licenc/, "licens");
   if (/\d/.test(out) || out.length < 4) return out;
   out = plural(out);
-  out = out.replace(/ically$/, "ic").replace(/(?<=..)(?:ability|ibility)$/, "able").replace(/(?<=[a-z]{4})ly$/, "");
+  out = out
+    .replace(/ically$/, "ic")
+    .replace(/(?<=..)(?:ability|ibility)$/, "able")
+    .replace(/(?<=[a-z]{4})ly$/, "");
   const bare = /^(.{3,}?)(?:ing|ed)$/.exec(out)?.[1];
   if (bare !== undefined && VOWEL.test(bare)) out = bare.replace(/([bdfgmnprt])\1$/, "$1");
   return out.length > 3 ? out.replace(/e$/, "") : out;

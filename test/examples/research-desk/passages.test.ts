@@ -34,7 +34,9 @@ describe("passages", () => {
   });
 
   it("splits sentences across lines and shows them without markup", () => {
-    const sentences = splitPassages(DOCUMENT).filter(({ kind }) => kind === "prose").flatMap(sentencesOf);
+    const sentences = splitPassages(DOCUMENT)
+      .filter(({ kind }) => kind === "prose")
+      .flatMap(sentencesOf);
     expect(sentences).toEqual([
       { start: 3, end: 3, text: "It keeps values." },
       { start: 3, end: 4, text: "Writes are atomic, never torn." },
@@ -46,11 +48,16 @@ describe("passages", () => {
 
   it("covers every line of plain text once and in order", () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom("", "some words here", "- item", "# Title", "more text. And more"), { maxLength: 60 }), (lines) => {
-        const covered = splitPassages(lines).flatMap(({ start, end }) => Array.from({ length: end - start + 1 }, (_, i) => start + i));
-        const expected = lines.flatMap((line, i) => (line === "" || line.startsWith("#") ? [] : [i + 1]));
-        expect(covered).toEqual(expected);
-      }),
+      fc.property(
+        fc.array(fc.constantFrom("", "some words here", "- item", "# Title", "more text. And more"), { maxLength: 60 }),
+        (lines) => {
+          const covered = splitPassages(lines).flatMap(({ start, end }) =>
+            Array.from({ length: end - start + 1 }, (_, i) => start + i),
+          );
+          const expected = lines.flatMap((line, i) => (line === "" || line.startsWith("#") ? [] : [i + 1]));
+          expect(covered).toEqual(expected);
+        },
+      ),
     );
   });
 });
@@ -65,7 +72,10 @@ describe("citation check", () => {
   });
 
   it("refuses a forged quote and says what is missing", () => {
-    expect(cite("Writes are atomic, always torn.")).toEqual({ ok: false, reason: expect.stringContaining("README.md:3-4: the cited lines do not say “Writes are atomic, always torn.”") });
+    expect(cite("Writes are atomic, always torn.")).toEqual({
+      ok: false,
+      reason: expect.stringContaining("README.md:3-4: the cited lines do not say “Writes are atomic, always torn.”"),
+    });
   });
 
   it("refuses a quote with words left out, one from other lines, and an empty one", () => {
@@ -75,17 +85,37 @@ describe("citation check", () => {
   });
 
   it("refuses lines and documents that do not exist", () => {
-    expect(cite("Writes", 3, 99)).toEqual({ ok: false, reason: expect.stringContaining("the document has lines 1 to 14") });
+    expect(cite("Writes", 3, 99)).toEqual({
+      ok: false,
+      reason: expect.stringContaining("the document has lines 1 to 14"),
+    });
     expect(cite("Writes", 4, 3).ok).toBe(false);
-    expect(checkCitation({ path: "gone.md", start: 1, end: 1, quote: "x" }, undefined)).toEqual({ ok: false, reason: "gone.md:1-1: no such document" });
+    expect(checkCitation({ path: "gone.md", start: 1, end: 1, quote: "x" }, undefined)).toEqual({
+      ok: false,
+      reason: "gone.md:1-1: no such document",
+    });
   });
 
   it("accepts every sentence the splitter finds", () => {
-    const words = fc.constantFrom("The", "log", "**keeps**", "[it](x.md)", "`sync`", "whole.", "Never", "torn!", "\n", "\n> ", "  ");
+    const words = fc.constantFrom(
+      "The",
+      "log",
+      "**keeps**",
+      "[it](x.md)",
+      "`sync`",
+      "whole.",
+      "Never",
+      "torn!",
+      "\n",
+      "\n> ",
+      "  ",
+    );
     fc.assert(
       fc.property(fc.array(words, { maxLength: 40 }), (parts) => {
         const lines = parts.join(" ").split("\n");
-        for (const { start, end, text } of splitPassages(lines).filter(({ kind }) => kind === "prose").flatMap(sentencesOf)) {
+        for (const { start, end, text } of splitPassages(lines)
+          .filter(({ kind }) => kind === "prose")
+          .flatMap(sentencesOf)) {
           expect(checkCitation({ path: "a.md", start, end, quote: text }, lines)).toEqual({ ok: true });
         }
       }),

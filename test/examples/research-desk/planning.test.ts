@@ -7,7 +7,10 @@ const everyTerm = () => true;
 
 describe("planner", () => {
   it("takes the question of the desk apart: which, under which licence, and what of crashes", () => {
-    const facets = planFacets("Which of them keep or move data, under which licence, and what do they promise about crashes?", everyTerm);
+    const facets = planFacets(
+      "Which of them keep or move data, under which licence, and what do they promise about crashes?",
+      everyTerm,
+    );
     expect(facets.map(({ text, kind, refersBack }) => [text, kind, refersBack])).toEqual([
       ["Which of them keep or move data", "select", true],
       ["under which licence", "licence", true],
@@ -42,7 +45,10 @@ describe("planner", () => {
 
   it("widens by words it does not have yet", () => {
     const [facet] = planFacets("How are plugins loaded?", everyTerm);
-    const wider = widenFacet(facet!, [{ term: "hook", weight: 0.2 }, { term: stem("plugin"), weight: 0.1 }]);
+    const wider = widenFacet(facet!, [
+      { term: "hook", weight: 0.2 },
+      { term: stem("plugin"), weight: 0.1 },
+    ]);
     expect(wider.terms.at(-1)).toEqual({ term: "hook", weight: 0.2, from: "documents" });
     expect(queryOf(wider).get(stem("plugin"))).toBe(1);
   });

@@ -21,8 +21,22 @@ describe("BM25", () => {
 
   it("prefers the rare term, and heeds the weights", () => {
     expect(index.idf("fish")).toBeGreaterThan(index.idf("cat"));
-    expect(index.rank(new Map([["cat", 1], ["fish", 1]]))[0]?.item).toBe(2);
-    expect(index.rank(new Map([["cat", 1], ["fish", 0.1]]))[0]?.item).toBe(1);
+    expect(
+      index.rank(
+        new Map([
+          ["cat", 1],
+          ["fish", 1],
+        ]),
+      )[0]?.item,
+    ).toBe(2);
+    expect(
+      index.rank(
+        new Map([
+          ["cat", 1],
+          ["fish", 0.1],
+        ]),
+      )[0]?.item,
+    ).toBe(1);
   });
 
   it("finds nothing for an unknown term and in an empty index", () => {
@@ -33,12 +47,17 @@ describe("BM25", () => {
   it("returns exactly the items that have a term of the query, best first", () => {
     const term = fc.constantFrom("a", "b", "c", "d");
     fc.assert(
-      fc.property(fc.array(fc.array(term, { maxLength: 6 }), { maxLength: 12 }), fc.uniqueArray(term, { minLength: 1 }), (texts, query) => {
-        const hits = new TermIndex(texts).rank(new Map(query.map((one) => [one, 1])));
-        const expected = texts.flatMap((text, i) => (text.some((one) => query.includes(one)) ? [i] : []));
-        expect(hits.map(({ item }) => item).sort((a, b) => a - b)).toEqual(expected);
-        for (const [i, { score }] of hits.entries()) expect(score).toBeLessThanOrEqual(hits[i - 1]?.score ?? Infinity);
-      }),
+      fc.property(
+        fc.array(fc.array(term, { maxLength: 6 }), { maxLength: 12 }),
+        fc.uniqueArray(term, { minLength: 1 }),
+        (texts, query) => {
+          const hits = new TermIndex(texts).rank(new Map(query.map((one) => [one, 1])));
+          const expected = texts.flatMap((text, i) => (text.some((one) => query.includes(one)) ? [i] : []));
+          expect(hits.map(({ item }) => item).sort((a, b) => a - b)).toEqual(expected);
+          for (const [i, { score }] of hits.entries())
+            expect(score).toBeLessThanOrEqual(hits[i - 1]?.score ?? Infinity);
+        },
+      ),
     );
   });
 });

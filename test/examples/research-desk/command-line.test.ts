@@ -1,0 +1,109 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { parseOptions } from "../../../examples/research-desk/options.ts";
+import { SMALL_QUESTION, makeSmallFolder } from "./small-folder.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const MAIN = "examples/research-desk/main.ts";
+
+/** The desk as its own process; the package is taken from its sources, so that no build is needed. */
+function runMain(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const env = { ...process.env, JITI_ALIAS: JSON.stringify({ orchestra: join(root, "src/index.ts") }) };
+  const child = spawn(process.execPath, ["--import", "jiti/register", MAIN, ...args], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  return new Promise((resolve, reject) =>
+    child.once("error", reject).once("close", (code) => resolve({ code, stdout, stderr })),
+  );
+}
+
+describe("the desk's command line", () => {
+  let docs: string;
+  let store: string;
+  beforeEach(async () => {
+    docs = await makeSmallFolder();
+    store = await mkdtemp(join(tmpdir(), "research-desk-store-"));
+    return () => Promise.all([docs, store].map((folder) => rm(folder, { recursive: true })));
+  });
+
+  it("prints the report, where the time went and where the session is kept", async () => {
+    const { code, stdout, stderr } = await runMain([
+      "--docs",
+      docs,
+      "--question",
+      SMALL_QUESTION,
+      "--store",
+      store,
+      "--session",
+      "first",
+    ]);
+    expect(stderr).toMatch(/✓ Collector +\d+ ms/);
+    expect(stdout).toContain("| ledgerly 2.1.0 | An embedded database for ledgers [1] | MIT [2][3] |");
+    expect(stdout).toMatch(/Where the time went\n\nagent +steps +ms\n/);
+    expect(stdout).toContain(`Session first, `);
+    expect(stdout).toContain("durability disk");
+    expect(code).toBe(0);
+
+    const again = await runMain(["--resume", "first", "--store", store, "--json"]);
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      sessionId: "first",
+      status: "completed",
+      report: { subjects: expect.arrayContaining([{ name: "ledgerly", licence: "MIT" }]) },
+    });
+    expect(again.code).toBe(0);
+  });
+
+  it("survives SIGKILL: goes on where the log ends, and runs no finished step again", async () => {
+    const { code, stdout, stderr } = await runMain([
+      "--crash",
+      "--docs",
+      docs,
+      "--question",
+      SMALL_QUESTION,
+      "--store",
+      store,
+    ]);
+    expect(stderr).toMatch(/process \d+ killed with SIGKILL after \d+ finished steps/);
+    expect(stderr).toContain("· Collector          is in the log");
+    expect(stdout).toContain("| ledgerly 2.1.0 |");
+    expect(stdout).toMatch(/finished before the kill +[6-9], none of them run again/);
+    expect(stdout).not.toContain("BROKEN");
+    expect(code).toBe(0);
+  });
+
+  it("ends with 2 and a hint on a wrong option", async () => {
+    const { code, stderr } = await runMain(["--pace", "slow"]);
+    expect(stderr).toContain('--pace: expected whole milliseconds, got "slow"');
+    expect(code).toBe(2);
+  });
+});
+
+describe("the desk's options", () => {
+  it("asks about the installed dependencies unless told otherwise", () => {
+    const options = parseOptions([], root);
+    expect(options).toMatchObject({ label: "node_modules", crash: false, paceMs: 0, json: false });
+    expect(options.question).toMatch(/crashes\?$/);
+    expect(options.store).toBe(join(root, ".orchestra/research-desk"));
+  });
+
+  it.each([
+    [["--docs", "/no/such/folder", "--question", "x"], /there is no folder \/no\/such\/folder/],
+    [["--docs", root], /expected a --question/],
+    [["--question", " "], /expected some words/],
+    [["--crash", "--resume", "s"], /does not go with --resume/],
+    [["--colour"], /--colour/],
+  ])("refuses %j", (args, message) => {
+    expect(() => parseOptions(args, root)).toThrow(message);
+  });
+});
