@@ -56,7 +56,7 @@ export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: I
 // One answer as it stands; several as `question=answer`.
 function answersOf(answers: readonly string[] | undefined): unknown {
   if (answers === undefined || answers.length === 0) return undefined;
-  return answers.length === 1 && !/^[\w.:-]+=/.test(answers[0] ?? "") ? jsonOrText(answers[0] ?? "") : parseContext(answers);
+  return answers.length === 1 && !/^[\w./:@+-]+=/.test(answers[0] ?? "") ? jsonOrText(answers[0] ?? "") : parseContext(answers);
 }
 
 async function follow(instance: OrchestraInstance, begin: () => Promise<OrchestraResult>, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
