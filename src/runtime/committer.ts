@@ -68,6 +68,9 @@ export class Committer {
   #lastAtMs: number;
   #entry: SessionEntry | null;
   #inbox: number;
+  /** Chance once per committer, then counted: commit ids stay unique and cost nothing. */
+  #nonce = "";
+  #appends = 0;
   #ignored = 0;
   #waiting: Submission[] = [];
   #running = false;
@@ -176,11 +179,12 @@ export class Committer {
       v: 1,
       n: this.#n + 1,
       epoch: epochAfter(reduction.accepted, this.#epoch),
-      id: this.#ports.ids.next("cm"),
+      id: this.#nextId(),
       host: this.#ports.host,
       atMs,
       ...(inbox > 0 ? { inbox } : {}),
-      facts: reduction.accepted,
+      // The list that was folded, where all of it was accepted: folding it again is then free.
+      facts: reduction.refused.length === 0 ? facts : reduction.accepted,
     };
     const entry = this.#entryFor(reduction.state, commit);
     const blobs = blobsOf(batch);
@@ -194,6 +198,11 @@ export class Committer {
     if (entry !== undefined) this.#entry = entry;
     this.#owner.onCommitted(commit, reduction);
     answerAll(batch, reduction, commit.n);
+  }
+
+  #nextId(): string {
+    if (this.#nonce === "") this.#nonce = this.#ports.ids.next("cm");
+    return `${this.#nonce}.${++this.#appends}`;
   }
 
   async #append(commit: Commit, entry: SessionEntry | undefined, blobs: Blobs | undefined): Promise<void> {

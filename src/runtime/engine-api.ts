@@ -44,8 +44,6 @@ export interface StartRequest {
   readonly parent?: { readonly sessionId: string; readonly stepId: string };
   readonly signal?: AbortSignal;
   readonly autoCheckpoint?: { readonly everySteps?: number; readonly keep?: number };
-  /** Steps of this run in flight at one time on one host. Default 16. */
-  readonly maxConcurrency?: number;
 }
 
 export interface RecordedStep {

@@ -12,14 +12,12 @@ import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { Engine, RunCode } from "./engine-api.ts";
 import { EventHub } from "./event-hub.ts";
-import type { Execution } from "./execution.ts";
 import { factsOfCommand } from "./inbox-commands.ts";
 import { isLiveElsewhere } from "./live-owners.ts";
 import { LiveSessions } from "./live-sessions.ts";
 import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
 import type { Session } from "./session.ts";
-import type { StepServices } from "./step-context.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
 import { Worker } from "./worker.ts";
@@ -92,11 +90,27 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     bus,
     clock,
     deadlines,
-    values,
     logger,
     stepHandlers: options.stepHandlers,
     codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
-    services: (execution, code) => servicesOf(execution, code),
+    runtime: {
+      values,
+      logger,
+      memory: ({ sessionId }) => options.memory?.(sessionId),
+      chunks: () => undefined,
+      async journal({ sessionId, body }, key, value) {
+        const { stepId } = body.offer;
+        const put = await bus.journal.put({ sessionId, stepId, key, value: { v: value } });
+        if (put === "first") return value;
+        const entry = (await bus.journal.list(sessionId, stepId)).find((one) => one.key === key);
+        return entry === undefined ? value : values.resolve(entry.value);
+      },
+      emit({ sessionId, runId, body }, chunk) {
+        const { stepId, branchId, node } = body.offer;
+        hub.chunk(sessionId, { stepId, branchId, node, chunk, atMs: clock.nowMs(), runId });
+      },
+      run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
+    },
   });
   const ports: EnginePorts = { store, bus, clock, random, ids, logger, host, deadlines, values, worker, hub };
   const live: LiveSessions = new LiveSessions(ports, {
@@ -143,26 +157,6 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       if (codes.size <= CODES_MAX) break;
       codes.delete(oldest);
     }
-  }
-
-  function servicesOf(execution: Execution, code: RunCode): Omit<StepServices, "signal" | "values" | "heartbeat"> {
-    const { sessionId, runId } = execution;
-    const { offer } = execution.body;
-    return {
-      sessionId,
-      runId,
-      logger,
-      memory: options.memory?.(sessionId),
-      chunks: undefined,
-      async journal(key, value) {
-        const put = await bus.journal.put({ sessionId, stepId: offer.stepId, key, value: { v: value } });
-        if (put === "first") return value;
-        const entry = (await bus.journal.list(sessionId, offer.stepId)).find((one) => one.key === key);
-        return entry === undefined ? value : values.resolve(entry.value);
-      },
-      emit: (chunk) => hub.chunk(sessionId, { stepId: offer.stepId, branchId: offer.branchId, node: offer.node, chunk, atMs: clock.nowMs(), runId }),
-      run: (nestedOptions) => runNested(nestedPorts, execution, code, nestedOptions),
-    };
   }
 
   async function takeIn(session: Session, position: number, command: InboxCommand): Promise<void> {

@@ -516,6 +516,7 @@ function isSameRun(state: SessionState, request: StartRequest): boolean {
 }
 
 /** Without a session named, the key names one: the same key finds the same run again. */
-function keyedSessionId(key: string): string {
+/** The session of a run that was given a key and no session. */
+export function keyedSessionId(key: string): string {
   return `key_${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
 }

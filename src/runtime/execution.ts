@@ -15,13 +15,15 @@ import type { Stored } from "../base/stored.ts";
 import type { RunnableAgent } from "./agent.ts";
 import { isCommand } from "./agent.ts";
 import type { Command } from "./agent.ts";
+import type { Claim } from "../bus/ports.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { RunCode } from "./engine-api.ts";
 import { classifyFailure, retryAfterMsOf } from "./failure-class.ts";
 import { StepContext } from "./step-context.ts";
-import type { StepServices } from "./step-context.ts";
+import type { StepRuntime } from "./step-context.ts";
 import { commandOutcome, valueOutcome } from "./step-outcome.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
-import type { NewBlobs, Values } from "./values.ts";
+import type { NewBlobs } from "./values.ts";
 
 /** How often an attempt in flight is reported alive to the queue. */
 const BEAT_MS = 5_000;
@@ -29,12 +31,9 @@ const BEAT_MS = 5_000;
 export interface ExecutionPorts {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly values: Values;
-  /** The rest of what the context needs. */
-  services(execution: Execution): Omit<StepServices, "signal" | "values" | "heartbeat">;
-  beat(): void;
+  readonly runtime: StepRuntime<Execution>;
   /** The agent settled after the attempt had ended. */
-  onLate(): void;
+  onLate(execution: Execution): void;
 }
 
 export class Execution {
@@ -45,24 +44,29 @@ export class Execution {
   startedAtMs: number;
   readonly startedWallMs: number;
   readonly #agent: RunnableAgent;
+  readonly code: RunCode;
   readonly #ports: ExecutionPorts;
+  readonly #claim: Claim;
   readonly #timeoutMs: number | false;
   #controller: AbortController | undefined;
   #deadline: Deadline | undefined;
   #limitFromMs: number;
   #held = 0;
   #heldSinceMs = 0;
-  #context: StepContext | undefined;
+  #context: StepContext<Execution> | undefined;
   #resolve: ((end: StepEnd | null) => void) | undefined;
   #end: StepEnd | null | undefined;
   aborted: AbortReason | null = null;
   /** Runs begun by `ctx.run` in this attempt. */
   nestedRuns = 0;
 
-  constructor(sessionId: string, runId: string, body: StepBody, agent: RunnableAgent, ports: ExecutionPorts) {
-    this.sessionId = sessionId;
-    this.runId = runId;
+  constructor(claim: Claim, agent: RunnableAgent, code: RunCode, ports: ExecutionPorts) {
+    const body = claim.step.body as StepBody;
+    this.sessionId = claim.step.sessionId;
+    this.runId = claim.step.runId;
     this.body = body;
+    this.code = code;
+    this.#claim = claim;
     this.#agent = agent;
     this.#ports = ports;
     const { timeoutMs } = body.offer;
@@ -120,7 +124,13 @@ export class Execution {
     return this.#controller.signal;
   }
 
-  get context(): StepContext | undefined {
+  /** Says the step is alive, and begins its time limit anew. */
+  heartbeat(): void {
+    this.#limitFromMs = this.#ports.clock.monotonicMs();
+    this.#claim.beat();
+  }
+
+  get context(): StepContext<Execution> | undefined {
     return this.#context;
   }
 
@@ -136,14 +146,14 @@ export class Execution {
       const returned = this.#agent.run(input, ready.context);
       this.#settle(isThenable(returned) ? await returned : returned);
     } catch (error) {
-      if (this.#end !== undefined) this.#ports.onLate();
+      if (this.#end !== undefined) this.#ports.onLate(this);
       else this.#fail(error);
     }
   }
 
   #settle(returned: unknown): void {
     if (this.#end !== undefined) {
-      this.#ports.onLate();
+      this.#ports.onLate(this);
       return;
     }
     if (!isCommand(returned) && this.#agent.parseOutput !== undefined) {
@@ -152,7 +162,7 @@ export class Execution {
         // Resolves into #settleParsed or #fail, both of which settle the attempt.
         void Promise.resolve(parsed).then(
           (value) => this.#settleParsed(value),
-          (error: unknown) => (this.#end === undefined ? this.#fail(error) : this.#ports.onLate()),
+          (error: unknown) => (this.#end === undefined ? this.#fail(error) : this.#ports.onLate(this)),
         );
         return;
       }
@@ -171,8 +181,8 @@ export class Execution {
         return;
       }
       const outcome = isCommand(returned)
-        ? commandOutcome(returned as Exclude<Command, { kind: "fail" }>, this.#ports.values, blobs)
-        : valueOutcome(returned, this.#ports.values, blobs);
+        ? commandOutcome(returned as Exclude<Command, { kind: "fail" }>, this.#ports.runtime.values, blobs)
+        : valueOutcome(returned, this.#ports.runtime.values, blobs);
       const state = this.#context?.stateWrites(blobs);
       this.#finish({
         kind: "succeeded",
@@ -211,20 +221,20 @@ export class Execution {
 
   #prepare(): Ready | Promise<Ready> {
     const { body } = this;
-    const { values } = this.#ports;
+    const { values } = this.#ports.runtime;
     const pinned = new Map<string, Uint8Array>();
     const missing = values.pin(storedOf(body), pinned);
     const { offer } = body;
     const input = values.resolveInput(offer.input, body.inputShape);
     if (missing === undefined && !(input instanceof Promise) && offer.replies === undefined && offer.question === undefined) {
-      return { input, context: new StepContext(body, this.#services(), pinned, {}) };
+      return { input, context: new StepContext(this, this.#ports.runtime, pinned, {}) };
     }
     return this.#prepareSlowly(pinned, missing, input);
   }
 
   async #prepareSlowly(pinned: Map<string, Uint8Array>, missing: Promise<void> | undefined, pending: unknown): Promise<Ready> {
     const { offer } = this.body;
-    const { values } = this.#ports;
+    const { values } = this.#ports.runtime;
     const input = await pending;
     await missing;
     const resolved: ConstructorParameters<typeof StepContext>[3] = {};
@@ -233,19 +243,7 @@ export class Execution {
       const { id, prompt, input: asked } = offer.question;
       resolved.question = { id, prompt: await values.resolve(prompt), input: await values.resolveInput(asked) };
     }
-    return { input, context: new StepContext(this.body, this.#services(), pinned, resolved) };
-  }
-
-  #services(): StepServices {
-    return {
-      ...this.#ports.services(this),
-      signal: () => this.signal,
-      values: this.#ports.values,
-      heartbeat: () => {
-        this.#limitFromMs = this.#ports.clock.monotonicMs();
-        this.#ports.beat();
-      },
-    };
+    return { input, context: new StepContext(this, this.#ports.runtime, pinned, resolved) };
   }
 
   /** One deadline serves both the beat and the limit: it wakes at whichever comes first. */
@@ -256,7 +254,7 @@ export class Execution {
 
   #wake(): void {
     if (this.#limitLeftMs() > 0) {
-      this.#ports.beat();
+      this.#claim.beat();
       this.#arm();
       return;
     }
@@ -285,7 +283,7 @@ export class Execution {
 
 interface Ready {
   readonly input: unknown;
-  readonly context: StepContext;
+  readonly context: StepContext<Execution>;
 }
 
 /** All that the context may read without waiting. */

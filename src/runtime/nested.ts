@@ -42,7 +42,7 @@ export interface NestedPorts {
 
 const MOVE_POLL_MS = 250;
 
-export async function runNested(ports: NestedPorts, execution: Execution, code: RunCode, options: unknown): Promise<unknown> {
+export async function runNested(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
   const { hooks } = ports;
   if (hooks === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run: this engine was made without nested runs");
   const k = ++execution.nestedRuns;
@@ -53,7 +53,7 @@ export async function runNested(ports: NestedPorts, execution: Execution, code: 
   const follow = (): void => stopWith(ports, execution, sessionId);
   execution.signal.addEventListener("abort", follow, { once: true });
   try {
-    const request = await hooks.prepare(options, code);
+    const request = await hooks.prepare(options, execution.code);
     for (;;) {
       const { outcome, told } = await attach(ports, execution, sessionId, request);
       if (outcome.status === "completed" || outcome.status === "failed" || outcome.status === "cancelled") {

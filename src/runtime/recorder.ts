@@ -160,7 +160,18 @@ export class Recorder {
     // Only "step.retrying" leaves the step open: the next attempt starts when it is due.
     if (again) this.#open.set(stepId, { ...step, attempt: attempt + 1, startedAtMs: atMs });
     else this.#open.delete(stepId);
-    this.#trace[this.#next] = { ...step, startedAtMs: tookMs === undefined ? step.startedAtMs : Math.max(step.startedAtMs, atMs - tookMs), attempt, outcome, error, usage, endedAtMs: atMs };
+    this.#trace[this.#next] = {
+      stepId,
+      node: step.node,
+      branchId: step.branchId,
+      attempt,
+      input: step.input,
+      startedAtMs: tookMs === undefined ? step.startedAtMs : Math.max(step.startedAtMs, atMs - tookMs),
+      outcome,
+      error,
+      usage,
+      endedAtMs: atMs,
+    };
     this.#next = (this.#next + 1) % TRACE_MAX;
     this.#ended++;
   }

@@ -17,13 +17,14 @@ import { createRunActor } from "../actors/run-machine.ts";
 import type { RunActor } from "../actors/run-machine.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
-import { agentStateOf, encodeState, journalOf, outstandingEffects, successorsOf } from "../actors/view.ts";
+import { agentStateOf, encodeState, journalOf, outstandingEffects, planOf, successorsOf } from "../actors/view.ts";
 import { errorToData } from "../base/error-data.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StepMessage } from "../bus/ports.ts";
 import type { StepOffer } from "../actors/effects.ts";
 import type { Commit, Snapshot } from "../state/ports.ts";
+import type { NodeData } from "../topology/types.ts";
 import { Committer } from "./committer.ts";
 import type { Blobs, CommitAnswer, CommitterOwner, LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -232,7 +233,7 @@ export class Session implements CommitterOwner {
     const { state } = this;
     const { run } = state;
     if (run === null) throw new TypeError(`session ${this.sessionId} offers a step without a run`);
-    const node = run.topology.nodes.find(({ name }) => name === offer.node);
+    const node = nodeNamed(state, offer.node);
     const body: StepBody = {
       offer,
       kind: node?.kind ?? "agent",
@@ -243,14 +244,17 @@ export class Session implements CommitterOwner {
       context: state.context,
       agentState: agentStateOf(state, offer.node),
       runs: state.runs,
-      successors: successorsOf(state, offer.stepId),
+      // Worked out when it is read: few agents look, and a bus that encodes the body reads it then.
+      get successors() {
+        return successorsOf(state, offer.stepId);
+      },
       journal: journalOf(state, offer.stepId),
     };
     return { sessionId: this.sessionId, runId: run.runId, stepId: offer.stepId, agent: node?.uses ?? offer.node, attempt: offer.attempt, body };
   }
 
   #stepEnded(offer: StepOffer, end: StepEnd): void {
-    const node = this.state.run?.topology.nodes.find(({ name }) => name === offer.node);
+    const node = nodeNamed(this.state, offer.node);
     const ports = { values: this.#ports.values, random: this.#ports.random, code: this.code, nowMs: () => this.#ports.clock.nowMs() };
     const blobs = "blobs" in end ? end.blobs : undefined;
     const fact = stepFact(this.state, offer, node?.uses ?? offer.node, end, ports);
@@ -299,6 +303,12 @@ export class Session implements CommitterOwner {
     if (!isStillStatus(status)) return false;
     return status !== "paused" || run?.pause?.inFlight !== "finish" || this.registry.out === 0;
   }
+}
+
+function nodeNamed(state: SessionState, name: string): NodeData | undefined {
+  const plan = planOf(state);
+  const id = plan.nodeByName.get(name);
+  return id === undefined ? undefined : plan.nodes[id]?.data;
 }
 
 export function isStillStatus(status: RunStatus): boolean {

@@ -10,27 +10,33 @@ import type { AgentContext, ArrivalValue, Command, MaybePromise, UsageReport } f
 import type { StepBody } from "./step-wire.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
-/** What the context may ask of the attempt it belongs to. */
-export interface StepServices {
+/** The attempt a context belongs to. */
+export interface StepAttempt {
   readonly sessionId: string;
   readonly runId: string;
-  readonly signal: () => AbortSignal;
+  readonly body: StepBody;
+  readonly signal: AbortSignal;
+  heartbeat(): void;
+}
+
+/** What a context may ask of the runtime; one for all steps of an engine. */
+export interface StepRuntime<A extends StepAttempt> {
   readonly values: Values;
   readonly logger: Logger;
-  readonly memory: unknown;
-  readonly chunks: AsyncIterable<unknown> | undefined;
+  memory(attempt: A): unknown;
+  chunks(attempt: A): AsyncIterable<unknown> | undefined;
   /** Records a result of `once`; resolves with the recorded value, which is another's when that came first. */
-  journal(key: string, value: unknown): Promise<unknown>;
-  emit(chunk: unknown): void;
-  heartbeat(): void;
-  run(options: unknown): Promise<unknown>;
+  journal(attempt: A, key: string, value: unknown): Promise<unknown>;
+  emit(attempt: A, chunk: unknown): void;
+  run(attempt: A, options: unknown): Promise<unknown>;
 }
 
 type Session = AgentContext["session"];
 
-export class StepContext implements AgentContext {
+export class StepContext<A extends StepAttempt = StepAttempt> implements AgentContext {
   readonly #body: StepBody;
-  readonly #services: StepServices;
+  readonly #attempt: A;
+  readonly #runtime: StepRuntime<A>;
   /** Blobs that `task`, `context`, `state` and `session` refer to. */
   readonly #pinned: ReadonlyMap<string, Uint8Array>;
   readonly replies?: readonly ArrivalValue[];
@@ -46,23 +52,24 @@ export class StepContext implements AgentContext {
   #closed = false;
 
   constructor(
-    body: StepBody,
-    services: StepServices,
+    attempt: A,
+    runtime: StepRuntime<A>,
     pinned: ReadonlyMap<string, Uint8Array>,
     resolved: { replies?: readonly ArrivalValue[]; question?: { id: string; prompt: unknown; input: unknown } },
   ) {
-    this.#body = body;
-    this.#services = services;
+    this.#body = attempt.body;
+    this.#attempt = attempt;
+    this.#runtime = runtime;
     this.#pinned = pinned;
     if (resolved.replies !== undefined) this.replies = resolved.replies;
     if (resolved.question !== undefined) this.question = resolved.question;
   }
 
   get sessionId(): string {
-    return this.#services.sessionId;
+    return this.#attempt.sessionId;
   }
   get runId(): string {
-    return this.#services.runId;
+    return this.#attempt.runId;
   }
   get branchId(): string {
     return this.#body.offer.branchId;
@@ -84,13 +91,13 @@ export class StepContext implements AgentContext {
     return this.#body.offer.error as NonNullable<AgentContext["error"]>;
   }
   get chunks(): AsyncIterable<unknown> {
-    return this.#services.chunks as AsyncIterable<unknown>;
+    return this.#runtime.chunks(this.#attempt) as AsyncIterable<unknown>;
   }
   get memory(): unknown {
-    return this.#services.memory;
+    return this.#runtime.memory(this.#attempt);
   }
   get signal(): AbortSignal {
-    return this.#services.signal();
+    return this.#attempt.signal;
   }
   get idempotencyKey(): string {
     return `${this.sessionId}/${this.stepId}`;
@@ -107,7 +114,7 @@ export class StepContext implements AgentContext {
     return (this.#session ??= this.#readSession());
   }
   get logger(): Logger {
-    return (this.#logger ??= this.#services.logger.child({
+    return (this.#logger ??= this.#runtime.logger.child({
       sessionId: this.sessionId,
       runId: this.runId,
       branchId: this.branchId,
@@ -135,7 +142,7 @@ export class StepContext implements AgentContext {
   }
   get emit() {
     return (chunk: unknown): void => {
-      if (!this.#closed) this.#services.emit(copyValue(chunk, { name: "chunk" }).value);
+      if (!this.#closed) this.#runtime.emit(this.#attempt, copyValue(chunk, { name: "chunk" }).value);
     };
   }
   get usage() {
@@ -145,10 +152,10 @@ export class StepContext implements AgentContext {
     return (prompt: unknown): Command => next.ask(prompt);
   }
   get heartbeat() {
-    return (): void => this.#services.heartbeat();
+    return (): void => this.#attempt.heartbeat();
   }
   get run() {
-    return (options: unknown): Promise<unknown> => this.#services.run(options);
+    return (options: unknown): Promise<unknown> => this.#runtime.run(this.#attempt, options);
   }
 
   addUsage(report: { inputTokens?: number; outputTokens?: number; costUsd?: number; apiCalls?: number; nestedSteps?: number }): void {
@@ -170,7 +177,7 @@ export class StepContext implements AgentContext {
   stateWrites(blobs: NewBlobs): readonly StateWrite[] | undefined {
     if (this.#writes === undefined || this.#writes.size === 0) return undefined;
     return [...this.#writes].map(([key, write]) =>
-      write === null ? { key } : { key, value: this.#services.values.store(write.value, `state.${key}`, blobs) },
+      write === null ? { key } : { key, value: this.#runtime.values.store(write.value, `state.${key}`, blobs) },
     );
   }
 
@@ -180,7 +187,7 @@ export class StepContext implements AgentContext {
   }
 
   #read(stored: Stored): unknown {
-    return this.#services.values.peekPinned(stored, this.#pinned);
+    return this.#runtime.values.peekPinned(stored, this.#pinned);
   }
 
   #readAll(record: Readonly<Record<string, Stored>>): Record<string, unknown> {
@@ -237,9 +244,9 @@ export class StepContext implements AgentContext {
 
   async #recordOnce(key: string, fn: () => MaybePromise<unknown>): Promise<unknown> {
     const recorded = Object.hasOwn(this.#body.journal, key) ? this.#body.journal[key] : undefined;
-    if (recorded !== undefined) return this.#services.values.resolve(recorded);
+    if (recorded !== undefined) return this.#runtime.values.resolve(recorded);
     const value = copyValue(await fn(), { name: `once(${JSON.stringify(key)})` }).value;
-    return this.#services.journal(key, value);
+    return this.#runtime.journal(this.#attempt, key, value);
   }
 }
 

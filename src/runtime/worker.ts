@@ -18,10 +18,10 @@ import type { RunnableAgent } from "./agent.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { RunCode } from "./engine-api.ts";
 import { Execution } from "./execution.ts";
+import type { ExecutionPorts } from "./execution.ts";
 import { Places } from "./places.ts";
-import type { StepServices } from "./step-context.ts";
+import type { StepRuntime } from "./step-context.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
-import type { Values } from "./values.ts";
 
 /** Finds what runs a node that is no agent; undefined: look among the agents. */
 export type StepHandlers = (kind: NodeKind, name: string) => RunnableAgent | undefined;
@@ -30,13 +30,11 @@ export interface WorkerPorts {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly values: Values;
   readonly logger: Logger;
   readonly stepHandlers: StepHandlers | undefined;
   /** The functions for a step; undefined when this host does not have them. */
   codeFor(sessionId: string, topologyHash: string): RunCode | undefined;
-  /** What the step's context asks of the runtime. */
-  services(execution: Execution, code: RunCode): Omit<StepServices, "signal" | "values" | "heartbeat">;
+  readonly runtime: StepRuntime<Execution>;
 }
 
 /** Steps of one agent handed to this host at a time; runs bound themselves by `maxConcurrency` far below it. */
@@ -46,6 +44,7 @@ const REGISTER_RETRY_MS = 1_000;
 
 export class Worker {
   readonly #ports: WorkerPorts;
+  readonly #executionPorts: ExecutionPorts;
   readonly #running = new Map<string, Execution>();
   readonly #served = new Map<string, { server: StepServer; users: number }>();
   readonly #places = new WeakMap<RunnableAgent, Places>();
@@ -53,6 +52,15 @@ export class Worker {
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
+    this.#executionPorts = {
+      clock: ports.clock,
+      deadlines: ports.deadlines,
+      runtime: ports.runtime,
+      onLate: ({ sessionId, body }) => {
+        this.#lateResults++;
+        ports.logger.debug({ sessionId, stepId: body.offer.stepId }, "a result came after its attempt had ended; dropped");
+      },
+    };
   }
 
   /** Results that came after their attempt had ended. */
@@ -109,7 +117,7 @@ export class Worker {
   }
 
   async #claimed(claim: Claim): Promise<void> {
-    const { sessionId, stepId, runId, attempt } = claim.step;
+    const { sessionId, stepId, attempt } = claim.step;
     const body = claim.step.body as StepBody;
     const code = this.#ports.codeFor(sessionId, body.topologyHash);
     if (code === undefined) {
@@ -121,7 +129,7 @@ export class Worker {
       return;
     }
     const agent = this.#ports.stepHandlers?.(body.kind, claim.step.agent) ?? code.agents.get(claim.step.agent);
-    const end = agent === undefined ? unknownAgent(claim.step.agent, body) : await this.#execute(claim, runId, body, agent, code);
+    const end = agent === undefined ? unknownAgent(claim.step.agent, body) : await this.#execute(claim, agent, code);
     if (end !== null) {
       try {
         await this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end });
@@ -134,20 +142,10 @@ export class Worker {
     await claim.done();
   }
 
-  async #execute(claim: Claim, runId: string, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
+  async #execute(claim: Claim, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
     const { sessionId, stepId } = claim.step;
     const key = `${sessionId}/${stepId}`;
-    const execution = new Execution(sessionId, runId, body, agent, {
-      clock: this.#ports.clock,
-      deadlines: this.#ports.deadlines,
-      values: this.#ports.values,
-      services: (self) => this.#ports.services(self, code),
-      beat: () => claim.beat(),
-      onLate: () => {
-        this.#lateResults++;
-        this.#ports.logger.debug({ sessionId, stepId }, "a result came after its attempt had ended; dropped");
-      },
-    });
+    const execution = new Execution(claim, agent, code, this.#executionPorts);
     this.#running.get(key)?.abort("superseded");
     this.#running.set(key, execution);
     const places = this.#placesOf(agent);
