@@ -7,7 +7,7 @@ interface Arrival {
   readonly value: number;
 }
 
-type Agent = (input: never) => number;
+type Agent = (input: any) => number;
 
 const addOne = (input: number): number => input + 1;
 const first = (input: { readonly value: number }): number => addOne(input.value);
