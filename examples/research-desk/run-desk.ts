@@ -1,5 +1,6 @@
 // One run of the desk: started or resumed, watched, and told.
 
+import { randomUUID } from "node:crypto";
 import { appendFileSync, mkdirSync } from "node:fs";
 
 import { LevelStorage, OrchestraInstance, StateManager, type OrchestraResult } from "orchestra";
@@ -38,6 +39,7 @@ export function openDesk({
 /** Runs to the end, with progress on standard error and the report on standard output. The exit code. */
 export async function runDesk(options: DeskOptions): Promise<number> {
   const desk = openDesk(options);
+  const sessionId = options.resume ?? options.session ?? `desk-${randomUUID().slice(0, 8)}`;
   let stopped = false;
   const stop = (): void => {
     stopped = true;
@@ -45,12 +47,12 @@ export async function runDesk(options: DeskOptions): Promise<number> {
   };
   process.once("SIGINT", stop);
   try {
-    const result = options.resume === undefined ? await start(desk, options) : await resume(desk, options.resume);
+    const result = options.resume === undefined ? await start(desk, sessionId, options) : await resume(desk, sessionId);
     show(result, options);
     return result.success ? 0 : 1;
   } catch (error) {
     if (!stopped) throw error;
-    console.error("interrupted; finished steps are kept");
+    console.error(`interrupted; finished steps are kept, go on with --resume ${sessionId}`);
     return 130;
   } finally {
     process.off("SIGINT", stop);
@@ -60,11 +62,12 @@ export async function runDesk(options: DeskOptions): Promise<number> {
 
 async function start(
   desk: OrchestraInstance,
-  { docs, label, question, session }: DeskOptions,
+  sessionId: string,
+  { docs, label, question }: DeskOptions,
 ): Promise<OrchestraResult> {
   const task: DeskTask = { docs, label, question };
-  const run = desk.stream({ task, ...(session !== undefined && { sessionId: session }) });
-  console.error(`session ${run.sessionId}\n“${question}”\nover ${label}\n`);
+  const run = desk.stream({ task, sessionId });
+  console.error(`session ${sessionId}\n“${question}”\nover ${label}\n`);
   for await (const event of run) report(progressLine(event));
   return run.result;
 }

@@ -90,11 +90,12 @@ export function sentencesOf(passage: Passage): Sentence[] {
 }
 
 /**
- * The words of marked-up text as a reader sees them: links by their text, no emphasis, code or HTML marks, single
- * blanks. Quotes and the lines they cite are compared in this form.
+ * The words of marked-up text as a reader sees them: links by their text, no emphasis, footnote, code or HTML
+ * marks, single blanks. Quotes and the lines they cite are compared in this form.
  */
 export function plainWords(text: string): string {
   return text
+    .replace(/\[\^[^\]]+\]|\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]/g, "")
     .replace(/!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])/g, " ")
     .replace(/\[((?:[^[\]]|\[[^\]]*\])*)\](?:\((?:[^()]|\([^)]*\))*\)|\[[^\]]*\])/g, "$1")
     .replace(/<\/?[a-z][^>]*>/gi, " ")

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,8 +11,17 @@ import { SMALL_QUESTION, makeSmallFolder } from "./small-folder.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const MAIN = "examples/research-desk/main.ts";
 
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** The desk as its own process; the package is taken from its sources, so that no build is needed. */
-function runMain(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+function runMain(
+  args: readonly string[],
+  onProgress: (stderr: string, child: ChildProcess) => void = () => {},
+): Promise<Ended> {
   const env = { ...process.env, JITI_ALIAS: JSON.stringify({ orchestra: join(root, "src/index.ts") }) };
   const child = spawn(process.execPath, ["--import", "jiti/register", MAIN, ...args], {
     cwd: root,
@@ -22,7 +31,7 @@ function runMain(args: readonly string[]): Promise<{ code: number | null; stdout
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => onProgress((stderr += text), child));
   return new Promise((resolve, reject) =>
     child.once("error", reject).once("close", (code) => resolve({ code, stdout, stderr })),
   );
@@ -80,6 +89,23 @@ describe("the desk's command line", () => {
     expect(stdout).toMatch(/finished before the kill +[6-9], none of them run again/);
     expect(stdout).not.toContain("BROKEN");
     expect(code).toBe(0);
+  });
+
+  it("keeps what is done when interrupted, and goes on when told to", async () => {
+    let told = false;
+    const stopped = await runMain(
+      ["--docs", docs, "--question", SMALL_QUESTION, "--store", store, "--session", "second", "--pace", "250"],
+      (stderr, child) => {
+        if (!told && stderr.includes("✓ Indexer")) told = child.kill("SIGINT");
+      },
+    );
+    expect(stopped.stderr).toContain("interrupted; finished steps are kept, go on with --resume second");
+    expect(stopped.code).toBe(130);
+
+    const resumed = await runMain(["--resume", "second", "--store", store]);
+    expect(resumed.stderr).toContain("· Indexer            is in the log");
+    expect(resumed.stdout).toContain("| ledgerly 2.1.0 |");
+    expect(resumed.code).toBe(0);
   });
 
   it("ends with 2 and a hint on a wrong option", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { checkCitation } from "../../../examples/research-desk/documents/citations.ts";
-import { sentencesOf, splitPassages } from "../../../examples/research-desk/documents/passages.ts";
+import { plainWords, sentencesOf, splitPassages } from "../../../examples/research-desk/documents/passages.ts";
 
 const DOCUMENT = [
   "# Store", //                                                            1
@@ -44,6 +44,12 @@ describe("passages", () => {
       { start: 7, end: 7, text: "another option" },
       { start: 13, end: 13, text: "Values above 1 MiB are refused." },
     ]);
+  });
+
+  it("leaves footnote and alert marks out of the words", () => {
+    expect(plainWords("[!NOTE] It is **fast**[^bench], see ![logo](a.png) [the [inner] page](b(c).md).")).toBe(
+      "It is fast, see the [inner] page.",
+    );
   });
 
   it("covers every line of plain text once and in order", () => {
