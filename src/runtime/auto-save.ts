@@ -6,7 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { Engine } from "./engine-api.ts";
 
-export const AUTO_SAVE_NAME = "auto-save";
+export const AUTO_SAVE_NAME = "autosave";
 const KEEP = 3;
 
 /** Makes a checkpoint of the session every `everyMs` and keeps the last three of them. Returns the way to stop; what is under way then ends first. */

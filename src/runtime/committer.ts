@@ -43,7 +43,8 @@ export interface LogPosition {
 }
 
 export interface CommitterOwner {
-  onCommitted(commit: Commit, reduction: CommitReduction): void;
+  /** `folded`: the list the reducer has just folded, so that folding it again on the same state is free. */
+  onCommitted(commit: Commit, reduction: CommitReduction, folded: readonly Fact[]): void;
   /** ORCH_FENCED, or an ORCH_STORE_* error. Called once; nothing is committed afterwards. */
   onStopped(error: OrchestraError): void;
 }
@@ -183,8 +184,8 @@ export class Committer {
       host: this.#ports.host,
       atMs,
       ...(inbox > 0 ? { inbox } : {}),
-      // The list that was folded, where all of it was accepted: folding it again is then free.
-      facts: reduction.refused.length === 0 ? facts : reduction.accepted,
+      // A list of its own: the reducer remembers its fold for as long as the folded list lives, and a commit may live long.
+      facts: reduction.accepted.slice(),
     };
     const entry = this.#entryFor(reduction.state, commit);
     const blobs = blobsOf(batch);
@@ -196,7 +197,7 @@ export class Committer {
     this.#lastAtMs = atMs;
     this.#inbox = inbox;
     if (entry !== undefined) this.#entry = entry;
-    this.#owner.onCommitted(commit, reduction);
+    this.#owner.onCommitted(commit, reduction, reduction.refused.length === 0 ? facts : reduction.accepted);
     answerAll(batch, reduction, commit.n);
   }
 

@@ -35,17 +35,21 @@ export async function driveRun(kernel: Kernel, handle: RunHandle, after: number,
   const { autoSaveIntervalMs = false } = options;
   kernel.logger.info({ sessionId, runId: handle.runId, durability: kernel.engine.durability }, `run started (durability: ${kernel.engine.durability})`);
   const segments = new Segments();
-  const watching = watch(kernel, sessionId, after, segments, options.observers);
+  const stopped = new AbortController();
+  const watching = watch(kernel, sessionId, after, { segments, observers: options.observers, signal: stopped.signal });
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   kernel.desk?.begin(sessionId);
   try {
     const outcome = await untilDone(kernel, handle, segments, options);
     const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
     segments.end();
+    // Drained while it ran: nothing ends the events of a run that somebody may take up later.
+    if (outcome.status === "running") stopped.abort();
     await watching;
     return resultFromOutcome(outcome, questions);
   } finally {
     segments.end();
+    stopped.abort();
     kernel.desk?.end(sessionId);
     await stopSaving?.();
     await watching;
@@ -111,13 +115,19 @@ class Segments {
   }
 }
 
-async function watch(kernel: Kernel, sessionId: string, after: number, segments: Segments, observers: readonly ((event: RunEvent) => void)[]): Promise<void> {
+interface Watching {
+  readonly segments: Segments;
+  readonly observers: readonly ((event: RunEvent) => void)[];
+  readonly signal: AbortSignal;
+}
+
+async function watch(kernel: Kernel, sessionId: string, after: number, { segments, observers, signal }: Watching): Promise<void> {
   const live = new Set([...observers, ...(kernel.desk === undefined ? [] : [(event: RunEvent) => kernel.desk?.observe(event)])]);
   let cursor = after;
   let seen = 0;
   try {
     do {
-      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true })) {
+      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true, signal })) {
         cursor = event.seq;
         for (const observe of live) {
           try {
