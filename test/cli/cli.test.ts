@@ -1,0 +1,186 @@
+// The command line as a user meets it: a process with arguments, streams, signals and an exit code.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { beforeEach, describe, expect, it } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const JITI = pathToFileURL(join(ROOT, "node_modules/jiti/lib/jiti-register.mjs")).href;
+const MAIN = join(ROOT, "src/cli/main.ts");
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "orchestra-cli-"));
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+interface Options {
+  readonly input?: string;
+  readonly env?: Record<string, string>;
+  /** Called once `err` holds the text. */
+  readonly when?: { readonly says: string; readonly then: (child: ChildProcess) => void };
+}
+
+function orchestra(args: readonly string[], { input, env = {}, when }: Options = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--import", JITI, MAIN, ...args], { cwd: folder, env: { PATH: process.env["PATH"] ?? "", ...env } });
+    let [out, err, done] = ["", "", false];
+    child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => {
+      err += chunk.toString();
+      if (when !== undefined && !done && err.includes(when.says)) {
+        done = true;
+        when.then(child);
+      }
+    });
+    child.on("close", (code) => resolve({ code, out, err }));
+    child.stdin.end(input ?? "");
+  });
+}
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return name;
+}
+
+const TEAM = `
+  import { next, type AgentContext } from "orchestra";
+  export const topology = { nodes: ["Greeter", "Shouter"], edges: ["Greeter -> Shouter"] };
+  export const agents = {
+    Greeter: (task: string, ctx: AgentContext) => \`hello \${task} \${String(ctx.context["n"] ?? "")}\`.trim(),
+    Shouter: (text: string) => text.toUpperCase(),
+  };`;
+const ASKING = `
+  import { defineAgent, next, Topology } from "orchestra";
+  export default {
+    topology: Topology.from({ nodes: ["Asker"] }),
+    agents: { Asker: defineAgent({ name: "Asker", run: (input, ctx) => (ctx.question ? "you said " + input : next.ask("really?")) }) },
+  };`;
+
+describe("orchestra run", () => {
+  it("prints the result on standard output and its progress on standard error", async () => {
+    file("team.ts", TEAM);
+    const ended = await orchestra(["run", "team.ts", "--task", "otters", "--context", "n=3"]);
+    expect(ended).toMatchObject({ code: 0, out: "HELLO OTTERS 3\n" });
+    expect(ended.err).toMatch(/Greeter ✓[^]*Shouter ✓[^]*completed/);
+  });
+
+  it("takes a topology as data, agents in code, the task from standard input, and prints JSON", async () => {
+    file("team.yaml", "nodes: [Greeter, Shouter]\nedges:\n  - Greeter -> Shouter\n");
+    file("agents.mjs", `export const Greeter = (task) => "hi " + task; export const Shouter = (text) => ({ text });`);
+    const ended = await orchestra(["run", "team.yaml", "--agents", "agents.mjs", "--task", "-", "--json", "--quiet"], { input: "from stdin\n" });
+    expect(ended).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(ended.out)).toMatchObject({ status: "completed", finalResponse: { text: "hi from stdin" }, metadata: { durability: "memory" } });
+  });
+
+  it("fails with code 1 when the run fails, and says why", async () => {
+    file("team.js", `export default { topology: { nodes: ["A"] }, agents: { A() { throw new Error("no luck"); } } };`);
+    const ended = await orchestra(["run", "team.js", "-t", "x", "-q"]);
+    expect(ended).toMatchObject({ code: 1, out: "" });
+    expect(ended.err).toContain("no luck");
+  });
+
+  it.each([
+    [["run"], "missing required argument"],
+    [["run", "missing.ts", "-t", "x"], "missing.ts"],
+    [["run", "bad.json", "-t", "x"], "bad.json"],
+    [["run", "team.txt", "-t", "x"], "expected a file ending in"],
+    [["run", "team.ts"], "what is the task?"],
+    [["run", "team.ts", "-t", "x", "--max-steps", "0"], "expected a whole number from 1"],
+    [["run", "team.ts", "-t", "x", "--context", "n"], "expected key=value"],
+    [["run", "unknown.json", "-t", "x"], "ORCH_AGENT_UNKNOWN"],
+    [["run", "wrong.json", "-t", "x"], 'no node is called "Nobody"'],
+    [["dance"], "unknown command"],
+    [["resume", "s"], "which store?"],
+    [["sessions"], "which store?"],
+    [["sessions", "--store", "./state", "--status", "lost"], "expected one of"],
+    [["show", "nobody", "--store", "./state"], 'no session "nobody"'],
+    [["graph", "team.ts", "--format", "png"], "expected mermaid or dot"],
+  ])("refuses %j with code 2", async (args, message) => {
+    file("team.ts", TEAM);
+    file("bad.json", "{");
+    file("unknown.json", `{ "nodes": ["A"] }`);
+    file("wrong.json", `{ "nodes": ["A"], "edges": ["A -> Nobody"] }`);
+    file("team.txt", "");
+    const ended = await orchestra(args);
+    expect(ended).toMatchObject({ code: 2, out: "" });
+    expect(ended.err).toContain(message);
+  });
+
+  it("asks on standard input when told to", async () => {
+    file("asking.ts", ASKING);
+    expect(await orchestra(["run", "asking.ts", "-t", "x", "--ask", "-q"], { input: "yes\n" })).toMatchObject({ code: 0, out: "you said yes\n" });
+  });
+});
+
+describe("sessions on disk", () => {
+  it("wait for an answer with code 3, are listed and shown, and are continued by resume", async () => {
+    file("asking.ts", ASKING);
+    const store = ["--store", "./state"];
+    const waiting = await orchestra(["run", "asking.ts", "-t", "x", "-s", "talk", "--no-ask", ...store]);
+    expect(waiting).toMatchObject({ code: 3, out: "" });
+    expect(waiting.err).toContain("really?");
+    const [listed, shown] = await Promise.all([orchestra(["sessions", ...store, "--json"])]).then(async ([first]) => [first, await orchestra(["show", "talk"], { env: { ORCHESTRA_STORE: "./state" } })]);
+    expect(JSON.parse(listed?.out ?? "")).toMatchObject([{ sessionId: "talk", status: "awaiting_user" }]);
+    expect(shown).toMatchObject({ code: 0, out: expect.stringMatching(/status +awaiting_user[^]*question .* at Asker/) });
+    expect(await orchestra(["resume", "talk", "--file", "asking.ts", ...store, "--answer", "sure", "-q"])).toMatchObject({ code: 0, out: "you said sure\n" });
+    expect(await orchestra(["show", "talk", ...store, "--steps"])).toMatchObject({ code: 0, out: expect.stringMatching(/status +completed[^]*Asker ok[^]*you said sure/) });
+  });
+
+  it("drain on Ctrl-C with code 130, and go on where they stopped", async () => {
+    file(
+      "slow.ts",
+      `export default { topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: {
+         A: async (task: string) => { process.stderr.write("A works\\n"); await new Promise((resolve) => setTimeout(resolve, 300)); return task + "a"; },
+         B: (text: string) => { process.stderr.write("B works\\n"); return text + "b"; } } };`,
+    );
+    const stopped = await orchestra(["run", "slow.ts", "-t", "x", "-s", "slow", "--store", "./state", "-q"], { when: { says: "A works", then: (child) => child.kill("SIGINT") } });
+    expect(stopped).toMatchObject({ code: 130, out: "" });
+    expect(stopped.err).not.toContain("B works");
+    const resumed = await orchestra(["resume", "slow", "--file", "slow.ts", "--store", "./state", "-q"]);
+    expect(resumed).toMatchObject({ code: 0, out: "xab\n" });
+    expect(resumed.err).not.toContain("A works");
+  });
+
+  it("answers code 4 when another process has the folder", async () => {
+    const { LevelStorage } = await import("orchestra");
+    const storage = new LevelStorage(join(folder, "state"));
+    await storage.open();
+    const ended = await orchestra(["sessions", "--store", "./state"]);
+    await storage.close();
+    expect(ended).toMatchObject({ code: 4, err: expect.stringContaining("ORCH_STORE_LOCKED") });
+  });
+});
+
+describe("looking at a topology", () => {
+  it("draws it", async () => {
+    file("team.ts", TEAM);
+    expect(await orchestra(["graph", "team.ts"])).toMatchObject({ code: 0, out: expect.stringMatching(/^(flowchart|graph)[^]*Greeter[^]*Shouter/) });
+    expect(await orchestra(["graph", "team.ts", "--format", "dot"])).toMatchObject({ code: 0, out: expect.stringContaining("digraph") });
+  });
+
+  it("validates it", async () => {
+    file("team.ts", TEAM);
+    file("wrong.json", `{ "nodes": ["Greeter"], "edges": ["Greeter -> Greter"] }`);
+    expect(await orchestra(["validate", "team.ts"])).toMatchObject({ code: 0, out: "team.ts: ok\n" });
+    const wrong = await orchestra(["validate", "wrong.json", "--json"]);
+    expect(wrong.code).toBe(2);
+    expect(JSON.parse(wrong.out)).toMatchObject({ ok: false, problems: [{ code: "unknown_node", hint: expect.stringContaining("Greeter") }] });
+  });
+});
+
+it("teaches by --help: examples and exit codes", async () => {
+  const { code, out } = await orchestra(["--help"]);
+  expect(code).toBe(0);
+  for (const part of ["Examples:", "orchestra run team.ts", "Exit codes:", "130"]) expect(out).toContain(part);
+  expect((await orchestra(["run", "--help"])).out).toContain("named exports");
+});
