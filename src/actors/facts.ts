@@ -111,5 +111,3 @@ export type Fact =
   | { readonly type: "owned"; readonly host: string; readonly epoch: number; readonly shiftMs: number }
   | { readonly type: "checkpointed"; readonly checkpointId: string; readonly name: string }
   | { readonly type: "restored"; readonly checkpointId: string; readonly fromN: number; readonly state: unknown };
-
-export type FactType = Fact["type"];

@@ -16,7 +16,14 @@ export interface FactsCommitted {
   readonly atMs: number;
 }
 
-const to = (status: SessionState["status"]) => ({ guard: { type: "is" as const, params: { status } }, target: `#run.${status}` as const });
+type Status = SessionState["status"];
+
+/** A state that stays as long as the folded status is its own; most facts change nothing here. */
+const at = <S extends Status>(status: S) => ({
+  id: `run.${status}` as const,
+  always: { guard: { type: "isNot" as const, params: { status } }, target: "#run.settling" as const },
+});
+const to = (status: Status) => ({ guard: { type: "is" as const, params: { status } }, target: `#run.${status}` as const });
 
 export const runMachine = setup({
   types: {
@@ -25,7 +32,8 @@ export const runMachine = setup({
     events: {} as FactsCommitted,
   },
   guards: {
-    is: ({ context }, { status }: { status: SessionState["status"] }) => context.session.status === status,
+    is: ({ context }, { status }: { status: Status }) => context.session.status === status,
+    isNot: ({ context }, { status }: { status: Status }) => context.session.status !== status,
   },
   actions: {
     fold: assign(({ context, event }) => ({ session: reduceAll(context.session, event.facts, event.atMs).state })),
@@ -34,19 +42,19 @@ export const runMachine = setup({
   id: "run",
   context: ({ input }) => input,
   initial: "settling",
-  on: { "facts.committed": { actions: "fold", target: "#run.settling" } },
+  on: { "facts.committed": { actions: "fold" } },
   states: {
     settling: {
       id: "run.settling",
-      always: [to("running"), to("awaiting_user"), to("paused"), to("completed"), to("failed"), to("cancelled"), { target: "#run.idle" }],
+      always: [to("running"), to("awaiting_user"), to("paused"), to("completed"), to("failed"), to("cancelled"), to("idle")],
     },
-    idle: { id: "run.idle" },
-    running: { id: "run.running" },
-    awaiting_user: { id: "run.awaiting_user" },
-    paused: { id: "run.paused" },
-    completed: { id: "run.completed" },
-    failed: { id: "run.failed" },
-    cancelled: { id: "run.cancelled" },
+    idle: at("idle"),
+    running: at("running"),
+    awaiting_user: at("awaiting_user"),
+    paused: at("paused"),
+    completed: at("completed"),
+    failed: at("failed"),
+    cancelled: at("cancelled"),
   },
 });
 

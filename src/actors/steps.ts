@@ -23,13 +23,9 @@ export interface Entering {
 /** The branch, standing at its node, begins its activation with `input`. */
 export function enter(draft: Draft, branch: Branch, input: StepInput, along: Entering = {}): void {
   const node = draft.plan.nodes[branch.node]!;
-  const standing = draft.putBranch({ ...branch, input });
   // The entry User is a person too when a conversation, a peer or a notification comes to it.
-  if (node.data.kind === "user") {
-    ask(draft, standing, { kind: "node", prompt: promptOf(input), input });
-    return;
-  }
-  schedule(draft, standing, input, along);
+  if (node.data.kind === "user") ask(draft, { ...branch, input }, { kind: "node", prompt: promptOf(input), input });
+  else schedule(draft, branch, input, along);
 }
 
 function promptOf(input: StepInput): Stored {
@@ -42,8 +38,8 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
     attempt: 1,
     input,
     timeoutMs: timeoutOf(draft, branch, along.edgeTimeoutMs),
-    journal: along.journal ?? {},
-    answers: {},
+    journal: along.journal ?? NO_RECORDS,
+    answers: NO_RECORDS,
     woken: along.woken ?? false,
     ...(along.replies === undefined ? {} : { replies: along.replies }),
     ...(along.error === undefined ? {} : { error: along.error }),
@@ -60,7 +56,7 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
       return;
     }
     case "wait":
-      draft.putBranch({ ...branch, phase: { kind: "queued", work } });
+      draft.putBranch({ ...branch, input, phase: { kind: "queued", work } });
       draft.run.queue = [...draft.run.queue, branch.id];
       return;
     case "pass":
@@ -75,7 +71,7 @@ function handOut(draft: Draft, branch: Branch, work: StepWork): void {
   const invocations = run.invocations.slice();
   invocations[branch.node] = (invocations[branch.node] ?? 0) + 1;
   run.invocations = invocations;
-  offer(draft, draft.putBranch({ ...branch, phase: { kind: "step", work } }), work);
+  offer(draft, branch, work);
   for (const warning of decideWarnings(run)) {
     run.warned = [...run.warned, warning.budget];
     draft.events.push({ type: "budget.warning", ...warning });
@@ -85,8 +81,8 @@ function handOut(draft: Draft, branch: Branch, work: StepWork): void {
 /** Offers a step that is already counted: its first attempt, or another one. */
 export function offer(draft: Draft, branch: Branch, work: StepWork): void {
   draft.run.steppers = draft.run.steppers.set(work.step, branch.id);
-  draft.putBranch({ ...branch, phase: { kind: "step", work } });
-  const made = offerOf(draft.session, { ...branch, phase: { kind: "step", work } }, draft.nodeName(branch.node), draft.run.seq);
+  const busy = draft.putBranch({ ...branch, input: work.question === undefined ? work.input : branch.input, phase: { kind: "step", work } });
+  const made = offerOf(draft.session, busy, draft.nodeName(branch.node), draft.run.seq);
   draft.effects.push({ type: "step.offer", offer: made });
   draft.events.push({
     type: "step.started",
@@ -100,15 +96,29 @@ export function offer(draft: Draft, branch: Branch, work: StepWork): void {
 
 export function offerOf(session: Pick<SessionState, "generation">, branch: Branch, node: string, runSeq: number): StepOffer {
   if (branch.phase.kind !== "step") throw new TypeError(`branch ${branch.id} has no step out`);
-  const { step, journal: _journal, woken: _woken, answers, ...work } = branch.phase.work;
-  return {
-    ...work,
-    stepId: stepIdOf(runSeq, session.generation, step),
+  const { work } = branch.phase;
+  // Written out, because this runs once per step and taking objects apart by rest is slow.
+  const made: Mutable<StepOffer> = {
+    stepId: stepIdOf(runSeq, session.generation, work.step),
     branchId: branchName(branch.id),
     node,
-    ...(Object.keys(answers).length === 0 ? {} : { answers }),
+    attempt: work.attempt,
+    input: work.input,
+    timeoutMs: work.timeoutMs,
   };
+  if (work.notBeforeMs !== undefined) made.notBeforeMs = work.notBeforeMs;
+  if (work.replies !== undefined) made.replies = work.replies;
+  if (work.error !== undefined) made.error = work.error;
+  if (work.question !== undefined) made.question = work.question;
+  if (work.streamedFrom !== undefined) made.streamedFrom = work.streamedFrom;
+  if (work.answers !== NO_RECORDS && Object.keys(work.answers).length > 0) made.answers = work.answers;
+  return made;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Shared by the many steps that have none. */
+const NO_RECORDS: Readonly<Record<string, Stored>> = Object.freeze({});
 
 /** A step has ended: those that wait in line for the rule `max_agents` may go. */
 export function releaseQueue(draft: Draft): void {

@@ -10,7 +10,6 @@ import type { Effect, Question, StepOffer } from "./effects.ts";
 import { stepsAndQuestions } from "./lifecycle.ts";
 import { planOfRun } from "./reduce.ts";
 import type { Branch, RunState, SessionState } from "./session-state.ts";
-import { encodeState } from "./state-codec.ts";
 import { offerOf } from "./steps.ts";
 
 export { decodeState, encodeState } from "./state-codec.ts";
@@ -206,22 +205,4 @@ function waitingStep(state: SessionState, run: RunState, plan: Plan, { id, node,
       ...(work.notBeforeMs === undefined ? {} : { notBeforeMs: work.notBeforeMs }),
     },
   ];
-}
-
-/** All blobs the state refers to. */
-export function refsOf(state: SessionState): Set<string> {
-  const refs = new Set<string>();
-  const visit = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return;
-    if (Array.isArray(value)) {
-      value.forEach(visit);
-    } else if ("ref" in value && typeof value.ref === "string" && "bytes" in value) {
-      refs.add(value.ref);
-    } else if (!("v" in value && Object.keys(value).length === 1)) {
-      // A stored value's inside belongs to the user and is never looked into.
-      Object.values(value).forEach(visit);
-    }
-  };
-  visit(encodeState(state));
-  return refs;
 }

@@ -6,7 +6,6 @@ declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 export type SessionId = Branded<"SessionId">;
-export type RunId = Branded<"RunId">;
 /** `<run>.<generation>.<counter>`, unique within its session and the same on every replay. */
 export type StepId = Branded<"StepId">;
 
