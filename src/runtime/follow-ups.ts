@@ -3,7 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Channel } from "./channel.ts";
 import { DEFAULT_FOLLOW_UP_TIMEOUT_MS } from "./run-options.ts";
-import { OrchestraResult } from "./result.ts";
+import type { OrchestraResult } from "./result.ts";
 
 export interface FollowUpPorts {
   readonly channel: Channel;

@@ -27,7 +27,7 @@ export const Orchestra = Object.freeze({
     const { shared, task } = split(options);
     const instance = new OrchestraInstance(shared, { recover: false });
     const handle = instance.stream(task);
-    const result = handle.result.finally(() => instance.close());
+    const result = thenClose(handle.result, instance);
     result.catch(() => undefined);
     return {
       sessionId: handle.sessionId,
@@ -41,6 +41,14 @@ export const Orchestra = Object.freeze({
     };
   },
 });
+
+async function thenClose(result: Promise<OrchestraResult>, instance: OrchestraInstance): Promise<OrchestraResult> {
+  try {
+    return await result;
+  } finally {
+    await instance.close();
+  }
+}
 
 function split(options: RunOptions): { shared: InstanceOptions; task: TaskOptions } {
   assertRunOptions(options);
