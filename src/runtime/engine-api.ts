@@ -19,7 +19,7 @@ export type RunEvent = {
 } & (Resolved<KernelEvent> | { readonly type: "step.chunk"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly chunk: unknown });
 
 /** The same event with `Stored` values replaced by the values themselves. */
-export type Resolved<E> = E extends { readonly type: infer T } ? { readonly type: T } & { readonly [K in Exclude<keyof E, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome" ? unknown : E[K] } : never;
+export type Resolved<E> = E extends { readonly type: infer T } ? { readonly type: T } & { readonly [K in keyof E as Exclude<K, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome" ? unknown : E[K] } : never;
 
 /** The functions behind a run; they are not stored, so each process brings its own. */
 export interface RunCode {

@@ -19,11 +19,11 @@ type Database = import("level").Level<string, Uint8Array>;
 
 const PID_FILE = "orchestra.pid";
 
-/** Creates the folder (not its parents: one that is missing is a wrong path or an unmounted disk) and names it for good. */
+/** Creates the folder with its parents and names it for good. */
 export async function prepareFolder(path: string): Promise<string> {
   const full = resolve(path);
   try {
-    await mkdir(full).catch((error: NodeJS.ErrnoException) => {
+    await mkdir(full, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;
     });
     if (!(await stat(full)).isDirectory()) throw new Error("it is a file, expected a folder");

@@ -290,12 +290,13 @@ describe("LevelStorage and its folder", () => {
     });
   });
 
-  it("creates the folder but not its parents", async () => {
+  it("creates the folder with its parents, and says where it cannot", async () => {
     const parent = await temporaryFolder();
-    await openStore(join(parent, "state")).open();
-    await expect(openStore(join(parent, "no", "such")).open()).rejects.toMatchObject({
+    await openStore(join(parent, "not", "yet", "there")).open();
+    await writeFile(join(parent, "file"), "x");
+    await expect(openStore(join(parent, "file", "below")).open()).rejects.toMatchObject({
       code: "ORCH_STORE_FAILED",
-      message: expect.stringContaining(join(parent, "no", "such")),
+      message: expect.stringContaining(join(parent, "file", "below")),
     });
   });
 
