@@ -131,6 +131,11 @@ export class Committer {
     for (const submission of waiting) submission.fail?.(error);
   }
 
+  /** Something is being appended or waits to be. */
+  get busy(): boolean {
+    return this.#running;
+  }
+
   /** Resolves once nothing is being appended. */
   settled(): Promise<void> {
     if (!this.#running) return Promise.resolve();

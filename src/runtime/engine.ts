@@ -22,7 +22,7 @@ import { judge } from "../topology/conditions.ts";
 import { assignAnswers } from "./answers.ts";
 import { commitAside } from "./aside.ts";
 import { checkpointOf, diffHistories, forkInto, getCheckpoint, restoredFact } from "./checkpoints.ts";
-import type { LogPosition } from "./committer.ts";
+import type { CommitAnswer, LogPosition } from "./committer.ts";
 import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
 import { openEngineParts } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
@@ -36,7 +36,7 @@ import type { LoadedSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
-import { isStillStatus } from "./session.ts";
+import { isGone, isStillStatus } from "./session.ts";
 import type { NewBlobs } from "./values.ts";
 
 export type { EngineOptions } from "./engine-parts.ts";
@@ -86,7 +86,7 @@ class LocalEngine implements Engine {
     if (running !== undefined) {
       if (isSameRun(running.session.state, request)) return live.handleOf(running);
       if (request.fresh !== true) throw busy(sessionId, "a run of it is under way");
-      await running.session.committer.commit([{ type: "cancelled", reason: "the session was started over" }]);
+      running.session.committer.submit([{ type: "cancelled", reason: "the session was started over" }]);
       await running.outcome;
     }
     if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "a run of it is under way in another engine of this process");
@@ -150,7 +150,8 @@ class LocalEngine implements Engine {
       this.#assertAccepting(true);
       const { live, ports } = this.#parts;
       const running = live.get(sessionId);
-      if (running !== undefined) return this.#resumeLive(running, options);
+      const resumed = running === undefined ? undefined : await this.#resumeLive(running, options);
+      if (resumed !== undefined) return resumed;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
       if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "it is live in another engine of this process");
@@ -158,12 +159,23 @@ class LocalEngine implements Engine {
     });
   }
 
-  async #resumeLive(running: Live, options: ResumeOptions): Promise<RunHandle> {
+  /** Undefined when the session let go meanwhile. */
+  async #resumeLive(running: Live, options: ResumeOptions): Promise<RunHandle | undefined> {
     const { session } = running;
     const blobs: NewBlobs = new Map();
     const facts = await this.#factsOfResume(session.state, options, session.code, blobs);
-    if (facts.length > 0) await session.committer.commit(facts, { blobs });
-    return this.#watched(running, options.signal);
+    if (facts.length > 0 && (await this.#commitLive(session, facts, blobs)) === undefined) return undefined;
+    return session.open ? this.#watched(running, options.signal) : this.#parts.live.handleOf(running);
+  }
+
+  /** Undefined when the session let go before the facts could be committed. */
+  async #commitLive(session: Session, facts: readonly Fact[], blobs?: NewBlobs): Promise<CommitAnswer | undefined> {
+    try {
+      return await session.committer.commit(facts, { blobs });
+    } catch (error) {
+      if (isGone(session, error) && this.#state !== "closed") return undefined;
+      throw error;
+    }
   }
 
   async #resumeLoaded(sessionId: string, loaded: LoadedSession, options: ResumeOptions): Promise<RunHandle> {
@@ -223,10 +235,12 @@ class LocalEngine implements Engine {
     this.#assertOpen();
     const { live, ports } = this.#parts;
     const running = live.get(sessionId);
-    if (running !== undefined) return (await running.session.committer.commit(facts)).accepted;
+    const answer = running === undefined ? undefined : await this.#commitLive(running.session, facts);
+    if (answer !== undefined) return answer.accepted;
     return this.#exclusive(sessionId, async () => {
       const opened = live.get(sessionId);
-      if (opened !== undefined) return (await opened.session.committer.commit(facts)).accepted;
+      const late = opened === undefined ? undefined : await this.#commitLive(opened.session, facts);
+      if (late !== undefined) return late.accepted;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) return false;
       if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) {
@@ -245,8 +259,9 @@ class LocalEngine implements Engine {
       const { session } = running;
       const blobs: NewBlobs = new Map();
       const fact = await answerFact(session.state, questionId, value, { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() }, blobs);
-      const { accepted } = await session.committer.commit([fact], { blobs });
-      if (!accepted) throw unknownQuestion(sessionId, questionId);
+      const committed = await this.#commitLive(session, [fact], blobs);
+      if (committed === undefined) return this.answer(sessionId, questionId, value);
+      if (!committed.accepted) throw unknownQuestion(sessionId, questionId);
       return;
     }
     const loaded = await loadSession(ports.store, sessionId);
@@ -320,8 +335,7 @@ class LocalEngine implements Engine {
     if (running !== undefined) {
       const { committer } = running.session;
       await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, committer, ports.clock.nowMs()));
-      await committer.commit([fact]);
-      return checkpointId;
+      if ((await this.#commitLive(running.session, [fact])) !== undefined) return checkpointId;
     }
     return this.#exclusive(sessionId, async () => {
       const loaded = await loadSession(ports.store, sessionId);
@@ -342,9 +356,11 @@ class LocalEngine implements Engine {
     const facts = [restoredFact(checkpoint)];
     const running = live.get(sessionId);
     if (running !== undefined) {
-      const { accepted } = await running.session.committer.commit(facts);
-      await running.outcome;
-      return accepted;
+      const answer = await this.#commitLive(running.session, facts);
+      if (answer !== undefined) {
+        await running.outcome;
+        return answer.accepted;
+      }
     }
     return this.#exclusive(sessionId, async () => {
       const loaded = await loadSession(ports.store, sessionId);

@@ -19,7 +19,7 @@ import type { SessionState } from "../actors/session-state.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
 import { agentStateOf, encodeState, journalOf, outstandingEffects, planOf, successorsOf } from "../actors/view.ts";
 import { errorToData } from "../base/error-data.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StepMessage } from "../bus/ports.ts";
 import type { StepOffer } from "../actors/effects.ts";
@@ -292,6 +292,12 @@ export class Session implements CommitterOwner {
       this.#finishing = false;
       if (!this.#open) return;
       if (!this.isStill()) return;
+      if (this.committer.busy) {
+        this.#finishIfStill();
+        return;
+      }
+      // What comes from now on is for whoever owns the session next; who called meanwhile asks again (`isGone`).
+      this.committer.stop(new OrchestraError("ORCH_CLOSED", `session "${this.sessionId}" has stopped moving and is no longer live here`));
       this.letGo("ended");
       this.#owner.onSettled(this);
     });
@@ -309,6 +315,11 @@ function nodeNamed(state: SessionState, name: string): NodeData | undefined {
   const plan = planOf(state);
   const id = plan.nodeByName.get(name);
   return id === undefined ? undefined : plan.nodes[id]?.data;
+}
+
+/** A commit was refused only because the session has let go meanwhile: it can be made by another way. */
+export function isGone(session: Session, error: unknown): boolean {
+  return !session.open && isOrchestraError(error, "ORCH_CLOSED");
 }
 
 export function isStillStatus(status: RunStatus): boolean {

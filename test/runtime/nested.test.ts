@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import type { NestedHooks } from "../../src/runtime/nested.ts";
+import type { TopologyData } from "../../src/topology/types.ts";
+import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
+
+interface Inner {
+  readonly task: unknown;
+  readonly topology: TopologyData;
+}
+
+/** `ctx.run({ task, topology })` with the agents of the run around it; gives the outcome. */
+const hooks: NestedHooks = {
+  prepare: (options, parent) => {
+    const { task, topology: data } = options as Inner;
+    return { task, topology: data, topologyHash: JSON.stringify(data), code: parent, limits: LIMITS };
+  },
+  result: (outcome) => outcome,
+};
+
+const INNER = topology("X -> Y");
+const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) => ctx.run({ task: x, topology: INNER }).then((outcome) => (outcome.status === "completed" ? outcome.finalResponse : Promise.reject(new Error(outcome.error?.message))));
+
+describe("a nested run", () => {
+  it("is a session of its own whose steps count for its parent", async () => {
+    const { engine } = world({ nested: hooks });
+    const agents = code({ A: outer, B: (x) => `${x}b`, X: (x) => `${x}x`, Y: (x, ctx) => { ctx.usage({ inputTokens: 5 }); return `${x}y`; } });
+    const handle = await engine.start(request("t", topology("A -> B"), agents));
+    const outcome = await handle.outcome;
+    expect(outcome.finalResponse).toBe("txyb");
+    expect(outcome.state.run?.steps).toBe(4);
+    expect(outcome.state.run?.usage).toMatchObject({ inputTokens: 5, nestedSteps: 2 });
+    const nestedId = `${handle.sessionId}.${outcome.trace[0]!.stepId}`;
+    expect(await engine.getSession(nestedId)).toMatchObject({ status: "completed", parentSessionId: handle.sessionId });
+    await engine.close();
+  });
+
+  it("may take no more steps than its parent has left", async () => {
+    const { engine } = world({ nested: hooks });
+    const agents = code({ A: outer, X: (x) => x, Y: (x) => x });
+    const outcome = await (await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, maxSteps: 2 } }))).outcome;
+    expect(outcome.status).toBe("failed");
+    expect(outcome.error?.message).toContain("steps");
+    await engine.close();
+  });
+
+  it("is cancelled with its parent", async () => {
+    const { engine } = world({ nested: hooks });
+    const reached = deferred();
+    const agents = code({ A: outer, X: () => { reached.resolve(); return new Promise(() => undefined); }, Y: (x) => x });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await reached.promise;
+    const [nested] = (await engine.listSessions()).filter((entry) => entry.parentSessionId !== undefined);
+    await engine.cancel(handle.sessionId);
+    expect((await handle.outcome).status).toBe("cancelled");
+    for await (const event of engine.events(nested!.sessionId, { untilSettled: true })) void event;
+    expect((await engine.getSession(nested!.sessionId))?.status).toBe("cancelled");
+    await engine.close();
+  });
+
+  it("makes its question the parent's; the answer goes through the parent, and the nested run goes on where it asked", async () => {
+    const { engine, again } = world({ nested: hooks });
+    const calls: string[] = [];
+    const agents = code({ A: outer, X: (x) => { calls.push("X"); return x; }, Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")) });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    expect((await handle.outcome).status).toBe("awaiting_user");
+    const [question] = await engine.questions(handle.sessionId);
+    expect(question).toMatchObject({ kind: "nested", promptValue: "really?", session: handle.sessionId });
+    expect(await engine.questions()).toHaveLength(1);
+    await engine.close();
+    const later = again({ nested: hooks }).engine;
+    const outcome = await (await later.resume(handle.sessionId, { code: agents, userResponse: "yes" })).outcome;
+    expect(outcome.finalResponse).toBe("answered yes");
+    expect(calls).toEqual(["X"]);
+    await later.close();
+  });
+
+  it("is answered through its parent also when the answer names the nested session", async () => {
+    const { engine } = world({ nested: hooks });
+    const agents = code({ A: outer, X: (x) => x, Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")) });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await handle.outcome;
+    const [question] = await engine.questions(handle.sessionId);
+    await engine.answer(question!.sessionId as string, question!.questionId, "sure");
+    for await (const event of engine.events(handle.sessionId)) if (event.type === "run.completed") break;
+    expect((await engine.outcome(handle.sessionId)).finalResponse).toBe("answered sure");
+    await engine.close();
+  });
+
+  it("is paused with its parent, and both go on after a restart without doing anything twice", async () => {
+    const { engine, again } = world({ nested: hooks });
+    const gate = deferred();
+    const reached = deferred();
+    const calls: string[] = [];
+    const agents = code({ A: outer, X: async (x) => { calls.push("X"); reached.resolve(); await gate.promise; return `${x}x`; }, Y: (x) => { calls.push("Y"); return `${x}y`; } });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await reached.promise;
+    await engine.pause(handle.sessionId);
+    gate.resolve();
+    expect((await handle.outcome).status).toBe("paused");
+    await engine.close();
+    const later = again({ nested: hooks }).engine;
+    const outcome = await (await later.resume(handle.sessionId, { code: agents })).outcome;
+    expect(outcome.finalResponse).toBe("txy");
+    expect(calls).toEqual(["X", "Y"]);
+    await later.close();
+  });
+
+  it("is found again after a crash by the step that ran it", async () => {
+    const { engine, again } = world({ nested: hooks });
+    const reached = deferred();
+    const calls: string[] = [];
+    const agents = (stuck: boolean) => code({ A: outer, X: (x) => { calls.push("X"); return `${x}x`; }, Y: (x) => { if (!stuck) return `${x}y`; reached.resolve(); return new Promise(() => undefined); } });
+    const handle = await engine.start(request("t", topology("A"), agents(true)));
+    await reached.promise;
+    await engine.close();
+    const later = again({ nested: hooks }).engine;
+    const recovered = await later.recover({ code: () => agents(false) });
+    expect(recovered.map((one) => one.sessionId)).toEqual([handle.sessionId]);
+    expect((await recovered[0]!.handle!.outcome).finalResponse).toBe("txy");
+    expect(calls).toEqual(["X"]);
+    await later.close();
+  });
+
+  it("does not count against the time limit of the step that waits for it", async () => {
+    const { engine } = world({ nested: hooks });
+    const agents = code({ A: outer, X: { name: "X", timeoutMs: false, run: (x) => new Promise((resolve) => setTimeout(() => resolve(x), 120)) }, Y: (x) => x });
+    const outcome = await (await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, stepTimeoutMs: 40 } }))).outcome;
+    expect(outcome.finalResponse).toBe("t");
+    await engine.close();
+  });
+});
