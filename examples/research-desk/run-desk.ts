@@ -1,7 +1,7 @@
 // One run of the desk: started or resumed, watched, and told.
 
 import { randomUUID } from "node:crypto";
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 
 import { LevelStorage, OrchestraInstance, StateManager, type OrchestraResult } from "orchestra";
 
@@ -20,7 +20,6 @@ export function openDesk({
   paceMs,
   witness,
 }: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
-  mkdirSync(store, { recursive: true });
   const onStart =
     witness === undefined
       ? {}
