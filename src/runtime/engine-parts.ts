@@ -93,11 +93,15 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     logger,
     stepHandlers: options.stepHandlers,
     codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
+    adopt: (sessionId, { offer }) => live.get(sessionId)?.session.streams.adopt(offer),
     runtime: {
       values,
       logger,
       memory: ({ sessionId }) => options.memory?.(sessionId),
-      chunks: () => undefined,
+      chunks(execution) {
+        if (execution.body.offer.streamedFrom === undefined) return undefined;
+        return live.get(execution.sessionId)?.session.streams.feedOf(execution) ?? oneChunk(values.resolveInput(execution.body.offer.input));
+      },
       async journal({ sessionId, body }, key, value) {
         const { stepId } = body.offer;
         const put = await bus.journal.put({ sessionId, stepId, key, value: { v: value } });
@@ -105,8 +109,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         const entry = (await bus.journal.list(sessionId, stepId)).find((one) => one.key === key);
         return entry === undefined ? value : values.resolve(entry.value);
       },
-      emit({ sessionId, runId, body }, chunk) {
+      emit(execution, chunk) {
+        const { sessionId, runId, body } = execution;
         const { stepId, branchId, node } = body.offer;
+        live.get(sessionId)?.session.streams.chunk(execution, chunk);
         hub.chunk(sessionId, { stepId, branchId, node, chunk, atMs: clock.nowMs(), runId });
       },
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
@@ -241,4 +247,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       deadlines.close();
     },
   };
+}
+
+async function* oneChunk(value: unknown): AsyncGenerator<unknown> {
+  yield await value;
 }

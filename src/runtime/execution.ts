@@ -46,7 +46,7 @@ export class Execution {
   readonly #agent: RunnableAgent;
   readonly code: RunCode;
   readonly #ports: ExecutionPorts;
-  readonly #claim: Claim;
+  readonly #claim: Pick<Claim, "step" | "beat">;
   readonly #timeoutMs: number | false;
   #controller: AbortController | undefined;
   #deadline: Deadline | undefined;
@@ -60,7 +60,7 @@ export class Execution {
   /** Runs begun by `ctx.run` in this attempt. */
   nestedRuns = 0;
 
-  constructor(claim: Claim, agent: RunnableAgent, code: RunCode, ports: ExecutionPorts) {
+  constructor(claim: Pick<Claim, "step" | "beat">, agent: RunnableAgent, code: RunCode, ports: ExecutionPorts) {
     const body = claim.step.body as StepBody;
     this.sessionId = claim.step.sessionId;
     this.runId = claim.step.runId;
@@ -112,7 +112,11 @@ export class Execution {
     return () => {
       if (!open) return;
       open = false;
-      if (--this.#held === 0) this.#limitFromMs += this.#ports.clock.monotonicMs() - this.#heldSinceMs;
+      if (--this.#held > 0) return;
+      this.#limitFromMs += this.#ports.clock.monotonicMs() - this.#heldSinceMs;
+      if (this.#deadline === undefined || this.#end !== undefined) return;
+      this.#ports.deadlines.clear(this.#deadline);
+      this.#arm();
     };
   }
 

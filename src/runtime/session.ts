@@ -35,6 +35,7 @@ import { SessionJournal } from "./session-journal.ts";
 import { SnapshotPolicy } from "./snapshot-policy.ts";
 import { stepFact } from "./step-facts.ts";
 import { StepRegistry } from "./step-registry.ts";
+import { Streams } from "./streams.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
 
 export interface SessionOwner {
@@ -69,6 +70,7 @@ export class Session implements CommitterOwner {
   readonly recorderComplete: boolean;
   readonly registry: StepRegistry;
   readonly journal: SessionJournal;
+  readonly streams: Streams;
   /** Nested runs under way inside steps of this session, by step. */
   readonly nested = new Map<string, Set<string>>();
   readonly #ports: EnginePorts;
@@ -100,6 +102,7 @@ export class Session implements CommitterOwner {
     });
     this.#timers = new RunTimers(ports.clock, ports.deadlines, (timerId) => this.committer.submit([{ type: "timer.fired", timerId }]));
     this.#snapshots = new SnapshotPolicy(start.replayed);
+    this.streams = new Streams(this, ports.worker.executionPorts);
     this.journal = new SessionJournal({
       sessionId: start.sessionId,
       values: ports.values,
@@ -148,7 +151,7 @@ export class Session implements CommitterOwner {
     this.recorder.fold(reduction.events, commit.atMs);
     this.#ports.hub.publish(this.sessionId, { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events });
     if (!this.#open) return;
-    for (const fact of commit.facts) this.#noteFact(fact);
+    for (const fact of commit.facts) this.#noteFact(fact, reduction);
     const continues = this.#continues;
     this.#continues = false;
     if (continues) this.#serve();
@@ -170,6 +173,7 @@ export class Session implements CommitterOwner {
     this.#open = false;
     this.#timers.clear();
     this.registry.clear(reason);
+    this.streams.clear(reason);
     this.#ports.worker.leave(this.#served);
     this.#actor?.stop();
     for (const release of this.#releases.splice(0)) release();
@@ -184,7 +188,7 @@ export class Session implements CommitterOwner {
     this.#ports.worker.leave(before);
   }
 
-  #noteFact(fact: Fact): void {
+  #noteFact(fact: Fact, { effects }: CommitReduction): void {
     switch (fact.type) {
       case "run.started":
         this.#serve();
@@ -193,6 +197,8 @@ export class Session implements CommitterOwner {
       case "step.failed":
       case "step.suspended":
         this.registry.settled(fact);
+        if (fact.type === "step.succeeded") this.streams.succeeded(fact.stepId, effects);
+        else this.streams.abandon(fact.stepId, "superseded");
         return;
       case "paused":
         this.registry.pause();
@@ -213,6 +219,7 @@ export class Session implements CommitterOwner {
         return;
       case "step.abort":
         this.registry.abort(effect.stepId, effect.reason);
+        this.streams.abandon(effect.stepId, effect.reason);
         return;
       case "timer.arm":
         this.#timers.arm(effect.timerId, effect.dueAtMs);

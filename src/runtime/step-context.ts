@@ -100,7 +100,9 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
     return this.#attempt.signal;
   }
   get idempotencyKey(): string {
-    return `${this.sessionId}/${this.stepId}`;
+    const { stepId, streamedFrom, node } = this.#body.offer;
+    // A step begun ahead of its source's end has no number of its own yet; every attempt of it goes by this name.
+    return `${this.sessionId}/${streamedFrom === undefined ? stepId : `${streamedFrom}>${node}`}`;
   }
   get task(): unknown {
     this.#task ??= { value: this.#read(this.#body.task) };

@@ -19,6 +19,7 @@ import type { Deadlines } from "./deadlines.ts";
 import type { RunCode } from "./engine-api.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
+import type { Adopted } from "./streams.ts";
 import { Places } from "./places.ts";
 import type { StepRuntime } from "./step-context.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
@@ -35,6 +36,8 @@ export interface WorkerPorts {
   /** The functions for a step; undefined when this host does not have them. */
   codeFor(sessionId: string, topologyHash: string): RunCode | undefined;
   readonly runtime: StepRuntime<Execution>;
+  /** An attempt of this step that was begun ahead (streams.ts). */
+  adopt(sessionId: string, body: StepBody): Adopted | undefined;
 }
 
 /** Steps of one agent handed to this host at a time; runs bound themselves by `maxConcurrency` far below it. */
@@ -63,6 +66,9 @@ export class Worker {
     };
   }
 
+  get executionPorts(): ExecutionPorts {
+    return this.#executionPorts;
+  }
   /** Results that came after their attempt had ended. */
   get lateResults(): number {
     return this.#lateResults;
@@ -145,6 +151,15 @@ export class Worker {
   async #execute(claim: Claim, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
     const { sessionId, stepId } = claim.step;
     const key = `${sessionId}/${stepId}`;
+    const ahead = this.#ports.adopt(sessionId, claim.step.body as StepBody);
+    if (ahead !== undefined) {
+      this.#running.set(key, ahead.execution);
+      try {
+        return await ahead.end;
+      } finally {
+        if (this.#running.get(key) === ahead.execution) this.#running.delete(key);
+      }
+    }
     const execution = new Execution(claim, agent, code, this.#executionPorts);
     this.#running.get(key)?.abort("superseded");
     this.#running.set(key, execution);
