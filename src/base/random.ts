@@ -6,8 +6,22 @@ export interface Random {
   next(): number;
 }
 
+const POOL_BYTES = 6 * 1024;
+
+/** The machine's own. Drawn from a pool, because a call into the system's generator costs more than what it gives. */
 export function systemRandom(): Random {
-  return { next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48 };
+  let pool = Buffer.alloc(0);
+  let at = 0;
+  return {
+    next() {
+      if (at === pool.length) {
+        pool = randomBytes(POOL_BYTES);
+        at = 0;
+      }
+      at += 6;
+      return pool.readUIntBE(at - 6, 6) / 2 ** 48;
+    },
+  };
 }
 
 /** A repeatable stream: the same seed gives the same numbers. sfc32 by Chris Doty-Humphrey, PractRand. */
