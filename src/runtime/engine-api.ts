@@ -102,6 +102,8 @@ export interface EngineEventsOptions {
   readonly signal?: AbortSignal;
   /** Ends the iteration once the session's run stops moving. Default false. */
   readonly untilSettled?: boolean;
+  /** A start or resumption under way: the session may not exist yet, and counts as moving until this is settled. So nothing of it is missed, chunks included. */
+  readonly begins?: Promise<unknown>;
 }
 
 export interface Engine {

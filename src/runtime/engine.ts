@@ -417,10 +417,17 @@ class LocalEngine implements Engine {
   async *events(sessionId: string, options: EngineEventsOptions = {}): AsyncIterable<RunEvent> {
     this.#assertOpen();
     const { ports, live } = this.#parts;
-    if (live.get(sessionId) === undefined && (await ports.store.getSession(sessionId)) === null) throw unknownSession(sessionId);
+    const { begins } = options;
+    if (begins === undefined && live.get(sessionId) === undefined && (await ports.store.getSession(sessionId)) === null) throw unknownSession(sessionId);
+    let beginning = begins !== undefined;
+    const begun = (): void => {
+      beginning = false;
+      ports.hub.nudge(sessionId);
+    };
+    begins?.then(begun, begun);
     const whereabouts = async (): Promise<"here" | "moving" | "still"> => {
       const running = live.get(sessionId);
-      if (running !== undefined) return "here";
+      if (running !== undefined || beginning) return "here";
       const entry = await ports.store.getSession(sessionId);
       return entry === null || isStillStatus(entry.status) ? "still" : "moving";
     };

@@ -26,7 +26,7 @@ import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
 import { keyedSessionId } from "./engine.ts";
-import { driveRun, eventsFrom, type DriveOptions } from "./run-driver.ts";
+import { driveRun, type DriveOptions } from "./run-driver.ts";
 import { assertInstanceOptions, assertTaskOptions, sessionIdOf, type InstanceOptions, type Task, type TaskOptions } from "./run-options.ts";
 import { planRun } from "./run-plan.ts";
 import { statusPrinter, StatusConfig } from "./status.ts";
@@ -142,15 +142,14 @@ export class OrchestraInstance implements AsyncDisposable {
     const recovered = this.#live.get(parseSessionId(sessionId));
     if (recovered !== undefined && additionalContext === undefined && userResponse === undefined) return recovered;
     const code = this.#code();
-    const answers = await answersOf(kernel.engine, sessionId, options);
-    const after = await eventsFrom(kernel, sessionId);
-    const handle = await kernel.engine.resume(sessionId, {
-      code,
-      ...(additionalContext !== undefined && { context: additionalContext }),
-      ...(answers === undefined ? userResponse !== undefined && { userResponse } : { answers }),
-      ...(signal !== undefined && { signal }),
-    });
-    return this.#track(this.#drive(kernel, handle, after, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)));
+    const resume = (): Promise<RunHandle> =>
+      kernel.engine.resume(sessionId, {
+        code,
+        ...(additionalContext !== undefined && { context: additionalContext }),
+        ...(userResponse !== undefined && { userResponse }),
+        ...(signal !== undefined && { signal }),
+      });
+    return this.#track(driveRun(kernel, sessionId, resume, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)));
   }
 
   /** A named place to go back to, of a live, paused or finished session. Resolves with its id. */
@@ -272,11 +271,8 @@ export class OrchestraInstance implements AsyncDisposable {
   async #start(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp: boolean): Promise<OrchestraResult> {
     const { request, execution } = planRun(this.#options.topology, this.#options, this.#options.initialConfig ?? {}, options, sessionId);
     const kernel = await this.#open();
-    const run = async (one: typeof request): Promise<OrchestraResult> => {
-      const after = await eventsFrom(kernel, sessionId);
-      const handle = await kernel.engine.start(one);
-      return this.#drive(kernel, handle, after, this.#driveOptions(one.code, execution, observers, options.signal));
-    };
+    const run = (one: typeof request): Promise<OrchestraResult> =>
+      driveRun(kernel, sessionId, () => kernel.engine.start(one), this.#driveOptions(one.code, execution, observers, options.signal));
     const result = await run(followUp ? { ...request, followUp } : request);
     const { channel } = this.#communication;
     if (!options.allowFollowUps || !result.success || channel === undefined) return result;
@@ -293,10 +289,6 @@ export class OrchestraInstance implements AsyncDisposable {
       autoSaveIntervalMs: stateManager?.autoSaveIntervalMs ?? false,
       ...(signal !== undefined && { signal }),
     };
-  }
-
-  #drive(kernel: Kernel, handle: RunHandle, after: number, options: DriveOptions): Promise<OrchestraResult> {
-    return driveRun(kernel, handle, after, options);
   }
 
   #track(result: Promise<OrchestraResult>): Promise<OrchestraResult> {
@@ -350,7 +342,7 @@ export class OrchestraInstance implements AsyncDisposable {
     const found = await kernel.engine.recover({ resume, code: (entry) => (entry.topologyHash === hash ? code : undefined) });
     return found.map(({ sessionId, runId, action, handle }) => {
       if (handle === undefined) return { sessionId, runId, action };
-      const result = this.#drive(kernel, handle, 0, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], undefined));
+      const result = driveRun(kernel, sessionId, () => Promise.resolve(handle), this.#driveOptions(code, this.#options.initialConfig ?? {}, [], undefined));
       result.catch((error: unknown) => kernel.logger.warn({ sessionId, error: errorToData(error) }, "a recovered run could not be followed to its end"));
       this.#live.set(sessionId, this.#track(result));
       void result.finally(() => this.#live.delete(sessionId)).catch(() => undefined);
@@ -375,12 +367,4 @@ function taskOptions(first: TaskOptions | Task, second: ExecuteOptions): TaskOpt
   const options = typeof first === "object" && "task" in first ? (first as TaskOptions) : { ...second, task: first };
   assertTaskOptions(options);
   return options;
-}
-
-/** Answers by question id where that is what `userResponse` is. */
-async function answersOf(engine: Engine, sessionId: string, { userResponse }: ResumeOptions): Promise<Readonly<Record<string, unknown>> | undefined> {
-  if (typeof userResponse !== "object" || userResponse === null || Array.isArray(userResponse)) return undefined;
-  const ids = new Set((await engine.questions(sessionId)).map((question) => question.questionId));
-  const keys = Object.keys(userResponse);
-  return keys.length > 0 && keys.every((key) => ids.has(key)) ? (userResponse as Readonly<Record<string, unknown>>) : undefined;
 }

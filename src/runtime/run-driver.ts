@@ -23,23 +23,27 @@ export interface DriveOptions {
   readonly autoSaveIntervalMs?: number | false;
 }
 
-/** Where the events of the next commit of a session begin; to be asked for before the run is started. */
-export async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
+/** Where the events of the next commit of a session begin. */
+async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
   const last = await kernel.store.last(sessionId);
   return last === null ? 0 : (last.n + 1) * EVENTS_PER_COMMIT_MAX - 1;
 }
 
-/** Follows a run that was started or resumed, until it ends for its caller. */
-export async function driveRun(kernel: Kernel, handle: RunHandle, after: number, options: DriveOptions): Promise<OrchestraResult> {
-  const { sessionId } = handle;
+/** Starts or resumes a run by `begin`, watching from its first event, and follows it until it ends for its caller. */
+export async function driveRun(kernel: Kernel, sessionId: string, begin: () => Promise<RunHandle>, options: DriveOptions): Promise<OrchestraResult> {
   const { autoSaveIntervalMs = false } = options;
-  kernel.logger.info({ sessionId, runId: handle.runId, durability: kernel.engine.durability }, `run started (durability: ${kernel.engine.durability})`);
+  const after = await eventsFrom(kernel, sessionId);
   const segments = new Segments();
   const stopped = new AbortController();
-  const watching = watch(kernel, sessionId, after, { segments, observers: options.observers, signal: stopped.signal });
-  const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   kernel.desk?.begin(sessionId);
+  let go: (handle: Promise<RunHandle>) => void = () => undefined;
+  const begins = new Promise<RunHandle>((resolve) => (go = resolve));
+  const watching = watch(kernel, sessionId, after, { segments, begins, observers: options.observers, signal: stopped.signal });
+  const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   try {
+    go(begin());
+    const handle = await begins;
+    kernel.logger.info({ sessionId, runId: handle.runId, durability: kernel.engine.durability }, `run started (durability: ${kernel.engine.durability})`);
     const outcome = await untilDone(kernel, handle, segments, options);
     const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
     segments.end();
@@ -117,17 +121,18 @@ class Segments {
 
 interface Watching {
   readonly segments: Segments;
+  readonly begins: Promise<RunHandle>;
   readonly observers: readonly ((event: RunEvent) => void)[];
   readonly signal: AbortSignal;
 }
 
-async function watch(kernel: Kernel, sessionId: string, after: number, { segments, observers, signal }: Watching): Promise<void> {
+async function watch(kernel: Kernel, sessionId: string, after: number, { segments, begins, observers, signal }: Watching): Promise<void> {
   const live = new Set([...observers, ...(kernel.desk === undefined ? [] : [(event: RunEvent) => kernel.desk?.observe(event)])]);
   let cursor = after;
   let seen = 0;
   try {
     do {
-      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true, signal })) {
+      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true, begins, signal })) {
         cursor = event.seq;
         for (const observe of live) {
           try {
