@@ -166,7 +166,8 @@ class Account {
     if (held === undefined) return;
     if (one.do === "beat") {
       held.claim.beat();
-      held.aliveAtMs = this.clock.monotonicMs();
+      // A beat that comes after the claim has lapsed holds nothing any more.
+      if (this.clock.monotonicMs() - held.aliveAtMs < ACK_WAIT_MS) held.aliveAtMs = this.clock.monotonicMs();
       return;
     }
     this.#held = this.#held.filter((other) => other !== held);
