@@ -39,7 +39,6 @@ export const ERROR_CODES = [
   "ORCH_STORE_VERSION",
   "ORCH_TIMEOUT",
   "ORCH_TOPOLOGY_INVALID",
-  "ORCH_TOPOLOGY_MISMATCH",
 ] as const;
 
 export type OrchestraErrorCode = (typeof ERROR_CODES)[number];
