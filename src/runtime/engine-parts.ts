@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Bus, InboxCommand, Lease } from "../bus/ports.ts";
+import type { Bus, InboxCommand } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -18,6 +18,7 @@ import { LiveSessions } from "./live-sessions.ts";
 import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
 import type { Session } from "./session.ts";
+import { Presence } from "./presence.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
 import { Worker } from "./worker.ts";
@@ -84,7 +85,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   const codes = new Map<string, RunCode>();
   const commitListeners = new Map<Session, (() => void)[]>();
   const host = options.host ?? ids.next("host");
-  let lease: Promise<Lease | null> | undefined;
+  const presence = new Presence(bus.liveness, host, logger);
 
   const worker: Worker = new Worker({
     bus,
@@ -224,13 +225,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       const automatic = (await store.listCheckpoints(sessionId)).filter(({ name }) => name.startsWith(`${prefix}-`));
       for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
     },
-    onChange() {
-      // Announced with the first session: an engine that was only made leaves no trace on the bus.
-      lease ??= bus.liveness.announce({ host, agents: [], sessions: live.size, version: "1" }).catch((error: unknown) => {
-        logger.warn({ host, error: errorToData(error) }, "this host could not be announced");
-        return null;
-      });
-    },
+    onChange: () => presence.update(live.size),
     async drain(timeoutMs) {
       for (const { session } of live.all()) session.registry.pause();
       const untilMs = clock.monotonicMs() + timeoutMs;
@@ -243,7 +238,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       live.close();
       hub.close();
       await worker.stop("closing");
-      await (await lease)?.release();
+      await presence.close();
       deadlines.close();
     },
   };

@@ -99,8 +99,6 @@ export class QuestionDesk {
     const { sessionId, questionId } = question;
     try {
       const value = await this.#channel.ask(question, signal);
-      // The question is told while its commit is still being followed; an answer given at once waits for that to end.
-      await new Promise<void>((resolve) => setImmediate(resolve));
       if (signal.aborted) return true;
       await this.#engine.answer(sessionId, questionId, value);
       return true;
