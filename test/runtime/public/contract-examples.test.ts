@@ -37,19 +37,36 @@ describe("the contract's examples", () => {
       topology: { nodes: ["Researcher", "Writer"], edges: ["Researcher -> Writer"] },
       agents: {
         Researcher: async (input: string, ctx) => ({ topic: input, by: ctx.node }),
-        Writer: defineAgent({ name: "Writer", input: z.object({ topic: z.string() }), run: ({ topic }) => `Report: ${topic}` }),
+        Writer: defineAgent({
+          name: "Writer",
+          input: z.object({ topic: z.string() }),
+          run: ({ topic }) => `Report: ${topic}`,
+        }),
       },
     });
     expect(result.orThrow().finalResponse).toBe("Report: Research AI trends and write a report");
-    expect(result).toMatchObject({ success: true, status: "completed", totalSteps: 2, error: null, metadata: { durability: "memory", terminalReason: "completed" } });
+    expect(result).toMatchObject({
+      success: true,
+      status: "completed",
+      totalSteps: 2,
+      error: null,
+      metadata: { durability: "memory", terminalReason: "completed" },
+    });
   });
 
   it("run configured", async () => {
     const lines: string[] = [];
-    const agentRegistry = new AgentRegistry({ Researcher: (task: string) => `notes on ${task}`, Writer: (notes: string) => `report from ${notes}` });
+    const agentRegistry = new AgentRegistry({
+      Researcher: (task: string) => `notes on ${task}`,
+      Writer: (notes: string) => `report from ${notes}`,
+    });
     const result = await Orchestra.run({
       task: "AI",
-      topology: { agents: ["User", "Researcher", "Writer"], flows: ["User -> Researcher", "Researcher -> Writer", "Writer -> User"], rules: ["timeout(300)", "max_steps(20)"] },
+      topology: {
+        agents: ["User", "Researcher", "Writer"],
+        flows: ["User -> Researcher", "Researcher -> Writer", "Writer -> User"],
+        rules: ["timeout(300)", "max_steps(20)"],
+      },
       agentRegistry,
       context: { audience: "engineers" },
       maxSteps: 50,
@@ -70,15 +87,24 @@ describe("the contract's examples", () => {
   });
 
   it("summarise with one node and no edges", async () => {
-    const result = await Orchestra.run({ task: "a long text", topology: { nodes: ["Summarizer"], edges: [] }, agents: { Summarizer: (text: string) => `${text.length} characters` } });
+    const result = await Orchestra.run({
+      task: "a long text",
+      topology: { nodes: ["Summarizer"], edges: [] },
+      agents: { Summarizer: (text: string) => `${text.length} characters` },
+    });
     expect(result.getFinalResponseAsText()).toBe("11 characters");
   });
 
   it("call parallel spokes from a hub, with state and follow-ups", async () => {
     const questions = ["And tomorrow?", ""];
     const asked: unknown[] = [];
-    const hub = (input: unknown, ctx: { replies?: readonly { value?: unknown }[]; session: { transcript: readonly unknown[] } }) =>
-      ctx.replies === undefined ? input : `${ctx.replies.map((reply) => reply.value).join(" + ")} (after ${ctx.session.transcript.length})`;
+    const hub = (
+      input: unknown,
+      ctx: { replies?: readonly { value?: unknown }[]; session: { transcript: readonly unknown[] } },
+    ) =>
+      ctx.replies === undefined
+        ? input
+        : `${ctx.replies.map((reply) => reply.value).join(" + ")} (after ${ctx.session.transcript.length})`;
     const stateManager = new StateManager({ storage: new LevelStorage(join(folder, "state")) });
     const result = await Orchestra.run({
       task: "today",
@@ -97,13 +123,21 @@ describe("the contract's examples", () => {
     expect(result.orThrow().finalResponse).toBe("sun today + calm today (after 0)");
     expect(result.metadata.durability).toBe("disk");
     expect(asked).toEqual(["follow-up", "follow-up"]);
-    expect(result.followUps.map((answer) => answer.finalResponse)).toEqual([expect.stringMatching(/^sun And tomorrow\? \+ calm And tomorrow\? \(after [^0]/)]);
+    expect(result.followUps.map((answer) => answer.finalResponse)).toEqual([
+      expect.stringMatching(/^sun And tomorrow\? \+ calm And tomorrow\? \(after [^0]/),
+    ]);
   });
 
   it("pause a three-stage pipeline on needs_review, resume it with added context, and go back to a named checkpoint", async () => {
     const stateManager = new StateManager({ storage: new LevelStorage(join(folder, "state")) });
     await using orchestra = new OrchestraInstance({
-      topology: PatternConfig.pipeline({ stages: [{ name: "extract", agents: ["Extractor"] }, { name: "review", agents: ["Reviewer"] }, { name: "publish", agents: ["Publisher"] }] }),
+      topology: PatternConfig.pipeline({
+        stages: [
+          { name: "extract", agents: ["Extractor"] },
+          { name: "review", agents: ["Reviewer"] },
+          { name: "publish", agents: ["Publisher"] },
+        ],
+      }),
       agents: {
         Extractor: async (text: string, ctx) => {
           if (ctx.context["reviewer"] === undefined) await orchestra.pauseSession(ctx.sessionId, "needs_review");
@@ -115,7 +149,11 @@ describe("the contract's examples", () => {
       stateManager,
     });
     const paused = await orchestra.execute({ task: "the text", sessionId: "pipeline" });
-    expect(paused).toMatchObject({ status: "paused", success: false, metadata: { durability: "disk", terminalReason: "paused", pausedReason: "needs_review" } });
+    expect(paused).toMatchObject({
+      status: "paused",
+      success: false,
+      metadata: { durability: "disk", terminalReason: "paused", pausedReason: "needs_review" },
+    });
     expect(() => paused.orThrow()).toThrow("needs_review");
 
     const checkpoint = await orchestra.createCheckpoint("pipeline", "before-review");
@@ -132,14 +170,18 @@ describe("the contract's examples", () => {
   it("look into a result: branch statistics and JSON", async () => {
     const result = await Orchestra.run({
       task: "x",
-      topology: { nodes: ["Split", "Good", "Bad", "Join"], edges: ["Split -> Good", "Split -> Bad", "Good -> Join", "Bad -> Join"] },
+      topology: {
+        nodes: ["Split", "Good", "Bad", "Join"],
+        edges: ["Split -> Good", "Split -> Bad", "Good -> Join", "Bad -> Join"],
+      },
       agents: {
         Split: (task: string) => task,
         Good: () => "good",
         Bad: () => {
           throw new Error("bad luck");
         },
-        Join: (arrivals: readonly { from: string; value: unknown }[]) => arrivals.map(({ from, value }) => `${from}=${String(value)}`).join(),
+        Join: (arrivals: readonly { from: string; value: unknown }[]) =>
+          arrivals.map(({ from, value }) => `${from}=${String(value)}`).join(),
       },
       executionConfig: { convergencePolicy: { minRatio: 0.5, onInsufficient: "proceed" } },
     });
@@ -172,14 +214,22 @@ describe("the contract's examples", () => {
           "ProcessorB -> Finalizer",
         ],
       },
-      agents: { Validator: (task: { n: number }) => task, ProcessorA: (task: { n: number }) => `A: ${task.n}`, ProcessorB: (task: { n: number }) => `B: ${task.n}`, Finalizer: finalValue },
+      agents: {
+        Validator: (task: { n: number }) => task,
+        ProcessorA: (task: { n: number }) => `A: ${task.n}`,
+        ProcessorB: (task: { n: number }) => `B: ${task.n}`,
+        Finalizer: finalValue,
+      },
       conditions: { valid: ({ output }) => output.n > 0, invalid: ({ output }) => output.n <= 0 },
     });
     expect(result.orThrow().finalResponse).toBe(expected);
   });
 
   it("choose specialists at run time from the context", async () => {
-    const topology = { nodes: ["Planner", "Legal", "Finance", "Tech"], edges: ["Planner <-> Legal", "Planner <-> Finance", "Planner <-> Tech"] };
+    const topology = {
+      nodes: ["Planner", "Legal", "Finance", "Tech"],
+      edges: ["Planner <-> Legal", "Planner <-> Finance", "Planner <-> Tech"],
+    };
     const specialist = (name: string) => (question: string) => `${name}: ${question}`;
     const result = await Orchestra.run({
       task: "merge?",
@@ -187,7 +237,9 @@ describe("the contract's examples", () => {
       context: { experts: ["Legal", "Tech"] },
       agents: {
         Planner: (input: string, ctx) =>
-          ctx.replies === undefined ? next.parallel((ctx.context["experts"] as string[]).map((agent) => ({ agent, input }))) : next.final(ctx.replies.map((reply) => reply.value)),
+          ctx.replies === undefined
+            ? next.parallel((ctx.context["experts"] as string[]).map((agent) => ({ agent, input })))
+            : next.final(ctx.replies.map((reply) => reply.value)),
         Legal: specialist("legal"),
         Finance: specialist("finance"),
         Tech: specialist("tech"),
@@ -203,7 +255,10 @@ describe("the contract's examples", () => {
       Orchestra.run({
         task,
         topology: { nodes: ["Teller"], edges: [] },
-        agents: { Teller: (input: string, ctx) => [...ctx.session.runs.map((earlier) => String(earlier.finalResponse)).slice(-1), input].join(" → ") },
+        agents: {
+          Teller: (input: string, ctx) =>
+            [...ctx.session.runs.map((earlier) => String(earlier.finalResponse)).slice(-1), input].join(" → "),
+        },
         context: { session_id: "story" },
         stateManager,
       });
@@ -216,7 +271,16 @@ describe("the contract's examples", () => {
     const errors: unknown[] = [];
     const result = await Orchestra.run({
       task: "risky",
-      topology: { nodes: ["User", "MainProcessor", "ErrorHandler", "Fallback"], edges: ["User -> MainProcessor", "MainProcessor -> User", "MainProcessor -> ErrorHandler", "ErrorHandler -> Fallback", "Fallback -> User"] },
+      topology: {
+        nodes: ["User", "MainProcessor", "ErrorHandler", "Fallback"],
+        edges: [
+          "User -> MainProcessor",
+          "MainProcessor -> User",
+          "MainProcessor -> ErrorHandler",
+          "ErrorHandler -> Fallback",
+          "Fallback -> User",
+        ],
+      },
       agents: {
         MainProcessor: () => {
           throw new Error("main is down");
@@ -234,8 +298,16 @@ describe("the contract's examples", () => {
   });
 
   it("manage state: save, list, export, import, verify, delete", async () => {
-    const stateManager = new StateManager({ storage: new LevelStorage(join(folder, "a")), autoSaveIntervalMs: 60_000, compression: true });
-    await using orchestra = new OrchestraInstance({ topology: { nodes: ["A"] }, agents: { A: (input: string) => input.toUpperCase() }, stateManager });
+    const stateManager = new StateManager({
+      storage: new LevelStorage(join(folder, "a")),
+      autoSaveIntervalMs: 60_000,
+      compression: true,
+    });
+    await using orchestra = new OrchestraInstance({
+      topology: { nodes: ["A"] },
+      agents: { A: (input: string) => input.toUpperCase() },
+      stateManager,
+    });
     const result = await orchestra.execute("hello", { sessionId: "s1" });
     expect(result.orThrow().finalResponse).toBe("HELLO");
     expect(await orchestra.listSessions({ status: "completed" })).toMatchObject([{ sessionId: "s1" }]);
@@ -252,7 +324,11 @@ describe("the contract's examples", () => {
   });
 
   it("measure", async () => {
-    const metricsCollector = new MetricsCollector({ enabled: true, exportIntervalMs: 60_000, exporters: ["prometheus"] });
+    const metricsCollector = new MetricsCollector({
+      enabled: true,
+      exportIntervalMs: 60_000,
+      exporters: ["prometheus"],
+    });
     await Orchestra.run({
       task: "x",
       topology: { nodes: ["Model"] },
@@ -283,7 +359,10 @@ describe("the contract's examples", () => {
       task: ["a", "b", "c", "d"].join(),
       topology: { nodes: ["Fan", "Browser"], edges: ["Fan <-> Browser"] },
       agents: {
-        Fan: (input: string, ctx) => (ctx.replies === undefined ? next.parallel(input.split(",").map((one) => ({ agent: "Browser", input: one }))) : ctx.replies.map((reply) => reply.value)),
+        Fan: (input: string, ctx) =>
+          ctx.replies === undefined
+            ? next.parallel(input.split(",").map((one) => ({ agent: "Browser", input: one })))
+            : ctx.replies.map((reply) => reply.value),
         Browser: pool,
       },
     });

@@ -26,7 +26,8 @@ beforeEach(() => {
 });
 
 const one = { nodes: ["A"] };
-const asker = (input: unknown, ctx: AgentContext): unknown => (ctx.question === undefined ? next.ask(`which ${String(input)}?`) : `answer: ${String(input)}`);
+const asker = (input: unknown, ctx: AgentContext): unknown =>
+  ctx.question === undefined ? next.ask(`which ${String(input)}?`) : `answer: ${String(input)}`;
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 function gate(): { open: () => void; opened: Promise<void> } {
@@ -45,43 +46,97 @@ describe("Orchestra.run", () => {
   it("rejects with a coded error for what cannot start, before anything ran", async () => {
     let ran = false;
     const agents = { A: () => (ran = true) };
-    await expect(Orchestra.run({ task: "x", topology: { nodes: ["A"], edges: ["A -> Nobody"] }, agents })).rejects.toMatchObject({ code: "ORCH_TOPOLOGY_INVALID" });
-    await expect(Orchestra.run({ task: "x", topology: { nodes: ["Aa"] }, agents: { Ab: () => 1 } })).rejects.toMatchObject({ code: "ORCH_AGENT_UNKNOWN", message: expect.stringContaining('did you mean "Ab"?') });
-    await expect(Orchestra.run({ task: "x", topology: one, agents, maxStep: 3 } as never)).rejects.toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringContaining('did you mean "maxSteps"?') });
-    await expect(Orchestra.run({ task: { f: () => 1 }, topology: one, agents })).rejects.toMatchObject({ code: "ORCH_NOT_SERIALIZABLE" });
+    await expect(
+      Orchestra.run({ task: "x", topology: { nodes: ["A"], edges: ["A -> Nobody"] }, agents }),
+    ).rejects.toMatchObject({ code: "ORCH_TOPOLOGY_INVALID" });
+    await expect(
+      Orchestra.run({ task: "x", topology: { nodes: ["Aa"] }, agents: { Ab: () => 1 } }),
+    ).rejects.toMatchObject({ code: "ORCH_AGENT_UNKNOWN", message: expect.stringContaining('did you mean "Ab"?') });
+    await expect(Orchestra.run({ task: "x", topology: one, agents, maxStep: 3 } as never)).rejects.toMatchObject({
+      code: "ORCH_BAD_OPTION",
+      message: expect.stringContaining('did you mean "maxSteps"?'),
+    });
+    await expect(Orchestra.run({ task: { f: () => 1 }, topology: one, agents })).rejects.toMatchObject({
+      code: "ORCH_NOT_SERIALIZABLE",
+    });
     expect(ran).toBe(false);
   });
 
   it("resolves for what a run can end in: a failure", async () => {
-    const failed = await Orchestra.run({ task: "x", topology: one, agents: { A: () => Promise.reject(new Error("no luck")) } });
-    expect(failed).toMatchObject({ status: "failed", success: false, error: { node: "A", message: expect.stringContaining("no luck") }, metadata: { terminalReason: "failed" } });
+    const failed = await Orchestra.run({
+      task: "x",
+      topology: one,
+      agents: { A: () => Promise.reject(new Error("no luck")) },
+    });
+    expect(failed).toMatchObject({
+      status: "failed",
+      success: false,
+      error: { node: "A", message: expect.stringContaining("no luck") },
+      metadata: { terminalReason: "failed" },
+    });
     expect(() => failed.orThrow()).toThrow("no luck");
   });
 
   it("resolves for what a run can end in: the bound on steps", async () => {
-    const result = await Orchestra.run({ task: "x", topology: { nodes: ["A", "B"], entryPoint: "A", edges: ["A -> B", { from: "B", to: "A", condition: "output != 'done'" }, "B -> End"] }, agents: { A: (x: string) => x, B: (x: string) => x }, maxSteps: 5 });
-    expect(result).toMatchObject({ status: "failed", totalSteps: 5, error: { code: "ORCH_MAX_STEPS" }, metadata: { terminalReason: "max_steps" } });
+    const result = await Orchestra.run({
+      task: "x",
+      topology: {
+        nodes: ["A", "B"],
+        entryPoint: "A",
+        edges: ["A -> B", { from: "B", to: "A", condition: "output != 'done'" }, "B -> End"],
+      },
+      agents: { A: (x: string) => x, B: (x: string) => x },
+      maxSteps: 5,
+    });
+    expect(result).toMatchObject({
+      status: "failed",
+      totalSteps: 5,
+      error: { code: "ORCH_MAX_STEPS" },
+      metadata: { terminalReason: "max_steps" },
+    });
   });
 
   it("is cancelled by its signal", async () => {
     const abort = new AbortController();
-    const running = Orchestra.run({ task: "x", topology: one, agents: { A: (_input, ctx) => (abort.abort(), new Promise((resolve) => ctx.signal.addEventListener("abort", resolve))) }, signal: abort.signal });
-    expect(await running).toMatchObject({ status: "cancelled", error: { code: "ORCH_CANCELLED" }, metadata: { terminalReason: "cancelled" } });
+    const running = Orchestra.run({
+      task: "x",
+      topology: one,
+      agents: {
+        A: (_input, ctx) => (abort.abort(), new Promise((resolve) => ctx.signal.addEventListener("abort", resolve))),
+      },
+      signal: abort.signal,
+    });
+    expect(await running).toMatchObject({
+      status: "cancelled",
+      error: { code: "ORCH_CANCELLED" },
+      metadata: { terminalReason: "cancelled" },
+    });
   });
 
   it("waits for a person without a channel by ending awaiting_user, naming the question", async () => {
     const result = await Orchestra.run({ task: "way", topology: one, agents: { A: asker } });
-    expect(result).toMatchObject({ status: "awaiting_user", metadata: { terminalReason: "awaiting_user", questions: [{ node: "A", prompt: "which way?" }] } });
+    expect(result).toMatchObject({
+      status: "awaiting_user",
+      metadata: { terminalReason: "awaiting_user", questions: [{ node: "A", prompt: "which way?" }] },
+    });
   });
 
   it("goes on with the answer its channel brings", async () => {
-    const result = await Orchestra.run({ task: "way", topology: one, agents: { A: asker }, communicationConfig: { channel: callbackChannel((question) => `${String(question.prompt)} left`) } });
+    const result = await Orchestra.run({
+      task: "way",
+      topology: one,
+      agents: { A: asker },
+      communicationConfig: { channel: callbackChannel((question) => `${String(question.prompt)} left`) },
+    });
     expect(result.orThrow().finalResponse).toBe("answer: which way? left");
   });
 
   it("leaves the question open when the channel fails", async () => {
     const channel = callbackChannel(() => Promise.reject(new Error("hung up")));
-    expect((await Orchestra.run({ task: "way", topology: one, agents: { A: asker }, communicationConfig: { channel } })).status).toBe("awaiting_user");
+    expect(
+      (await Orchestra.run({ task: "way", topology: one, agents: { A: asker }, communicationConfig: { channel } }))
+        .status,
+    ).toBe("awaiting_user");
   });
 
   it("asks on a terminal, one question after another", async () => {
@@ -104,7 +159,8 @@ describe("Orchestra.run", () => {
   it("runs the same once for the same idempotency key", async () => {
     const stateManager = new StateManager({ storage: memoryStorage() });
     let runs = 0;
-    const run = () => Orchestra.run({ task: "x", topology: one, agents: { A: () => ++runs }, idempotencyKey: "order-1", stateManager });
+    const run = () =>
+      Orchestra.run({ task: "x", topology: one, agents: { A: () => ++runs }, idempotencyKey: "order-1", stateManager });
     const [first, second] = [await run(), await run()];
     expect([first.runId, first.finalResponse]).toEqual([second.runId, second.finalResponse]);
     expect(runs).toBe(1);
@@ -112,28 +168,57 @@ describe("Orchestra.run", () => {
 
   it("starts a session over when told so", async () => {
     const stateManager = new StateManager({ storage: memoryStorage() });
-    const run = (fresh: boolean) => Orchestra.run({ task: "x", topology: one, agents: { A: (_input, ctx) => ctx.session.runs.length }, sessionId: "s", fresh, stateManager });
-    expect([(await run(false)).finalResponse, (await run(false)).finalResponse, (await run(true)).finalResponse]).toEqual([0, 1, 0]);
+    const run = (fresh: boolean) =>
+      Orchestra.run({
+        task: "x",
+        topology: one,
+        agents: { A: (_input, ctx) => ctx.session.runs.length },
+        sessionId: "s",
+        fresh,
+        stateManager,
+      });
+    expect([
+      (await run(false)).finalResponse,
+      (await run(false)).finalResponse,
+      (await run(true)).finalResponse,
+    ]).toEqual([0, 1, 0]);
   });
 
   it("refuses a session that is running", async () => {
     const stateManager = new StateManager({ storage: new LevelStorage(join(folder, "state")) });
     const { open, opened } = gate();
     const started = gate();
-    const first = Orchestra.run({ task: "x", topology: one, agents: { A: () => (started.open(), opened) }, sessionId: "s", stateManager });
+    const first = Orchestra.run({
+      task: "x",
+      topology: one,
+      agents: { A: () => (started.open(), opened) },
+      sessionId: "s",
+      stateManager,
+    });
     await started.opened;
-    await expect(Orchestra.run({ task: "y", topology: one, agents: { A: () => 1 }, sessionId: "s", stateManager })).rejects.toMatchObject({ code: "ORCH_SESSION_BUSY" });
+    await expect(
+      Orchestra.run({ task: "y", topology: one, agents: { A: () => 1 }, sessionId: "s", stateManager }),
+    ).rejects.toMatchObject({ code: "ORCH_SESSION_BUSY" });
     open();
     expect((await first).success).toBe(true);
   });
 
   it("takes agents from the topology itself, and a topology as an agent", async () => {
-    const own = await Orchestra.run({ task: "x", topology: { agents: [{ name: "Own", allowedPeers: [], run: () => "own" }] } as never });
+    const own = await Orchestra.run({
+      task: "x",
+      topology: { agents: [{ name: "Own", allowedPeers: [], run: () => "own" }] } as never,
+    });
     expect(own.orThrow().finalResponse).toBe("own");
     const nested = await Orchestra.run({
       task: { n: 1 },
       topology: { nodes: ["Outer", "Team"], edges: ["Outer -> Team"] },
-      agents: { Outer: ({ n }: { n: number }) => n + 1, Team: { topology: { nodes: ["X", "Y"], edges: ["X -> Y"] }, agents: { X: (n: number) => n * 10, Y: (n: number) => n + 1 } } },
+      agents: {
+        Outer: ({ n }: { n: number }) => n + 1,
+        Team: {
+          topology: { nodes: ["X", "Y"], edges: ["X -> Y"] },
+          agents: { X: (n: number) => n * 10, Y: (n: number) => n + 1 },
+        },
+      },
     });
     expect(nested.orThrow().finalResponse).toBe(21);
     expect(nested.totalSteps).toBe(4);
@@ -162,13 +247,27 @@ describe("Orchestra.run", () => {
     const other = new LevelStorage(join(folder, "state"));
     expect((await other.getSession("s"))?.status).toBe("completed");
     await other.close();
-    expect((await Orchestra.run({ task: "x", topology: one, agents: { A: (_input, ctx) => ctx.session.runs.length }, sessionId: "s", stateManager })).finalResponse).toBe(1);
+    expect(
+      (
+        await Orchestra.run({
+          task: "x",
+          topology: one,
+          agents: { A: (_input, ctx) => ctx.session.runs.length },
+          sessionId: "s",
+          stateManager,
+        })
+      ).finalResponse,
+    ).toBe(1);
   });
 });
 
 describe("Orchestra.stream", () => {
   it("gives the events of the run in order, and its result", async () => {
-    const handle = Orchestra.stream({ task: "x", topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: { A: (_input, ctx) => (ctx.emit("tick"), 1), B: () => 2 } });
+    const handle = Orchestra.stream({
+      task: "x",
+      topology: { nodes: ["A", "B"], edges: ["A -> B"] },
+      agents: { A: (_input, ctx) => (ctx.emit("tick"), 1), B: () => 2 },
+    });
     const events = await collect(handle);
     expect(events[0]?.type).toBe("run.started");
     expect(events.at(-1)?.type).toBe("run.completed");
@@ -181,7 +280,13 @@ describe("Orchestra.stream", () => {
 
   it("goes on when the loop is left early, and may be cancelled by the handle", async () => {
     const started = gate();
-    const handle = Orchestra.stream({ task: "x", topology: one, agents: { A: (_input, ctx) => (started.open(), new Promise((resolve) => ctx.signal.addEventListener("abort", resolve))) } });
+    const handle = Orchestra.stream({
+      task: "x",
+      topology: one,
+      agents: {
+        A: (_input, ctx) => (started.open(), new Promise((resolve) => ctx.signal.addEventListener("abort", resolve))),
+      },
+    });
     for await (const event of handle) if (event.type === "step.started") break;
     await started.opened;
     expect(await handle.cancel("enough")).toBe(true);
@@ -192,7 +297,9 @@ describe("Orchestra.stream", () => {
     const handle = Orchestra.stream({ task: "x", topology: { nodes: ["A"] }, agents: {} });
     await expect(collect(handle)).rejects.toMatchObject({ code: "ORCH_AGENT_UNKNOWN" });
     await expect(handle.result).rejects.toMatchObject({ code: "ORCH_AGENT_UNKNOWN" });
-    expect(() => Orchestra.stream({ task: "x", topology: one, agents: {}, verbosity: 7 } as never)).toThrowError(code("ORCH_BAD_OPTION"));
+    expect(() => Orchestra.stream({ task: "x", topology: one, agents: {}, verbosity: 7 } as never)).toThrowError(
+      code("ORCH_BAD_OPTION"),
+    );
   });
 });
 
@@ -220,13 +327,23 @@ describe("OrchestraInstance", () => {
   });
 
   it("needs a record by question id when several questions are open", async () => {
-    await using orchestra = new OrchestraInstance({ topology: { nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] }, agents: { S: (x: unknown) => x, A: asker, B: asker } });
+    await using orchestra = new OrchestraInstance({
+      topology: { nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] },
+      agents: { S: (x: unknown) => x, A: asker, B: asker },
+    });
     const waiting = await orchestra.execute("way", { sessionId: "s" });
     const ids = waiting.metadata.questions.map(({ questionId }) => questionId);
     expect(ids).toHaveLength(2);
-    await expect(orchestra.resumeSession("s", { userResponse: "left" })).rejects.toMatchObject({ code: "ORCH_AMBIGUOUS_ANSWER" });
-    const answers = Object.fromEntries(waiting.metadata.questions.map(({ questionId, node }) => [questionId, `for ${node}`]));
-    expect((await orchestra.resumeSession("s", { userResponse: answers })).orThrow().finalResponse).toEqual(["answer: for A", "answer: for B"]);
+    await expect(orchestra.resumeSession("s", { userResponse: "left" })).rejects.toMatchObject({
+      code: "ORCH_AMBIGUOUS_ANSWER",
+    });
+    const answers = Object.fromEntries(
+      waiting.metadata.questions.map(({ questionId, node }) => [questionId, `for ${node}`]),
+    );
+    expect((await orchestra.resumeSession("s", { userResponse: answers })).orThrow().finalResponse).toEqual([
+      "answer: for A",
+      "answer: for B",
+    ]);
   });
 
   it("lists pending questions and takes answers through its communication manager", async () => {
@@ -236,7 +353,9 @@ describe("OrchestraInstance", () => {
     const [question, ...others] = await communicationManager.pending({ sessionId: "s" });
     expect(question).toMatchObject({ sessionId: "s", node: "A", prompt: "which way?" });
     expect(others).toEqual([]);
-    await expect(communicationManager.submitResponse("q-none", 1)).rejects.toMatchObject({ code: "ORCH_QUESTION_UNKNOWN" });
+    await expect(communicationManager.submitResponse("q-none", 1)).rejects.toMatchObject({
+      code: "ORCH_QUESTION_UNKNOWN",
+    });
     await communicationManager.submitResponse(question?.questionId ?? "", "right");
     for await (const event of orchestra.events("s")) if (event.type === "run.completed") break;
     expect((await orchestra.getResult("s")).finalResponse).toBe("answer: right");
@@ -244,7 +363,11 @@ describe("OrchestraInstance", () => {
 
   it("carries questions over a queue", async () => {
     const channel = queueChannel();
-    await using orchestra = new OrchestraInstance({ topology: one, agents: { A: asker }, communicationConfig: { channel } });
+    await using orchestra = new OrchestraInstance({
+      topology: one,
+      agents: { A: asker },
+      communicationConfig: { channel },
+    });
     const running = orchestra.execute("way");
     for await (const question of channel) {
       expect(() => channel.respond("other", 1)).toThrowError(code("ORCH_QUESTION_UNKNOWN"));
@@ -255,7 +378,16 @@ describe("OrchestraInstance", () => {
   });
 
   it("pauses, cancels, lists, forks, compares, traces and deletes sessions", async () => {
-    await using orchestra = new OrchestraInstance({ topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: { A: async (x: unknown, ctx) => (ctx.context["go"] === undefined && (await orchestra.pauseSession(ctx.sessionId, "wait")), x), B: (x: string, ctx) => `${x}${String(ctx.context["go"])}` } });
+    await using orchestra = new OrchestraInstance({
+      topology: { nodes: ["A", "B"], edges: ["A -> B"] },
+      agents: {
+        A: async (x: unknown, ctx) => (
+          ctx.context["go"] === undefined && (await orchestra.pauseSession(ctx.sessionId, "wait")),
+          x
+        ),
+        B: (x: string, ctx) => `${x}${String(ctx.context["go"])}`,
+      },
+    });
     expect((await orchestra.execute("a", { sessionId: "s1" })).status).toBe("paused");
     expect((await orchestra.listSessions({ status: "paused" })).map(({ sessionId }) => sessionId)).toEqual(["s1"]);
     const checkpoint = await orchestra.createCheckpoint("s1", "here");
@@ -298,7 +430,10 @@ describe("OrchestraInstance", () => {
   });
 
   it("follows up in the same session, with the transcript", async () => {
-    await using orchestra = new OrchestraInstance({ topology: one, agents: { A: (input: string, ctx) => [...ctx.session.transcript.map(({ content }) => content), input].join("|") } });
+    await using orchestra = new OrchestraInstance({
+      topology: one,
+      agents: { A: (input: string, ctx) => [...ctx.session.transcript.map(({ content }) => content), input].join("|") },
+    });
     const first = await orchestra.execute("q1");
     expect((await orchestra.followUp(first.sessionId, "q2")).finalResponse).toBe("q1|q1|q2");
     await expect(orchestra.followUp("nobody", "q")).rejects.toMatchObject({ code: "ORCH_SESSION_UNKNOWN" });
@@ -306,13 +441,21 @@ describe("OrchestraInstance", () => {
 
   it("continues on first use what was running when its process died", async () => {
     const storage = memoryStorage();
-    const crashed = new OrchestraInstance({ topology: one, agents: { A: () => new Promise(() => undefined) }, stateManager: new StateManager({ storage }) });
+    const crashed = new OrchestraInstance({
+      topology: one,
+      agents: { A: () => new Promise(() => undefined) },
+      stateManager: new StateManager({ storage }),
+    });
     const lost = crashed.execute("x", { sessionId: "s" });
     for await (const event of crashed.stream("y", { sessionId: "t" })) if (event.type === "step.started") break;
     const rejected = expect(lost).rejects.toMatchObject({ code: "ORCH_CLOSED" });
     await crashed.close();
     await rejected;
-    await using orchestra = new OrchestraInstance({ topology: one, agents: { A: (input: string) => `done ${input}` }, stateManager: new StateManager({ storage }) });
+    await using orchestra = new OrchestraInstance({
+      topology: one,
+      agents: { A: (input: string) => `done ${input}` },
+      stateManager: new StateManager({ storage }),
+    });
     const recovered = await orchestra.recover();
     expect(recovered).toEqual([]);
     for await (const event of orchestra.events("s")) if (event.type === "run.completed") break;
@@ -322,9 +465,28 @@ describe("OrchestraInstance", () => {
   it("makes automatic checkpoints: after steps, and by the clock", async () => {
     const topology = { nodes: ["A", "B", "C"], edges: ["A -> B -> C"] };
     const timers: (() => void)[] = [];
-    const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now(), setTimer: (ms: number, fire: () => void) => (ms === 777 ? (timers.push(fire), () => undefined) : ((handle) => () => clearTimeout(handle))(setTimeout(fire, ms))) };
+    const clock = {
+      nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
+      setTimer: (ms: number, fire: () => void) =>
+        ms === 777
+          ? (timers.push(fire), () => undefined)
+          : (
+              (handle) => () =>
+                clearTimeout(handle)
+            )(setTimeout(fire, ms)),
+    };
     const stateManager = new StateManager({ storage: memoryStorage(), autoSaveIntervalMs: 777 });
-    await using orchestra = new OrchestraInstance({ topology, agents: { A: () => 1, B: async () => (timers[0]?.(), await new Promise((resolve) => setTimeout(resolve, 20)), 2), C: () => 3 }, stateManager, clock });
+    await using orchestra = new OrchestraInstance({
+      topology,
+      agents: {
+        A: () => 1,
+        B: async () => (timers[0]?.(), await new Promise((resolve) => setTimeout(resolve, 20)), 2),
+        C: () => 3,
+      },
+      stateManager,
+      clock,
+    });
     await orchestra.execute("x", { sessionId: "s", executionConfig: { autoCheckpoint: { everySteps: 1, keep: 1 } } });
     const names = (await orchestra.listCheckpoints("s")).map(({ name }) => name);
     expect(names).toContain("autosave");
@@ -336,7 +498,11 @@ describe("OrchestraInstance", () => {
     const started = gate();
     const stateManager = new StateManager({ storage: memoryStorage() });
     const topology = { nodes: ["A", "B"], edges: ["A -> B"] };
-    const orchestra = new OrchestraInstance({ topology, agents: { A: () => (started.open(), opened.then(() => "a")), B: (x: string) => `${x}b` }, stateManager });
+    const orchestra = new OrchestraInstance({
+      topology,
+      agents: { A: () => (started.open(), opened.then(() => "a")), B: (x: string) => `${x}b` },
+      stateManager,
+    });
     const running = orchestra.execute("x", { sessionId: "s" });
     await started.opened;
     const drained = orchestra.drain({ timeoutMs: 5_000 });
@@ -347,7 +513,11 @@ describe("OrchestraInstance", () => {
     await orchestra.close();
     await expect(orchestra.execute("z")).rejects.toMatchObject({ code: "ORCH_CLOSED" });
     await orchestra.close();
-    await using again = new OrchestraInstance({ topology, agents: { A: () => "never", B: (x: string) => `${x}b` }, stateManager });
+    await using again = new OrchestraInstance({
+      topology,
+      agents: { A: () => "never", B: (x: string) => `${x}b` },
+      stateManager,
+    });
     expect((await again.resumeSession("s")).orThrow().finalResponse).toBe("ab");
   });
 });

@@ -2,7 +2,13 @@ import { describe, expect, it } from "vitest";
 
 import { mergeExecutionConfig, resolveLimits, type ExecutionConfig } from "../../../src/runtime/execution-config.ts";
 import { resolveRetry } from "../../../src/runtime/retry-option.ts";
-import { assertInstanceOptions, assertRunOptions, assertTaskOptions, sessionIdOf, type RunOptions } from "../../../src/runtime/run-options.ts";
+import {
+  assertInstanceOptions,
+  assertRunOptions,
+  assertTaskOptions,
+  sessionIdOf,
+  type RunOptions,
+} from "../../../src/runtime/run-options.ts";
 
 const good: RunOptions = { task: "t", topology: { nodes: ["A"] }, agents: { A: () => 1 } };
 
@@ -20,7 +26,9 @@ const inConfig = (executionConfig: object): string => refusal({ executionConfig 
 describe("run options", () => {
   it("are accepted when they are right, undefined ones included", () => {
     expect(refusal({})).toBe("accepted");
-    expect(refusal({ context: undefined, maxSteps: undefined, budget: undefined, task: { any: "object" } })).toBe("accepted");
+    expect(refusal({ context: undefined, maxSteps: undefined, budget: undefined, task: { any: "object" } })).toBe(
+      "accepted",
+    );
     const executionConfig: ExecutionConfig = {
       convergenceTimeoutMs: 1,
       branchTimeoutMs: 600_000,
@@ -37,13 +45,22 @@ describe("run options", () => {
 
   it("name an unknown option and the one that was probably meant", () => {
     expect(refusal({ tasks: "x" })).toBe('tasks: unknown option; did you mean "task"?');
-    expect(inConfig({ stepTimoutMs: 5 })).toBe('executionConfig.stepTimoutMs: unknown option; did you mean "stepTimeoutMs"?');
-    expect(inConfig({ retry: { transient: { maxAttemps: 5 } } })).toBe('executionConfig.retry.transient.maxAttemps: unknown option; did you mean "maxAttempts"?');
-    expect(refusal({ budget: { euros: 5 } })).toBe("budget.euros: unknown option; known are tokens, costUsd, durationMs");
+    expect(inConfig({ stepTimoutMs: 5 })).toBe(
+      'executionConfig.stepTimoutMs: unknown option; did you mean "stepTimeoutMs"?',
+    );
+    expect(inConfig({ retry: { transient: { maxAttemps: 5 } } })).toBe(
+      'executionConfig.retry.transient.maxAttemps: unknown option; did you mean "maxAttempts"?',
+    );
+    expect(refusal({ budget: { euros: 5 } })).toBe(
+      "budget.euros: unknown option; known are tokens, costUsd, durationMs",
+    );
   });
 
   it.each([
-    [{ convergenceTimeoutMs: 0 }, "executionConfig.convergenceTimeoutMs: expected milliseconds above 0, or false to switch the bound off, got 0"],
+    [
+      { convergenceTimeoutMs: 0 },
+      "executionConfig.convergenceTimeoutMs: expected milliseconds above 0, or false to switch the bound off, got 0",
+    ],
     [{ branchTimeoutMs: -1 }, "branchTimeoutMs"],
     [{ stepTimeoutMs: "1s" }, "stepTimeoutMs"],
     [{ stepTimeoutMs: Infinity }, "got Infinity"],
@@ -80,7 +97,10 @@ describe("run options", () => {
     [{ signal: {} }, "signal: expected an AbortSignal"],
     [{ stateManager: "./state" }, "stateManager"],
     [{ bus: {} }, "bus"],
-    [{ communicationConfig: { channel: "phone" } }, 'communicationConfig.channel: expected "terminal", "none" or a channel with ask(), got "phone"'],
+    [
+      { communicationConfig: { channel: "phone" } },
+      'communicationConfig.channel: expected "terminal", "none" or a channel with ask(), got "phone"',
+    ],
     [{ errorConfig: { enableErrorRouting: "yes" } }, "errorConfig.enableErrorRouting"],
     [{ metricsCollector: {} }, "metricsCollector"],
     [{ sessionId: "a b" }, "sessionId"],
@@ -114,7 +134,8 @@ describe("run options", () => {
 });
 
 describe("limits", () => {
-  const limits = (options: Partial<Parameters<typeof resolveLimits>[0]> = {}) => resolveLimits({ execution: {}, maxSteps: undefined, budget: {}, errorRouting: true, rules: undefined, ...options });
+  const limits = (options: Partial<Parameters<typeof resolveLimits>[0]> = {}) =>
+    resolveLimits({ execution: {}, maxSteps: undefined, budget: {}, errorRouting: true, rules: undefined, ...options });
 
   it("are the defaults when nothing is said", () => {
     expect(limits()).toEqual({
@@ -136,19 +157,27 @@ describe("limits", () => {
     const rules = { maxSteps: 200, durationMs: 50, maxAgents: 3, agentTimeoutMs: 10 };
     expect(limits({ rules })).toMatchObject({ maxSteps: 200, durationMs: 50, maxAgents: 3, stepTimeoutMs: 10 });
     expect(limits({ rules, maxSteps: 20, budget: { durationMs: 10 } })).toMatchObject({ maxSteps: 20, durationMs: 10 });
-    expect(limits({ rules, maxSteps: 500, execution: { stepTimeoutMs: 99 } })).toMatchObject({ maxSteps: 200, stepTimeoutMs: 10 });
+    expect(limits({ rules, maxSteps: 500, execution: { stepTimeoutMs: 99 } })).toMatchObject({
+      maxSteps: 200,
+      stepTimeoutMs: 10,
+    });
     expect(limits({ rules, maxSteps: false })).toMatchObject({ maxSteps: 200 });
   });
 
   it("are switched off by false", () => {
-    expect(limits({ maxSteps: false, execution: { stepTimeoutMs: false, convergenceTimeoutMs: false } })).toMatchObject({ maxSteps: Number.MAX_SAFE_INTEGER, stepTimeoutMs: false, convergenceTimeoutMs: false });
+    expect(limits({ maxSteps: false, execution: { stepTimeoutMs: false, convergenceTimeoutMs: false } })).toMatchObject(
+      { maxSteps: Number.MAX_SAFE_INTEGER, stepTimeoutMs: false, convergenceTimeoutMs: false },
+    );
   });
 
   it.each([
     ["all", { minRatio: 1, onInsufficient: "fail" }],
     ["any", { quorum: 1, onInsufficient: "fail" }],
     [{ quorum: 2 }, { quorum: 2, onInsufficient: "fail" }],
-    [{ minRatio: 0.5, onInsufficient: "proceed" }, { minRatio: 0.5, onInsufficient: "proceed" }],
+    [
+      { minRatio: 0.5, onInsufficient: "proceed" },
+      { minRatio: 0.5, onInsufficient: "proceed" },
+    ],
     [{ onInsufficient: "user" }, { minRatio: 1, onInsufficient: "user" }],
   ] as const)("read the convergence policy %j", (convergencePolicy, policy) => {
     expect(limits({ execution: { convergencePolicy } }).convergencePolicy).toEqual(policy);
@@ -157,12 +186,27 @@ describe("limits", () => {
 
 describe("retry", () => {
   it("tries transient failures three times and all others once, unless told otherwise", () => {
-    expect(Object.entries(resolveRetry()).map(([name, policy]) => [name, policy.maxAttempts])).toEqual([["transient", 3], ["timeout", 1], ["invalid_output", 1], ["permanent", 1]]);
-    expect(resolveRetry({ timeout: { maxAttempts: 2 } }).timeout).toEqual({ ...resolveRetry().transient, maxAttempts: 2 });
+    expect(Object.entries(resolveRetry()).map(([name, policy]) => [name, policy.maxAttempts])).toEqual([
+      ["transient", 3],
+      ["timeout", 1],
+      ["invalid_output", 1],
+      ["permanent", 1],
+    ]);
+    expect(resolveRetry({ timeout: { maxAttempts: 2 } }).timeout).toEqual({
+      ...resolveRetry().transient,
+      maxAttempts: 2,
+    });
   });
 
   it("is merged class by class when a run overrides its instance", () => {
-    const merged = mergeExecutionConfig({ stepTimeoutMs: 5, retry: { timeout: { maxAttempts: 2 } } }, { retry: { transient: { maxAttempts: 1 } }, maxConcurrency: 3 });
-    expect(merged).toEqual({ stepTimeoutMs: 5, maxConcurrency: 3, retry: { timeout: { maxAttempts: 2 }, transient: { maxAttempts: 1 } } });
+    const merged = mergeExecutionConfig(
+      { stepTimeoutMs: 5, retry: { timeout: { maxAttempts: 2 } } },
+      { retry: { transient: { maxAttempts: 1 } }, maxConcurrency: 3 },
+    );
+    expect(merged).toEqual({
+      stepTimeoutMs: 5,
+      maxConcurrency: 3,
+      retry: { timeout: { maxAttempts: 2 }, transient: { maxAttempts: 1 } },
+    });
   });
 });

@@ -22,7 +22,12 @@ function program(code: string): Promise<{ code: number | null; out: string; err:
   const main = join(folder, "main.ts");
   writeFileSync(main, code);
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, ["--import", JITI, main], { cwd: folder, timeout: 25_000, env: { PATH: process.env["PATH"] } }, (_error, out, err) => resolve({ code: child.exitCode, out, err }));
+    const child = execFile(
+      process.execPath,
+      ["--import", JITI, main],
+      { cwd: folder, timeout: 25_000, env: { PATH: process.env["PATH"] } },
+      (_error, out, err) => resolve({ code: child.exitCode, out, err }),
+    );
   });
 }
 

@@ -20,7 +20,16 @@ const metadata: ResultData["metadata"] = {
   questions: [],
   pausedReason: null,
 };
-const branch = { parentId: null, nodes: ["A"], input: "x", finalResponse: null, stepCount: 1, duration: 0.5, durationMs: 500, error: null };
+const branch = {
+  parentId: null,
+  nodes: ["A"],
+  input: "x",
+  finalResponse: null,
+  stepCount: 1,
+  duration: 0.5,
+  durationMs: 500,
+  error: null,
+};
 
 function result(overrides: Partial<ResultData> = {}): OrchestraResult {
   return new OrchestraResult({
@@ -28,7 +37,13 @@ function result(overrides: Partial<ResultData> = {}): OrchestraResult {
     finalResponse: "done",
     branchResults: [
       { ...branch, branchId: "b0", status: "completed", success: true },
-      { ...branch, branchId: "b1", status: "failed", success: false, error: { code: "ORCH_AGENT_FAILED", message: "no" } },
+      {
+        ...branch,
+        branchId: "b1",
+        status: "failed",
+        success: false,
+        error: { code: "ORCH_AGENT_FAILED", message: "no" },
+      },
       { ...branch, branchId: "b2", status: "timed_out", success: false },
       { ...branch, branchId: "b3", status: "skipped", success: false },
     ],
@@ -39,7 +54,20 @@ function result(overrides: Partial<ResultData> = {}): OrchestraResult {
     sessionId: "s",
     runId: "r",
     checkpointIds: ["c1"],
-    trace: [{ stepId: "1.0.1", node: "A", branchId: "b0", attempt: 2, input: "x", output: "y", error: null, usage: null, started: 1, ended: 2 }],
+    trace: [
+      {
+        stepId: "1.0.1",
+        node: "A",
+        branchId: "b0",
+        attempt: 2,
+        input: "x",
+        output: "y",
+        error: null,
+        usage: null,
+        started: 1,
+        ended: 2,
+      },
+    ],
     invocations: { A: 2, B: 1 },
     followUps: [],
     ...overrides,
@@ -54,21 +82,52 @@ describe("OrchestraResult", () => {
     expect(it.getBranchById("nope")).toBeUndefined();
     expect(it.getSuccessfulBranches().map((one) => one.branchId)).toEqual(["b0"]);
     expect(it.getFailedBranches().map((one) => one.branchId)).toEqual(["b1", "b2"]);
-    expect([it.wasAgentInvoked("A"), it.wasAgentInvoked("toString"), it.getAgentInvocationCount("A"), it.getAgentInvocationCount("Z")]).toEqual([true, false, 2, 0]);
+    expect([
+      it.wasAgentInvoked("A"),
+      it.wasAgentInvoked("toString"),
+      it.getAgentInvocationCount("A"),
+      it.getAgentInvocationCount("Z"),
+    ]).toEqual([true, false, 2, 0]);
     expect(it.getExecutionTrace()).toHaveLength(1);
-    expect(it.getMetrics()).toMatchObject({ totalSteps: 3, retries: 1, branches: { completed: 1, failed: 1, timed_out: 1, skipped: 1 }, invocations: { A: 2, B: 1 } });
+    expect(it.getMetrics()).toMatchObject({
+      totalSteps: 3,
+      retries: 1,
+      branches: { completed: 1, failed: 1, timed_out: 1, skipped: 1 },
+      invocations: { A: 2, B: 1 },
+    });
   });
 
   it("is itself by orThrow when it is a success, and throws its error otherwise", () => {
     const good = result();
     expect(good.orThrow()).toBe(good);
-    const failed = result({ status: "failed", error: { code: "ORCH_MAX_STEPS", message: "too many", node: "A", cause: { code: "X", message: "why" } } });
-    expect(() => failed.orThrow()).toThrowError(expect.objectContaining({ code: "ORCH_MAX_STEPS", message: "too many", details: expect.objectContaining({ sessionId: "s", node: "A" }), cause: { code: "X", message: "why" } }));
-    expect(() => result({ status: "failed", error: { code: "ECONNRESET", message: "gone" } }).orThrow()).toThrowError(OrchestraError);
+    const failed = result({
+      status: "failed",
+      error: { code: "ORCH_MAX_STEPS", message: "too many", node: "A", cause: { code: "X", message: "why" } },
+    });
+    expect(() => failed.orThrow()).toThrowError(
+      expect.objectContaining({
+        code: "ORCH_MAX_STEPS",
+        message: "too many",
+        details: expect.objectContaining({ sessionId: "s", node: "A" }),
+        cause: { code: "X", message: "why" },
+      }),
+    );
+    expect(() => result({ status: "failed", error: { code: "ECONNRESET", message: "gone" } }).orThrow()).toThrowError(
+      OrchestraError,
+    );
   });
 
   it("comes back from JSON as it was", () => {
-    const before = result({ finalResponse: { when: new Date(5), big: 12n, tags: new Set(["a"]), table: new Map([[1, { $type: "mine" }]]), bytes: new Uint8Array([1, 2]) }, followUps: [result({ runId: "r2" })] });
+    const before = result({
+      finalResponse: {
+        when: new Date(5),
+        big: 12n,
+        tags: new Set(["a"]),
+        table: new Map([[1, { $type: "mine" }]]),
+        bytes: new Uint8Array([1, 2]),
+      },
+      followUps: [result({ runId: "r2" })],
+    });
     const after = OrchestraResult.fromJSON(JSON.parse(JSON.stringify(before)));
     expect(after).toBeInstanceOf(OrchestraResult);
     expect(after.finalResponse).toEqual(before.finalResponse);
@@ -80,7 +139,9 @@ describe("OrchestraResult", () => {
   });
 
   it("refuses JSON that is no result", () => {
-    expect(() => OrchestraResult.fromJSON({ status: "completed" })).toThrowError(expect.objectContaining({ code: "ORCH_BAD_OPTION" }));
+    expect(() => OrchestraResult.fromJSON({ status: "completed" })).toThrowError(
+      expect.objectContaining({ code: "ORCH_BAD_OPTION" }),
+    );
   });
 });
 
@@ -103,8 +164,19 @@ describe("the text of a final response", () => {
   });
 
   it("writes a report as Markdown", () => {
-    const report = { title: "AI", summary: "Short.", sections: [{ heading: "One", content: "First." }, { heading: "Two", content: ["a"] }], conclusion: "End.", references: ["R1", "R2"] };
-    expect(responseAsText(report)).toBe('# AI\n\nShort.\n\n## One\n\nFirst.\n\n## Two\n\n[\n  "a"\n]\n\n## Conclusion\n\nEnd.\n\n## References\n\n- R1\n- R2');
+    const report = {
+      title: "AI",
+      summary: "Short.",
+      sections: [
+        { heading: "One", content: "First." },
+        { heading: "Two", content: ["a"] },
+      ],
+      conclusion: "End.",
+      references: ["R1", "R2"],
+    };
+    expect(responseAsText(report)).toBe(
+      '# AI\n\nShort.\n\n## One\n\nFirst.\n\n## Two\n\n[\n  "a"\n]\n\n## Conclusion\n\nEnd.\n\n## References\n\n- R1\n- R2',
+    );
     expect(responseAsText({ title: "Only" })).toBe("# Only");
   });
 
@@ -130,7 +202,15 @@ describe("JSON of values", () => {
         fc.array(tie("any")),
         fc.array(fc.tuple(fc.string(), tie("any"))).map((entries) => new Map(entries)),
         fc.array(fc.string()).map((items) => new Set(items)),
-        fc.dictionary(fc.oneof(fc.string().filter((key) => key !== "__proto__"), fc.constant("$type")), tie("any")).map((fields) => ({ ...fields })),
+        fc
+          .dictionary(
+            fc.oneof(
+              fc.string().filter((key) => key !== "__proto__"),
+              fc.constant("$type"),
+            ),
+            tie("any"),
+          )
+          .map((fields) => ({ ...fields })),
       ),
     })).any;
     fc.assert(
