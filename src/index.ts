@@ -4,7 +4,15 @@
 // Running
 export { Orchestra } from "./runtime/orchestra.ts";
 export { OrchestraInstance } from "./runtime/orchestra-instance.ts";
-export type { CheckpointInfo, ExecuteOptions, HistoryDiff, RecoveredSession, ResumeOptions, SessionInfo, Step } from "./runtime/orchestra-instance.ts";
+export type {
+  CheckpointInfo,
+  ExecuteOptions,
+  HistoryDiff,
+  RecoveredSession,
+  ResumeOptions,
+  SessionInfo,
+  Step,
+} from "./runtime/orchestra-instance.ts";
 export type { OrchestraHandle } from "./runtime/handle.ts";
 export type {
   AgentsOption,
@@ -29,7 +37,17 @@ export type { LineWriter, Verbosity } from "./runtime/status.ts";
 
 // Results and events
 export { OrchestraResult } from "./runtime/result.ts";
-export type { BranchResult, BranchResultStatus, ResultData, ResultMetadata, ResultMetrics, ResultQuestion, ResultStatus, ResultUsage, TraceStep } from "./runtime/result.ts";
+export type {
+  BranchResult,
+  BranchResultStatus,
+  ResultData,
+  ResultMetadata,
+  ResultMetrics,
+  ResultQuestion,
+  ResultStatus,
+  ResultUsage,
+  TraceStep,
+} from "./runtime/result.ts";
 export type { RunEvent } from "./runtime/engine-api.ts";
 export type { RunStatus, TerminalReason } from "./actors/effects.ts";
 export type { Why } from "./actors/view.ts";
@@ -45,11 +63,29 @@ export { validateTopology } from "./topology/validate.ts";
 export type { ValidateOptions } from "./topology/validate.ts";
 export { TopologyValidationError } from "./topology/problems.ts";
 export type { TopologyAnalysis } from "./topology/analysis.ts";
-export type { ConvergencePolicy, EdgeData, EdgePattern, EdgeType, NodeData, NodeKind, TopologyData, TopologyProblem } from "./topology/types.ts";
+export type {
+  ConvergencePolicy,
+  EdgeData,
+  EdgePattern,
+  EdgeType,
+  NodeData,
+  NodeKind,
+  TopologyData,
+  TopologyProblem,
+} from "./topology/types.ts";
 
 // Agents
 export { next } from "./runtime/agent.ts";
-export type { AgentContext, AgentFunction, ArrivalValue, Command, RetryPolicies, RetryPolicy, RunnableAgent, UsageReport } from "./runtime/agent.ts";
+export type {
+  AgentContext,
+  AgentFunction,
+  ArrivalValue,
+  Command,
+  RetryPolicies,
+  RetryPolicy,
+  RunnableAgent,
+  UsageReport,
+} from "./runtime/agent.ts";
 export type { AgentDirectory, AgentLike, AgentObject, NamedAgent, NestedRun } from "./runtime/agent-source.ts";
 export type { NestedRunOptions } from "./runtime/nested-run.ts";
 export { defineAgent } from "./agents/define-agent.ts";

@@ -10,10 +10,17 @@ const result = await Orchestra.run({
   topology: {
     nodes: ["Writer", "Editor", "Publisher"],
     entryPoint: "Writer",
-    edges: ["Writer -> Editor", Edge("Editor", "Writer", { condition: "!output.good", maxVisits: 3 }), Edge("Editor", "Publisher", { else: true })],
+    edges: [
+      "Writer -> Editor",
+      Edge("Editor", "Writer", { condition: "!output.good", maxVisits: 3 }),
+      Edge("Editor", "Publisher", { else: true }),
+    ],
   },
   agents: {
-    Writer: (input: string | Draft) => ({ text: typeof input === "string" ? input : `${input.text}, better`, good: false }),
+    Writer: (input: string | Draft) => ({
+      text: typeof input === "string" ? input : `${input.text}, better`,
+      good: false,
+    }),
     Editor: (draft: Draft) => ({ ...draft, good: draft.text.length > 1000 }),
     Publisher: ({ text }: Draft) => text,
   },

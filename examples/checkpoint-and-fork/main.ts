@@ -18,7 +18,10 @@ console.log(paused.status, "-", paused.metadata.pausedReason);
 const checkpoint = await orchestra.createCheckpoint("kitchen", "before-spice");
 const other = await orchestra.forkCheckpoint(checkpoint, { sessionId: "other-kitchen" });
 
-for (const [session, spice] of [["kitchen", "pepper"], [other, "saffron"]] as const) {
+for (const [session, spice] of [
+  ["kitchen", "pepper"],
+  [other, "saffron"],
+] as const) {
   const cooked = await orchestra.resumeSession(session, { additionalContext: { spice } });
   console.log(`${session}: ${String(cooked.orThrow().finalResponse)}`);
 }

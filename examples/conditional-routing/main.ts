@@ -8,11 +8,20 @@ interface Ticket {
 
 const desk = (name: string) => (ticket: Ticket) => `${name} takes ${JSON.stringify(ticket)}`;
 
-for (const ticket of [{ urgent: true, amount: 500 }, { urgent: false, amount: 500 }, { urgent: false, amount: 5 }]) {
+for (const ticket of [
+  { urgent: true, amount: 500 },
+  { urgent: false, amount: 500 },
+  { urgent: false, amount: 5 },
+]) {
   const result = await Orchestra.run({
     task: ticket,
     topology,
-    agents: { Triage: (seen: Ticket) => seen, Urgent: desk("Urgent"), Billing: desk("Billing"), Everything: desk("Everything") },
+    agents: {
+      Triage: (seen: Ticket) => seen,
+      Urgent: desk("Urgent"),
+      Billing: desk("Billing"),
+      Everything: desk("Everything"),
+    },
     conditions: { isUrgent: ({ output }) => output.urgent },
   });
   console.log(result.orThrow().finalResponse);

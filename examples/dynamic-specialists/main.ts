@@ -10,8 +10,16 @@ function planner(question: string, ctx: AgentContext): unknown {
 
 const result = await Orchestra.run({
   task: "Who pays the tax when the bridge is late?",
-  topology: { nodes: ["Planner", "Lawyer", "Accountant", "Engineer"], edges: ["Planner <-> Lawyer", "Planner <-> Accountant", "Planner <-> Engineer"] },
-  agents: { Planner: planner, Lawyer: () => "it depends", Accountant: () => "the builder", Engineer: () => "bridges take time" },
+  topology: {
+    nodes: ["Planner", "Lawyer", "Accountant", "Engineer"],
+    edges: ["Planner <-> Lawyer", "Planner <-> Accountant", "Planner <-> Engineer"],
+  },
+  agents: {
+    Planner: planner,
+    Lawyer: () => "it depends",
+    Accountant: () => "the builder",
+    Engineer: () => "bridges take time",
+  },
 });
 
 console.log(result.orThrow().finalResponse);

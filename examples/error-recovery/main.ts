@@ -4,7 +4,10 @@ let calls = 0;
 
 const result = await Orchestra.run({
   task: "invoice 12",
-  topology: { nodes: ["Fetch", "Parse", "ParseErrorHandler", "Archive"], edges: ["Fetch -> Parse", "Parse -> Archive", "Parse -> ParseErrorHandler"] },
+  topology: {
+    nodes: ["Fetch", "Parse", "ParseErrorHandler", "Archive"],
+    edges: ["Fetch -> Parse", "Parse -> Archive", "Parse -> ParseErrorHandler"],
+  },
   agents: {
     Fetch: (name: string) => {
       if (++calls < 3) throw Object.assign(new Error("connection reset"), { code: "ECONNRESET" });

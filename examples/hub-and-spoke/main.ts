@@ -14,7 +14,11 @@ for (const day of ["Monday", "Tuesday"]) {
     task: day,
     sessionId: "trip",
     topology: PatternConfig.hubAndSpoke({ hub: "Coordinator", spokes: ["Weather", "Trains"], parallelSpokes: true }),
-    agents: { Coordinator: coordinator, Weather: (when: string) => `sun on ${when}`, Trains: (when: string) => `no strike on ${when}` },
+    agents: {
+      Coordinator: coordinator,
+      Weather: (when: string) => `sun on ${when}`,
+      Trains: (when: string) => `no strike on ${when}`,
+    },
     stateManager,
   });
   console.log(result.orThrow().finalResponse);

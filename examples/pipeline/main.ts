@@ -8,7 +8,8 @@ const result = await Orchestra.run({
     Reader: (text: string) => text.trim(),
     WordCounter: (text: string) => text.split(/\s+/).length,
     VowelCounter: (text: string) => text.match(/[aeiou]/gi)?.length ?? 0,
-    Reporter: (found: { from: string; value: number }[]) => found.map(({ from, value }) => `${from}: ${value}`).join(", "),
+    Reporter: (found: { from: string; value: number }[]) =>
+      found.map(({ from, value }) => `${from}: ${value}`).join(", "),
   },
 });
 

@@ -15,7 +15,11 @@ await using browsers = new AgentPool({
 
 function crawler(urls: unknown, ctx: AgentContext): unknown {
   if (ctx.replies !== undefined) return ctx.replies.map((reply) => reply.value);
-  return next.parallel(String(urls).split(" ").map((url) => ({ agent: "Browser", input: url })));
+  return next.parallel(
+    String(urls)
+      .split(" ")
+      .map((url) => ({ agent: "Browser", input: url })),
+  );
 }
 
 const result = await Orchestra.run({

@@ -82,7 +82,8 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
     if (typeof name !== "string" || name === "") throw bad("name", "a non-empty string", name);
     if (!Number.isInteger(size) || size < 1) throw bad("size", "a whole number from 1", size);
     if (typeof create !== "function") throw bad("create", "a function", create);
-    if (acquireTimeoutMs !== undefined && acquireTimeoutMs !== false && !(acquireTimeoutMs > 0)) throw bad("acquireTimeoutMs", "milliseconds above 0, or false", acquireTimeoutMs);
+    if (acquireTimeoutMs !== undefined && acquireTimeoutMs !== false && !(acquireTimeoutMs > 0))
+      throw bad("acquireTimeoutMs", "milliseconds above 0, or false", acquireTimeoutMs);
     this.name = name;
     this.size = size;
     this.#options = options;
@@ -93,7 +94,9 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
   async run(input: unknown, ctx: AgentContext): Promise<unknown> {
     const lease = await this.acquire({ signal: ctx.signal });
     try {
-      return typeof lease.instance === "function" ? await lease.instance(input, ctx) : await lease.instance.run(input, ctx);
+      return typeof lease.instance === "function"
+        ? await lease.instance(input, ctx)
+        : await lease.instance.run(input, ctx);
     } finally {
       lease.release();
     }
@@ -154,9 +157,15 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
       this.#slots++;
       return Promise.resolve();
     }
-    const { acquireTimeoutMs = DEFAULT_POOL_OPTIONS.acquireTimeoutMs, waitersMax = DEFAULT_POOL_OPTIONS.waitersMax } = this.#options;
+    const { acquireTimeoutMs = DEFAULT_POOL_OPTIONS.acquireTimeoutMs, waitersMax = DEFAULT_POOL_OPTIONS.waitersMax } =
+      this.#options;
     if (this.#line.length >= waitersMax) {
-      return Promise.reject(new OrchestraError("ORCH_OVERLOADED", `pool "${this.name}": ${this.#line.length} steps wait already (waitersMax ${waitersMax})`));
+      return Promise.reject(
+        new OrchestraError(
+          "ORCH_OVERLOADED",
+          `pool "${this.name}": ${this.#line.length} steps wait already (waitersMax ${waitersMax})`,
+        ),
+      );
     }
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -179,7 +188,13 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
       const onAbort = (): void => refuse(cancelled(this.name));
       const onTimeout = (): void => {
         this.#timeouts++;
-        refuse(new OrchestraError("ORCH_POOL_TIMEOUT", `pool "${this.name}": no instance came free within ${String(acquireTimeoutMs)} ms (size ${this.size})`, { details: { pool: this.name, size: this.size } }));
+        refuse(
+          new OrchestraError(
+            "ORCH_POOL_TIMEOUT",
+            `pool "${this.name}": no instance came free within ${String(acquireTimeoutMs)} ms (size ${this.size})`,
+            { details: { pool: this.name, size: this.size } },
+          ),
+        );
       };
       const cancelTimer = acquireTimeoutMs === false ? undefined : this.#clock.setTimer(acquireTimeoutMs, onTimeout);
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -234,12 +249,16 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
     for (const instance of this.#idle.splice(0)) this.#discard(instance);
     const ended = await Promise.allSettled([...this.#disposals]);
     const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
-    if (failures.length > 0) throw new AggregateError(failures, `pool "${this.name}": ${failures.length} instance(s) could not be disposed`);
+    if (failures.length > 0)
+      throw new AggregateError(failures, `pool "${this.name}": ${failures.length} instance(s) could not be disposed`);
   }
 }
 
 function bad(field: string, expected: string, found: unknown): OrchestraError {
-  return new OrchestraError("ORCH_BAD_OPTION", `AgentPool: ${field}: expected ${expected}, got ${JSON.stringify(found) ?? typeof found}`);
+  return new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `AgentPool: ${field}: expected ${expected}, got ${JSON.stringify(found) ?? typeof found}`,
+  );
 }
 
 function closed(name: string): OrchestraError {

@@ -21,11 +21,19 @@ export class AgentRegistry implements AgentDirectory {
   register(name: string, agent: AgentLike, options?: { replace?: boolean }): this;
   register(first: string | NamedAgent, second?: AgentLike, { replace = false }: { replace?: boolean } = {}): this {
     const [name, agent] = typeof first === "string" ? [first, second] : [first.name, first];
-    if (typeof name !== "string" || name === "") throw new OrchestraError("ORCH_BAD_OPTION", "AgentRegistry.register: expected a name, or an agent with one");
+    if (typeof name !== "string" || name === "")
+      throw new OrchestraError("ORCH_BAD_OPTION", "AgentRegistry.register: expected a name, or an agent with one");
     if (agent === undefined || agent === null || (typeof agent !== "function" && typeof agent !== "object")) {
-      throw new OrchestraError("ORCH_BAD_OPTION", `AgentRegistry.register: agent "${name}": expected a function, an agent with run(), a pool or a topology, got ${JSON.stringify(agent)}`);
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `AgentRegistry.register: agent "${name}": expected a function, an agent with run(), a pool or a topology, got ${JSON.stringify(agent)}`,
+      );
     }
-    if (this.#agents.has(name) && !replace) throw new OrchestraError("ORCH_BAD_OPTION", `AgentRegistry.register: an agent named "${name}" is registered already; pass { replace: true } to replace it`);
+    if (this.#agents.has(name) && !replace)
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `AgentRegistry.register: an agent named "${name}" is registered already; pass { replace: true } to replace it`,
+      );
     this.#agents.set(name, agent);
     return this;
   }

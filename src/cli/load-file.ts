@@ -5,7 +5,13 @@ import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import * as orchestra from "../index.ts";
-import { isOrchestraError, type AgentsOption, type Condition, type InstanceOptions, type TopologyInput } from "../index.ts";
+import {
+  isOrchestraError,
+  type AgentsOption,
+  type Condition,
+  type InstanceOptions,
+  type TopologyInput,
+} from "../index.ts";
 import { UsageError } from "./exit-code.ts";
 
 /** What a file may hold, whichever way it says so. */
@@ -34,11 +40,15 @@ export async function loadFile(path: string, cwd: string): Promise<Loaded> {
 /** Agents (and conditions) for a topology that came as data. */
 export async function loadAgents(path: string, cwd: string): Promise<Pick<Loaded, "agents" | "conditions">> {
   const full = resolve(cwd, path);
-  if (!CODE.has(extname(full).toLowerCase())) throw new UsageError(`--agents ${path}: expected a TypeScript or JavaScript file`);
+  if (!CODE.has(extname(full).toLowerCase()))
+    throw new UsageError(`--agents ${path}: expected a TypeScript or JavaScript file`);
   const module = await runModule(full, path);
   const parts = partsOf(module);
   if (parts !== undefined && (parts.agents !== undefined || parts.conditions !== undefined)) {
-    return { ...(parts.agents !== undefined && { agents: parts.agents }), ...(parts.conditions !== undefined && { conditions: parts.conditions }) };
+    return {
+      ...(parts.agents !== undefined && { agents: parts.agents }),
+      ...(parts.conditions !== undefined && { conditions: parts.conditions }),
+    };
   }
   const chosen = isObject(module["default"]) ? module["default"] : withoutDefault(module);
   // A registry as it is; else every export is an agent under its name.
@@ -68,7 +78,12 @@ async function runModule(full: string, path: string): Promise<Record<string, unk
   await readText(full);
   const { createJiti } = await import("jiti");
   // The file's "orchestra" is this very one, whatever is installed where the file lies.
-  const jiti = createJiti(pathToFileURL(full).href, { virtualModules: { orchestra }, fsCache: false, moduleCache: false, interopDefault: false });
+  const jiti = createJiti(pathToFileURL(full).href, {
+    virtualModules: { orchestra },
+    fsCache: false,
+    moduleCache: false,
+    interopDefault: false,
+  });
   try {
     return { ...(await jiti.import<Record<string, unknown>>(full)) };
   } catch (error) {
@@ -81,8 +96,13 @@ function fromModule(module: Record<string, unknown>, path: string): Loaded {
   const named = partsOf(module);
   if (named !== undefined) return named;
   const chosen = module["default"];
-  if (chosen === undefined) throw new UsageError(`${path}: expected a default export, or exports named ${PARTS.join(", ")}; found ${Object.keys(module).join(", ") || "none"}`);
-  return isObject(chosen) ? (partsOf(chosen) ?? { topology: chosen as TopologyInput }) : { topology: chosen as TopologyInput };
+  if (chosen === undefined)
+    throw new UsageError(
+      `${path}: expected a default export, or exports named ${PARTS.join(", ")}; found ${Object.keys(module).join(", ") || "none"}`,
+    );
+  return isObject(chosen)
+    ? (partsOf(chosen) ?? { topology: chosen as TopologyInput })
+    : { topology: chosen as TopologyInput };
 }
 
 function fromData(data: unknown, path: string): Loaded {
@@ -93,8 +113,11 @@ function fromData(data: unknown, path: string): Loaded {
 
 // `agents` alone does not make it parts: that is also what a topology may call its nodes.
 function partsOf(source: Readonly<Record<string, unknown>>): Loaded | undefined {
-  if (!("topology" in source) && ("edges" in source || "flows" in source || !PARTS.some((part) => part in source))) return undefined;
-  return Object.fromEntries(PARTS.flatMap((part) => (source[part] === undefined ? [] : [[part, source[part]]]))) as Loaded;
+  if (!("topology" in source) && ("edges" in source || "flows" in source || !PARTS.some((part) => part in source)))
+    return undefined;
+  return Object.fromEntries(
+    PARTS.flatMap((part) => (source[part] === undefined ? [] : [[part, source[part]]])),
+  ) as Loaded;
 }
 
 function withoutDefault({ default: _default, ...named }: Record<string, unknown>): Record<string, unknown> {

@@ -46,7 +46,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
 
 function buildProgram(io: Io, ended: (code: number) => void): Command {
   const program = new Command("orchestra")
-    .description("Runs teams of agents: declare who may talk to whom, hand over a task, get a result that survives crashes.")
+    .description(
+      "Runs teams of agents: declare who may talk to whom, hand over a task, get a result that survives crashes.",
+    )
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .showHelpAfterError('(try "orchestra --help")')
@@ -61,7 +63,13 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .addHelpText("after", FILE_HELP)
     .action(async (file: string, flags: RunFlags) => ended(await runCommand(file, flags, io)));
 
-  watched(coded(program.command("resume <session>").description("continue a session that is paused, waits for an answer, or was interrupted")))
+  watched(
+    coded(
+      program
+        .command("resume <session>")
+        .description("continue a session that is paused, waits for an answer, or was interrupted"),
+    ),
+  )
     .option("-f, --file <file>", "the file the session was run from: its agents")
     .option("-a, --answer <text...>", "answer to the open question; with several open: question=answer")
     .option("-c, --context <key=value...>", "context to be added before it goes on")
@@ -93,7 +101,9 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
 }
 
 function stored(command: Command): Command {
-  return command.option("--store <dir>", "folder of the store (or the variable ORCHESTRA_STORE)").option("--json", "everything as JSON on standard output");
+  return command
+    .option("--store <dir>", "folder of the store (or the variable ORCHESTRA_STORE)")
+    .option("--json", "everything as JSON on standard output");
 }
 
 function coded(command: Command): Command {

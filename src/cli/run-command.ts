@@ -3,7 +3,18 @@
 import type { OrchestraInstance, OrchestraResult } from "../index.ts";
 import { EXIT, exitCodeOfResult, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
-import { instanceOptions, jsonOrText, loadParts, openInstance, parseContext, readTask, storeFolder, type CodeFlags, type StoreFlags, type WatchFlags } from "./session-options.ts";
+import {
+  instanceOptions,
+  jsonOrText,
+  loadParts,
+  openInstance,
+  parseContext,
+  readTask,
+  storeFolder,
+  type CodeFlags,
+  type StoreFlags,
+  type WatchFlags,
+} from "./session-options.ts";
 
 const DRAIN_MS = 10_000;
 
@@ -19,7 +30,8 @@ export interface RunFlags extends StoreFlags, CodeFlags, WatchFlags {
 export async function runCommand(file: string, flags: RunFlags, io: Io): Promise<number> {
   const parts = await loadParts(file, flags, io);
   const task = (await readTask(flags.task, io)) ?? parts.task;
-  if (task === undefined) throw new UsageError("what is the task? Give it with --task TEXT, --task @FILE or --task - (standard input)");
+  if (task === undefined)
+    throw new UsageError("what is the task? Give it with --task TEXT, --task @FILE or --task - (standard input)");
   if (parts.topology === undefined) throw new UsageError(`${file}: it holds no topology`);
   const context = parseContext(flags.context);
   const instance = openInstance(await instanceOptions(parts, flags, io));
@@ -42,24 +54,36 @@ export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
 }
 
 export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: Io): Promise<number> {
-  if (storeFolder(flags, io) === undefined) throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
-  if (flags.file === undefined && flags.agents === undefined) throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
+  if (storeFolder(flags, io) === undefined)
+    throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  if (flags.file === undefined && flags.agents === undefined)
+    throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
   const parts = await loadParts(flags.file, flags, io);
   const additionalContext = parseContext(flags.context);
   const userResponse = answersOf(flags.answer);
   const instance = openInstance(await instanceOptions(parts, flags, io));
   const resume = (): Promise<OrchestraResult> =>
-    instance.resumeSession(sessionId, { ...(additionalContext !== undefined && { additionalContext }), ...(userResponse !== undefined && { userResponse }) });
+    instance.resumeSession(sessionId, {
+      ...(additionalContext !== undefined && { additionalContext }),
+      ...(userResponse !== undefined && { userResponse }),
+    });
   return follow(instance, resume, flags, io);
 }
 
 // One answer as it stands; several as `question=answer`.
 function answersOf(answers: readonly string[] | undefined): unknown {
   if (answers === undefined || answers.length === 0) return undefined;
-  return answers.length === 1 && !/^[\w./:@+-]+=/.test(answers[0] ?? "") ? jsonOrText(answers[0] ?? "") : parseContext(answers);
+  return answers.length === 1 && !/^[\w./:@+-]+=/.test(answers[0] ?? "")
+    ? jsonOrText(answers[0] ?? "")
+    : parseContext(answers);
 }
 
-async function follow(instance: OrchestraInstance, begin: () => Promise<OrchestraResult>, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
+async function follow(
+  instance: OrchestraInstance,
+  begin: () => Promise<OrchestraResult>,
+  flags: StoreFlags & { json?: boolean },
+  io: Io,
+): Promise<number> {
   let interrupted: number | undefined;
   let stop: () => void = () => undefined;
   const signalled = new Promise<undefined>((resolve) => {
@@ -78,7 +102,8 @@ async function follow(instance: OrchestraInstance, begin: () => Promise<Orchestr
     const result = await Promise.race([running, signalled]);
     if (result === undefined) {
       await instance.drain({ timeoutMs: DRAIN_MS });
-      if (storeFolder(flags, io) !== undefined) io.err('the session stays in its store; "orchestra resume" continues it');
+      if (storeFolder(flags, io) !== undefined)
+        io.err('the session stays in its store; "orchestra resume" continues it');
       return interrupted ?? EXIT.interrupted;
     }
     report(result, flags, io);
@@ -94,7 +119,13 @@ function report(result: OrchestraResult, { json = false, store }: { json?: boole
   else if (result.success) io.out(result.getFinalResponseAsText());
   if (result.error === null) return;
   io.err(`${result.status}: ${result.error.code}: ${result.error.message}`);
-  for (const { questionId, node, prompt } of result.metadata.questions) io.err(`  ${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`);
+  for (const { questionId, node, prompt } of result.metadata.questions)
+    io.err(`  ${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`);
   const waits = result.status === "paused" || result.status === "awaiting_user";
-  if (waits) io.err(store === undefined && io.env["ORCHESTRA_STORE"] === undefined ? "without --store the session ends with this process" : `session ${result.sessionId}`);
+  if (waits)
+    io.err(
+      store === undefined && io.env["ORCHESTRA_STORE"] === undefined
+        ? "without --store the session ends with this process"
+        : `session ${result.sessionId}`,
+    );
 }

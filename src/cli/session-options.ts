@@ -3,7 +3,15 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { LevelStorage, OrchestraInstance, StateManager, terminalChannel, type Channel, type InstanceOptions, type Logger } from "../index.ts";
+import {
+  LevelStorage,
+  OrchestraInstance,
+  StateManager,
+  terminalChannel,
+  type Channel,
+  type InstanceOptions,
+  type Logger,
+} from "../index.ts";
 import { UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { loadAgents, loadFile, type Loaded } from "./load-file.ts";
@@ -30,7 +38,8 @@ export function storeFolder({ store }: StoreFlags, io: Io): string | undefined {
 /** @throws {UsageError} when none is named. */
 export function requiredStore(flags: StoreFlags, io: Io): StateManager {
   const folder = storeFolder(flags, io);
-  if (folder === undefined) throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  if (folder === undefined)
+    throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
   return new StateManager({ storage: new LevelStorage(folder) });
 }
 
@@ -38,7 +47,11 @@ export function requiredStore(flags: StoreFlags, io: Io): StateManager {
 export async function loadParts(file: string | undefined, { agents }: CodeFlags, io: Io): Promise<Loaded> {
   const own: Loaded = file === undefined ? {} : await loadFile(file, io.cwd);
   const given = agents === undefined ? {} : await loadAgents(agents, io.cwd);
-  return { ...own, ...given, ...(own.conditions && given.conditions && { conditions: { ...own.conditions, ...given.conditions } }) };
+  return {
+    ...own,
+    ...given,
+    ...(own.conditions && given.conditions && { conditions: { ...own.conditions, ...given.conditions } }),
+  };
 }
 
 export async function instanceOptions(parts: Loaded, flags: StoreFlags & WatchFlags, io: Io): Promise<InstanceOptions> {
@@ -69,7 +82,8 @@ function channelOf({ ask }: WatchFlags, io: Io): Channel | undefined {
 
 async function fileLogger(level: string): Promise<Logger> {
   const { pino } = await import("pino");
-  if (!(level in pino.levels.values)) throw new UsageError(`--log ${level}: expected one of ${Object.keys(pino.levels.values).join(", ")}`);
+  if (!(level in pino.levels.values))
+    throw new UsageError(`--log ${level}: expected one of ${Object.keys(pino.levels.values).join(", ")}`);
   const logger: Logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   return logger;
 }
@@ -95,9 +109,13 @@ export function jsonOrText(text: string): unknown {
 }
 
 /** The task: text as it is, a JSON object as an object, `@FILE` the file's, `-` that of standard input. */
-export async function readTask(task: string | undefined, io: Io): Promise<string | Record<string, unknown> | undefined> {
+export async function readTask(
+  task: string | undefined,
+  io: Io,
+): Promise<string | Record<string, unknown> | undefined> {
   if (task === undefined) return undefined;
-  const text = task === "-" ? await readAll(io.stdin) : task.startsWith("@") ? await readFileOf(task.slice(1), io) : task;
+  const text =
+    task === "-" ? await readAll(io.stdin) : task.startsWith("@") ? await readFileOf(task.slice(1), io) : task;
   if (!/^\s*\{/.test(text)) return text;
   const value = jsonOrText(text);
   return typeof value === "object" && value !== null ? { ...value } : text;
@@ -107,7 +125,9 @@ async function readFileOf(path: string, io: Io): Promise<string> {
   try {
     return await readFile(resolve(io.cwd, path), "utf8");
   } catch (error) {
-    throw new UsageError(`--task @${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new UsageError(`--task @${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

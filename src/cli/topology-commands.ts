@@ -16,7 +16,10 @@ export async function graphCommand(file: string, { format = "mermaid" }: { forma
 export async function validateCommand(file: string, flags: CodeFlags & { json?: boolean }, io: Io): Promise<number> {
   const parts = await loadParts(file, flags, io);
   const agents = namesOf(parts);
-  const problems = topologyOf(parts, file).validate({ functions: parts.conditions ?? {}, ...(agents !== undefined && { agents }) });
+  const problems = topologyOf(parts, file).validate({
+    functions: parts.conditions ?? {},
+    ...(agents !== undefined && { agents }),
+  });
   const bad = problems.some(({ severity }) => severity === "error");
   if (flags.json) io.out(JSON.stringify({ ok: !bad, problems }, null, 2));
   else io.out(problems.length === 0 ? `${file}: ok` : problems.map((problem) => line(file, problem)).join("\n"));

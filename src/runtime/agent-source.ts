@@ -29,13 +29,18 @@ export type AgentLike = AgentFunction | AgentObject | NestedRun | TopologyDescri
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` when `value` is none of the forms; `path` says where it stood. */
 export function toRunnableAgent(name: string, value: unknown, path = `agents.${name}`): RunnableAgent {
   // Registered under another name than its own: the key counts, the object stays as it is.
-  if (isRunnable(value)) return value.name === name ? (value as RunnableAgent) : derived(value as RunnableAgent, { name });
+  if (isRunnable(value))
+    return value.name === name ? (value as RunnableAgent) : derived(value as RunnableAgent, { name });
   if (typeof value === "function") return { name, run: value as AgentFunction };
   if (isRecordLike(value)) {
     if ("topology" in value) return nestedAgent(name, value as { topology: TopologyInput } & typeof value);
-    if (isTopologySource(value) || "edges" in value || "flows" in value || "nodes" in value) return nestedAgent(name, { topology: value as TopologyInput });
+    if (isTopologySource(value) || "edges" in value || "flows" in value || "nodes" in value)
+      return nestedAgent(name, { topology: value as TopologyInput });
   }
-  throw new OrchestraError("ORCH_BAD_OPTION", `${path}: expected a function, an agent with run(), a pool or a topology, got ${value === null ? "null" : typeof value}`);
+  throw new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `${path}: expected a function, an agent with run(), a pool or a topology, got ${value === null ? "null" : typeof value}`,
+  );
 }
 
 /** Agents by name, as they were given: what `AgentRegistry` is. */
@@ -50,10 +55,13 @@ export type NamedAgent = AgentObject & { readonly name: string };
 /** An `AgentSource` over a record (read at once) or a directory (asked each time, so that it may grow). */
 export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
   if (isAgentDirectory(agents)) {
-    return mapped({ names: () => agents.names(), get: (name) => agents.get(name) }, (agent, name) => toRunnableAgent(name, agent, `agent "${name}"`));
+    return mapped({ names: () => agents.names(), get: (name) => agents.get(name) }, (agent, name) =>
+      toRunnableAgent(name, agent, `agent "${name}"`),
+    );
   }
   const byName = new Map<string, RunnableAgent>();
-  for (const [name, value] of Object.entries(agents ?? {})) byName.set(name, toRunnableAgent(name, value, `${path}.${name}`));
+  for (const [name, value] of Object.entries(agents ?? {}))
+    byName.set(name, toRunnableAgent(name, value, `${path}.${name}`));
   return { get: (name) => byName.get(name), names: () => [...byName.keys()] };
 }
 
@@ -81,7 +89,9 @@ export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): 
     return `no ${node.kind} named "${wanted}"${wanted === node.name ? "" : ` (for node "${node.name}")`}${didYouMean(wanted, names)}`;
   });
   const known = names.length === 0 ? "no agents were given" : `known agents: ${names.join(", ")}`;
-  throw new OrchestraError("ORCH_AGENT_UNKNOWN", `${lines.join("; ")} (${known})`, { details: { nodes: missing.map((node) => node.name), known: names } });
+  throw new OrchestraError("ORCH_AGENT_UNKNOWN", `${lines.join("; ")} (${known})`, {
+    details: { nodes: missing.map((node) => node.name), known: names },
+  });
 }
 
 /** The same agents, whose error handlers see only the code, message and node of a failure: `preserveErrorContext: false`. */
@@ -98,7 +108,10 @@ export function withoutErrorContext(agents: AgentSource): AgentSource {
 }
 
 // The same object for the same agent, each time it is asked for: bounds such as `concurrency` go by it.
-function mapped<T extends object>(source: { get(name: string): T | undefined; names(): readonly string[] }, map: (agent: T, name: string) => RunnableAgent): AgentSource {
+function mapped<T extends object>(
+  source: { get(name: string): T | undefined; names(): readonly string[] },
+  map: (agent: T, name: string) => RunnableAgent,
+): AgentSource {
   const known = new Map<string, { readonly from: T; readonly to: RunnableAgent }>();
   return {
     names: () => source.names(),

@@ -10,14 +10,20 @@ export const AUTO_SAVE_NAME = "autosave";
 const KEEP = 3;
 
 /** Makes a checkpoint of the session every `everyMs` and keeps the last three of them. Returns the way to stop; what is under way then ends first. */
-export function autoSave(ports: { engine: Engine; store: SessionStore; clock: Clock; logger: Logger }, sessionId: string, everyMs: number): () => Promise<void> {
+export function autoSave(
+  ports: { engine: Engine; store: SessionStore; clock: Clock; logger: Logger },
+  sessionId: string,
+  everyMs: number,
+): () => Promise<void> {
   const { engine, store, clock, logger } = ports;
   let working: Promise<void> = Promise.resolve();
   let cancel: () => void = () => undefined;
   const save = async (): Promise<void> => {
     try {
       await engine.createCheckpoint(sessionId, AUTO_SAVE_NAME);
-      const saved = (await store.listCheckpoints(sessionId)).filter(({ name }) => name === AUTO_SAVE_NAME).sort((a, b) => a.n - b.n);
+      const saved = (await store.listCheckpoints(sessionId))
+        .filter(({ name }) => name === AUTO_SAVE_NAME)
+        .sort((a, b) => a.n - b.n);
       for (const old of saved.slice(0, -KEEP)) await store.deleteCheckpoint(old.checkpointId);
     } catch (error) {
       // The log has everything; a checkpoint that could not be made costs nothing but the checkpoint.

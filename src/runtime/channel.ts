@@ -34,13 +34,19 @@ export function callbackChannel(answer: (question: UserQuestion, signal: AbortSi
 }
 
 /** Standard input and output, or the streams given. Several questions are asked one after another. */
-export function terminalChannel({ input = process.stdin, output = process.stderr }: { input?: NodeJS.ReadableStream; output?: NodeJS.WritableStream } = {}): Channel {
+export function terminalChannel({
+  input = process.stdin,
+  output = process.stderr,
+}: { input?: NodeJS.ReadableStream; output?: NodeJS.WritableStream } = {}): Channel {
   let turn: Promise<unknown> = Promise.resolve();
   const ask = async (question: UserQuestion, signal: AbortSignal): Promise<string> => {
     const lines = createInterface({ input, output });
     try {
       const from = question.kind === "follow-up" ? "" : `[${question.node}] `;
-      return await Promise.race([lines.question(`${from}${responseAsText(question.prompt)}\n> `, { signal }), closedInput(lines)]);
+      return await Promise.race([
+        lines.question(`${from}${responseAsText(question.prompt)}\n> `, { signal }),
+        closedInput(lines),
+      ]);
     } finally {
       lines.close();
     }
@@ -59,7 +65,9 @@ export function terminalChannel({ input = process.stdin, output = process.stderr
 // Without this a question to a closed input would wait for ever.
 function closedInput(lines: { once(event: "close", listener: () => void): unknown }): Promise<never> {
   return new Promise((_resolve, reject) => {
-    lines.once("close", () => reject(new OrchestraError("ORCH_CLOSED", "the terminal's input ended before the question was answered")));
+    lines.once("close", () =>
+      reject(new OrchestraError("ORCH_CLOSED", "the terminal's input ended before the question was answered")),
+    );
   });
 }
 
@@ -92,7 +100,10 @@ export function queueChannel({ capacity = 1000 }: { capacity?: number } = {}): Q
     name: "queue",
     ask(question, signal) {
       if (closed) return Promise.reject(new OrchestraError("ORCH_CLOSED", "the question queue is closed"));
-      if (waiting.length >= capacity) return Promise.reject(new OrchestraError("ORCH_OVERLOADED", `${waiting.length} questions wait to be taken (capacity ${capacity})`));
+      if (waiting.length >= capacity)
+        return Promise.reject(
+          new OrchestraError("ORCH_OVERLOADED", `${waiting.length} questions wait to be taken (capacity ${capacity})`),
+        );
       const key = keyOf(question.sessionId, question.questionId);
       return new Promise((resolve, reject) => {
         const withdraw = (): void => {
@@ -112,9 +123,13 @@ export function queueChannel({ capacity = 1000 }: { capacity?: number } = {}): Q
       });
     },
     respond(questionId, value, { sessionId } = {}) {
-      const key = sessionId === undefined ? [...open.keys()].find((candidate) => candidate.endsWith(` ${questionId}`)) : keyOf(sessionId, questionId);
+      const key =
+        sessionId === undefined
+          ? [...open.keys()].find((candidate) => candidate.endsWith(` ${questionId}`))
+          : keyOf(sessionId, questionId);
       const answer = key === undefined ? undefined : open.get(key);
-      if (answer === undefined) throw new OrchestraError("ORCH_QUESTION_UNKNOWN", `no open question "${questionId}" on this channel`);
+      if (answer === undefined)
+        throw new OrchestraError("ORCH_QUESTION_UNKNOWN", `no open question "${questionId}" on this channel`);
       answer(value);
     },
     [Symbol.asyncIterator]: questions,

@@ -51,7 +51,10 @@ export class CommunicationManager {
       if (question === undefined) continue;
       if (others.length > 0) {
         const sessions = found.map((one) => one.sessionId).join(", ");
-        throw new OrchestraError("ORCH_AMBIGUOUS_ANSWER", `question "${questionId}" is open in several sessions (${sessions}); pass { sessionId }`);
+        throw new OrchestraError(
+          "ORCH_AMBIGUOUS_ANSWER",
+          `question "${questionId}" is open in several sessions (${sessions}); pass { sessionId }`,
+        );
       }
       return source.answer(question.sessionId, questionId, value);
     }

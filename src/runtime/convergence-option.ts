@@ -4,7 +4,10 @@ import type { ConvergencePolicy } from "../topology/types.ts";
 
 export type ConvergencePolicyOption = "all" | "any" | ConvergencePolicy;
 
-export const DEFAULT_CONVERGENCE_POLICY: Readonly<ConvergencePolicy> = Object.freeze({ minRatio: 1, onInsufficient: "fail" });
+export const DEFAULT_CONVERGENCE_POLICY: Readonly<ConvergencePolicy> = Object.freeze({
+  minRatio: 1,
+  onInsufficient: "fail",
+});
 
 export function resolveConvergencePolicy(option: ConvergencePolicyOption | undefined): ConvergencePolicy {
   if (option === undefined || option === "all") return DEFAULT_CONVERGENCE_POLICY;
@@ -22,6 +25,9 @@ export function isConvergencePolicyOption(value: unknown): boolean {
     (minRatio === undefined || (typeof minRatio === "number" && minRatio >= 0 && minRatio <= 1)) &&
     (quorum === undefined || (Number.isInteger(quorum) && Number(quorum) >= 1)) &&
     !(minRatio !== undefined && quorum !== undefined) &&
-    (onInsufficient === undefined || onInsufficient === "fail" || onInsufficient === "proceed" || onInsufficient === "user")
+    (onInsufficient === undefined ||
+      onInsufficient === "fail" ||
+      onInsufficient === "proceed" ||
+      onInsufficient === "user")
   );
 }

@@ -5,7 +5,11 @@ import { z } from "zod";
 import type { RunLimits } from "../actors/facts.ts";
 import type { TopologyLimits } from "../topology/types.ts";
 import type { RetryPolicies } from "./agent.ts";
-import { isConvergencePolicyOption, resolveConvergencePolicy, type ConvergencePolicyOption } from "./convergence-option.ts";
+import {
+  isConvergencePolicyOption,
+  resolveConvergencePolicy,
+  type ConvergencePolicyOption,
+} from "./convergence-option.ts";
 import { amount, bound, check, count, delayMs, durationMs, flag } from "./option-schema.ts";
 import { resolveRetry, type RetryOption } from "./retry-option.ts";
 import { StatusConfig } from "./status.ts";
@@ -59,7 +63,10 @@ const retryPolicy = z
     maxAttempts: count,
     initialDelayMs: delayMs,
     maxDelayMs: delayMs,
-    factor: check<number>((value) => typeof value === "number" && value >= 1 && Number.isFinite(value), "a number from 1"),
+    factor: check<number>(
+      (value) => typeof value === "number" && value >= 1 && Number.isFinite(value),
+      "a number from 1",
+    ),
     jitter: check<number>((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
   })
   .optional();
@@ -69,10 +76,18 @@ export const executionConfigSchema = z.strictObject({
   branchTimeoutMs: durationMs,
   stepTimeoutMs: durationMs,
   dynamicConvergenceEnabled: flag,
-  convergencePolicy: check(isConvergencePolicyOption, '"all", "any", { quorum: n } or { minRatio: 0..1, onInsufficient: "fail" | "proceed" | "user" }'),
-  steeringMode: check((value) => value === "auto" || value === "always" || value === "never", '"auto", "always" or "never"'),
+  convergencePolicy: check(
+    isConvergencePolicyOption,
+    '"all", "any", { quorum: n } or { minRatio: 0..1, onInsufficient: "fail" | "proceed" | "user" }',
+  ),
+  steeringMode: check(
+    (value) => value === "auto" || value === "always" || value === "never",
+    '"auto", "always" or "never"',
+  ),
   maxConcurrency: count,
-  retry: z.strictObject({ transient: retryPolicy, timeout: retryPolicy, invalid_output: retryPolicy, permanent: retryPolicy }).optional(),
+  retry: z
+    .strictObject({ transient: retryPolicy, timeout: retryPolicy, invalid_output: retryPolicy, permanent: retryPolicy })
+    .optional(),
   status: check((value) => value instanceof StatusConfig, "StatusConfig.fromVerbosity(0 | 1 | 2)"),
   autoCheckpoint: z.strictObject({ everySteps: count, keep: count }).optional(),
 });
@@ -124,7 +139,11 @@ function defined<T extends object>(fields: T): T {
 }
 
 // A rule stands even against an explicit `false`: the topology was declared to have it.
-function smaller(option: number | false | undefined, rule: number | undefined, otherwise: number | false): number | false {
+function smaller(
+  option: number | false | undefined,
+  rule: number | undefined,
+  otherwise: number | false,
+): number | false {
   if (rule === undefined) return option ?? otherwise;
   return typeof option === "number" ? Math.min(option, rule) : rule;
 }

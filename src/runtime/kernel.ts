@@ -55,7 +55,15 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
   const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
   const bus = options.bus ?? ownBus;
   if (bus === undefined) throw new TypeError("a kernel without a bus");
-  const engine = createEngine({ store, bus, clock, random: options.random ?? systemRandom(), ids, logger, nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) } });
+  const engine = createEngine({
+    store,
+    bus,
+    clock,
+    random: options.random ?? systemRandom(),
+    ids,
+    logger,
+    nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
+  });
   const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);
   let closing: Promise<void> | undefined;
   return {
@@ -66,7 +74,10 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     desk,
     alone: lease?.first ?? true,
     close() {
-      closing ??= closeAll([() => desk?.close(), () => engine.close(), () => ownBus?.close(), () => lease?.release()], logger);
+      closing ??= closeAll(
+        [() => desk?.close(), () => engine.close(), () => ownBus?.close(), () => lease?.release()],
+        logger,
+      );
       return closing;
     },
   };

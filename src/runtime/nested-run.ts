@@ -20,7 +20,10 @@ const nestedSchema = z.strictObject({
   // A nested run's task is a value of the run around it, so it may be any.
   task: z.unknown().optional(),
   topology: z.unknown(),
-  agents: check((value) => isAgentDirectory(value) || isRecord(value), "a record of agents by name, or an AgentRegistry"),
+  agents: check(
+    (value) => isAgentDirectory(value) || isRecord(value),
+    "a record of agents by name, or an AgentRegistry",
+  ),
   conditions: record,
   errorConfig: record,
   context: record,
@@ -33,7 +36,8 @@ const nestedSchema = z.strictObject({
 export function planNestedRun(options: unknown, around: RunCode): Omit<StartRequest, "sessionId" | "parent"> {
   assertOptions(nestedSchema, options, "ctx.run");
   const nested = options as NestedRunOptions;
-  if (nested.topology === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run.topology: expected a topology, got undefined");
+  if (nested.topology === undefined)
+    throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run.topology: expected a topology, got undefined");
   const agents = eitherSource(agentsOf(nested, nested.topology), around.agents);
   const shared: SharedOptions = {
     agentRegistry: agents,
@@ -42,5 +46,9 @@ export function planNestedRun(options: unknown, around: RunCode): Omit<StartRequ
   };
   const { request } = planRun(nested.topology, shared, {}, nested, "");
   const { sessionId: _named, ...rest } = request;
-  return { ...rest, task: nested.task ?? null, code: { ...rest.code, retry: nested.executionConfig?.retry === undefined ? around.retry : rest.code.retry } };
+  return {
+    ...rest,
+    task: nested.task ?? null,
+    code: { ...rest.code, retry: nested.executionConfig?.retry === undefined ? around.retry : rest.code.retry },
+  };
 }

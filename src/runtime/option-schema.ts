@@ -14,8 +14,14 @@ export const durationMs = check<number | false>(
   "milliseconds above 0, or false to switch the bound off",
 );
 /** A whole number from 1, or `false`. */
-export const bound = check<number | false>((value) => value === false || (Number.isInteger(value) && Number(value) >= 1), "a whole number from 1, or false to switch the bound off");
-export const amount = check<number | false>((value) => value === false || (isFinite(value) && value > 0), "a number above 0, or false to switch the bound off");
+export const bound = check<number | false>(
+  (value) => value === false || (Number.isInteger(value) && Number(value) >= 1),
+  "a whole number from 1, or false to switch the bound off",
+);
+export const amount = check<number | false>(
+  (value) => value === false || (isFinite(value) && value > 0),
+  "a number above 0, or false to switch the bound off",
+);
 export const count = check<number>((value) => Number.isInteger(value) && Number(value) >= 1, "a whole number from 1");
 export const delayMs = check<number>((value) => isFinite(value) && value >= 0, "milliseconds, 0 or more");
 export const flag = check<boolean>((value) => typeof value === "boolean", "true or false");
@@ -29,7 +35,10 @@ export function check<T>(test: (value: unknown) => boolean, expected: string) {
 
 /** An object that has a method of each of these names. */
 export function having<T>(expected: string, ...methods: readonly string[]) {
-  return check<T>((value) => isRecordLike(value) && methods.every((name) => typeof value[name] === "function"), expected);
+  return check<T>(
+    (value) => isRecordLike(value) && methods.every((name) => typeof value[name] === "function"),
+    expected,
+  );
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -49,25 +58,46 @@ export function isRecordLike(value: unknown): value is Record<string, unknown> {
  */
 export function assertOptions(schema: z.ZodObject, value: unknown, at = ""): void {
   if (!isRecordLike(value) || Array.isArray(value) || typeof value === "function") {
-    throw new OrchestraError("ORCH_BAD_OPTION", `${at === "" ? "options" : at}: expected an object, got ${shown(value)}`);
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `${at === "" ? "options" : at}: expected an object, got ${shown(value)}`,
+    );
   }
   const checked = schema.safeParse(value);
   if (checked.success) return;
   const problems = checked.error.issues.flatMap((issue) => describe(schema, value, issue, at));
-  throw new OrchestraError("ORCH_BAD_OPTION", problems.map(({ message }) => message).join("; "), { details: { paths: problems.map(({ path }) => path) } });
+  throw new OrchestraError("ORCH_BAD_OPTION", problems.map(({ message }) => message).join("; "), {
+    details: { paths: problems.map(({ path }) => path) },
+  });
 }
 
-function describe(schema: z.ZodObject, value: unknown, issue: z.core.$ZodIssue, at: string): { path: string; message: string }[] {
+function describe(
+  schema: z.ZodObject,
+  value: unknown,
+  issue: z.core.$ZodIssue,
+  at: string,
+): { path: string; message: string }[] {
   const path = [...(at === "" ? [] : [at]), ...issue.path.map(String)].join(".");
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(schema, issue.path);
     return issue.keys.map((key) => {
       const full = path === "" ? key : `${path}.${key}`;
-      return { path: full, message: `${full}: unknown option${didYouMean(key, known) || `; known are ${known.join(", ")}`}` };
+      return {
+        path: full,
+        message: `${full}: unknown option${didYouMean(key, known) || `; known are ${known.join(", ")}`}`,
+      };
     });
   }
-  const found = issue.path.reduce<unknown>((inner, key) => (isRecordLike(inner) ? inner[String(key)] : undefined), value);
-  const expected = issue.code === "custom" ? issue.message : issue.code === "invalid_type" ? `expected ${issue.expected === "object" ? "an object" : issue.expected}` : issue.message;
+  const found = issue.path.reduce<unknown>(
+    (inner, key) => (isRecordLike(inner) ? inner[String(key)] : undefined),
+    value,
+  );
+  const expected =
+    issue.code === "custom"
+      ? issue.message
+      : issue.code === "invalid_type"
+        ? `expected ${issue.expected === "object" ? "an object" : issue.expected}`
+        : issue.message;
   return [{ path, message: `${path}: ${expected}, got ${shown(found)}` }];
 }
 
@@ -83,7 +113,8 @@ function knownKeys(schema: z.ZodObject, path: readonly PropertyKey[]): string[] 
 
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
-  if (typeof value === "bigint" || typeof value === "symbol" || (typeof value === "number" && !Number.isFinite(value))) return String(value);
+  if (typeof value === "bigint" || typeof value === "symbol" || (typeof value === "number" && !Number.isFinite(value)))
+    return String(value);
   if (typeof value === "object" && value !== null) {
     if (Array.isArray(value)) return "an array";
     const name = (value as { constructor?: { name?: string } }).constructor?.name;

@@ -27,7 +27,14 @@ import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
 import { keyedSessionId } from "./engine.ts";
 import { driveRun, type DriveOptions } from "./run-driver.ts";
-import { assertInstanceOptions, assertTaskOptions, sessionIdOf, type InstanceOptions, type Task, type TaskOptions } from "./run-options.ts";
+import {
+  assertInstanceOptions,
+  assertTaskOptions,
+  sessionIdOf,
+  type InstanceOptions,
+  type Task,
+  type TaskOptions,
+} from "./run-options.ts";
 import { planRun } from "./run-plan.ts";
 import { statusPrinter, StatusConfig } from "./status.ts";
 
@@ -77,7 +84,9 @@ export class OrchestraInstance implements AsyncDisposable {
     this.#options = options;
     this.#grounds = groundsOf(options);
     this.#recovering = recover;
-    this.#communication = options.communicationManager ?? new CommunicationManager({ channel: toChannel(options.communicationConfig?.channel) ?? "none" });
+    this.#communication =
+      options.communicationManager ??
+      new CommunicationManager({ channel: toChannel(options.communicationConfig?.channel) ?? "none" });
     this.#detach = this.#communication.attach({
       pending: (sessionId) => this.#pending(sessionId),
       answer: async (sessionId, questionId, value) => (await this.#engine()).answer(sessionId, questionId, value),
@@ -125,7 +134,11 @@ export class OrchestraInstance implements AsyncDisposable {
    * Stops offering steps; those in flight finish (recorded, followed on resume) or, with `inFlight: "abort"`, are
    * aborted and run again on resume. False when there is nothing running.
    */
-  async pauseSession(sessionId: string, reason?: string, { inFlight = "finish" }: { inFlight?: "finish" | "abort" } = {}): Promise<boolean> {
+  async pauseSession(
+    sessionId: string,
+    reason?: string,
+    { inFlight = "finish" }: { inFlight?: "finish" | "abort" } = {},
+  ): Promise<boolean> {
     return (await this.#engine()).pause(parseSessionId(sessionId), reason, inFlight);
   }
 
@@ -149,7 +162,9 @@ export class OrchestraInstance implements AsyncDisposable {
         ...(userResponse !== undefined && { userResponse }),
         ...(signal !== undefined && { signal }),
       });
-    return this.#track(driveRun(kernel, sessionId, resume, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)));
+    return this.#track(
+      driveRun(kernel, sessionId, resume, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)),
+    );
   }
 
   /** A named place to go back to, of a live, paused or finished session. Resolves with its id. */
@@ -173,7 +188,9 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   /** Oldest id first, at most `limit` (default 100); `cursor` is the last id of the page before. */
-  async listSessions(options: { status?: RunStatus; limit?: number; cursor?: string } = {}): Promise<readonly SessionInfo[]> {
+  async listSessions(
+    options: { status?: RunStatus; limit?: number; cursor?: string } = {},
+  ): Promise<readonly SessionInfo[]> {
     return (await this.#engine()).listSessions(options);
   }
 
@@ -191,7 +208,10 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes. */
-  async *events(sessionId: string, options: { after?: number; signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+  async *events(
+    sessionId: string,
+    options: { after?: number; signal?: AbortSignal } = {},
+  ): AsyncGenerator<RunEvent, void, undefined> {
     yield* (await this.#engine()).events(parseSessionId(sessionId), options);
   }
 
@@ -217,10 +237,17 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   /** Asks on in a session that has ended: a run of the same topology whose agents see the transcript in `ctx.session`. */
-  async followUp(sessionId: string, question: Task, options: Omit<ExecuteOptions, "sessionId" | "fresh"> = {}): Promise<OrchestraResult> {
+  async followUp(
+    sessionId: string,
+    question: Task,
+    options: Omit<ExecuteOptions, "sessionId" | "fresh"> = {},
+  ): Promise<OrchestraResult> {
     const kernel = await this.#open();
     const id = parseSessionId(sessionId);
-    if ((await kernel.engine.getSession(id)) === null) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${id}" to follow up on`, { details: { sessionId: id } });
+    if ((await kernel.engine.getSession(id)) === null)
+      throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${id}" to follow up on`, {
+        details: { sessionId: id },
+      });
     return this.#execute({ ...options, task: question, sessionId: id }, id, [], true);
   }
 
@@ -261,31 +288,65 @@ export class OrchestraInstance implements AsyncDisposable {
     return options.idempotencyKey === undefined ? this.#grounds.ids.next("s") : keyedSessionId(options.idempotencyKey);
   }
 
-  #execute(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp = false): Promise<OrchestraResult> {
+  #execute(
+    options: TaskOptions,
+    sessionId: string,
+    observers: DriveOptions["observers"],
+    followUp = false,
+  ): Promise<OrchestraResult> {
     const result = this.#start(options, sessionId, observers, followUp);
     // Callers may look at the handle's events only; a rejection nobody awaits must not end the process.
     result.catch(() => undefined);
     return this.#track(result);
   }
 
-  async #start(options: TaskOptions, sessionId: string, observers: DriveOptions["observers"], followUp: boolean): Promise<OrchestraResult> {
-    const { request, execution } = planRun(this.#options.topology, this.#options, this.#options.initialConfig ?? {}, options, sessionId);
+  async #start(
+    options: TaskOptions,
+    sessionId: string,
+    observers: DriveOptions["observers"],
+    followUp: boolean,
+  ): Promise<OrchestraResult> {
+    const { request, execution } = planRun(
+      this.#options.topology,
+      this.#options,
+      this.#options.initialConfig ?? {},
+      options,
+      sessionId,
+    );
     const kernel = await this.#open();
     const run = (one: typeof request): Promise<OrchestraResult> =>
-      driveRun(kernel, sessionId, () => kernel.engine.start(one), this.#driveOptions(one.code, execution, observers, options.signal));
+      driveRun(
+        kernel,
+        sessionId,
+        () => kernel.engine.start(one),
+        this.#driveOptions(one.code, execution, observers, options.signal),
+      );
     const result = await run(followUp ? { ...request, followUp } : request);
     const { channel } = this.#communication;
     if (!options.allowFollowUps || !result.success || channel === undefined) return result;
     const { idempotencyKey: _once, fresh: _fresh, ...asking } = request;
-    return followUps(result, { channel, clock: kernel.clock, timeoutMs: options.followUpTimeoutMs, signal: options.signal }, (question) => run({ ...asking, task: question, followUp: true }));
+    return followUps(
+      result,
+      { channel, clock: kernel.clock, timeoutMs: options.followUpTimeoutMs, signal: options.signal },
+      (question) => run({ ...asking, task: question, followUp: true }),
+    );
   }
 
-  #driveOptions(code: RunCode, execution: ExecutionConfig, observers: DriveOptions["observers"], signal: AbortSignal | undefined): DriveOptions {
+  #driveOptions(
+    code: RunCode,
+    execution: ExecutionConfig,
+    observers: DriveOptions["observers"],
+    signal: AbortSignal | undefined,
+  ): DriveOptions {
     const { metricsCollector, verbosity = 0, stateManager } = this.#options;
     const printer = statusPrinter(execution.status ?? StatusConfig.fromVerbosity(verbosity));
     return {
       code,
-      observers: [...observers, ...(metricsCollector === undefined ? [] : [(event: RunEvent) => metricsCollector.observe(event)]), ...(printer === undefined ? [] : [printer])],
+      observers: [
+        ...observers,
+        ...(metricsCollector === undefined ? [] : [(event: RunEvent) => metricsCollector.observe(event)]),
+        ...(printer === undefined ? [] : [printer]),
+      ],
       autoSaveIntervalMs: stateManager?.autoSaveIntervalMs ?? false,
       ...(signal !== undefined && { signal }),
     };
@@ -311,7 +372,8 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   #open(): Promise<Kernel> {
-    if (this.#closing !== undefined) return Promise.reject(new OrchestraError("ORCH_CLOSED", "this OrchestraInstance is closed"));
+    if (this.#closing !== undefined)
+      return Promise.reject(new OrchestraError("ORCH_CLOSED", "this OrchestraInstance is closed"));
     // An opening that failed may be tried again: the store may be free by then.
     this.#kernel ??= this.#openKernel().catch((error: unknown) => {
       this.#kernel = undefined;
@@ -339,11 +401,24 @@ export class OrchestraInstance implements AsyncDisposable {
     const { topology } = this.#options;
     const hash = topology === undefined ? undefined : Topology.from(topology).hash;
     const code = this.#code();
-    const found = await kernel.engine.recover({ resume, code: (entry) => (entry.topologyHash === hash ? code : undefined) });
+    const found = await kernel.engine.recover({
+      resume,
+      code: (entry) => (entry.topologyHash === hash ? code : undefined),
+    });
     return found.map(({ sessionId, runId, action, handle }) => {
       if (handle === undefined) return { sessionId, runId, action };
-      const result = driveRun(kernel, sessionId, () => Promise.resolve(handle), this.#driveOptions(code, this.#options.initialConfig ?? {}, [], undefined));
-      result.catch((error: unknown) => kernel.logger.warn({ sessionId, error: errorToData(error) }, "a recovered run could not be followed to its end"));
+      const result = driveRun(
+        kernel,
+        sessionId,
+        () => Promise.resolve(handle),
+        this.#driveOptions(code, this.#options.initialConfig ?? {}, [], undefined),
+      );
+      result.catch((error: unknown) =>
+        kernel.logger.warn(
+          { sessionId, error: errorToData(error) },
+          "a recovered run could not be followed to its end",
+        ),
+      );
       this.#live.set(sessionId, this.#track(result));
       void result.finally(() => this.#live.delete(sessionId)).catch(() => undefined);
       return { sessionId, runId, action, result };
@@ -352,7 +427,15 @@ export class OrchestraInstance implements AsyncDisposable {
 
   async #pending(sessionId: string | undefined): Promise<readonly PendingQuestion[]> {
     const questions = await (await this.#engine()).questions(sessionId);
-    return questions.map(({ session, questionId, node, branchId, promptValue, kind, askedAtMs }) => ({ questionId, sessionId: session, node, branchId, prompt: promptValue, kind, askedAtMs }));
+    return questions.map(({ session, questionId, node, branchId, promptValue, kind, askedAtMs }) => ({
+      questionId,
+      sessionId: session,
+      node,
+      branchId,
+      prompt: promptValue,
+      kind,
+      askedAtMs,
+    }));
   }
 
   async #close(): Promise<void> {

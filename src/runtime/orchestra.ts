@@ -52,11 +52,34 @@ async function thenClose(result: Promise<OrchestraResult>, instance: OrchestraIn
 
 function split(options: RunOptions): { shared: InstanceOptions; task: TaskOptions } {
   assertRunOptions(options);
-  const { task, context, sessionId, fresh, executionConfig, signal, idempotencyKey, allowFollowUps, followUpTimeoutMs, ...shared } = options;
-  const perRun = { task, context, sessionId, fresh, executionConfig, signal, idempotencyKey, allowFollowUps, followUpTimeoutMs };
+  const {
+    task,
+    context,
+    sessionId,
+    fresh,
+    executionConfig,
+    signal,
+    idempotencyKey,
+    allowFollowUps,
+    followUpTimeoutMs,
+    ...shared
+  } = options;
+  const perRun = {
+    task,
+    context,
+    sessionId,
+    fresh,
+    executionConfig,
+    signal,
+    idempotencyKey,
+    allowFollowUps,
+    followUpTimeoutMs,
+  };
   return { shared, task: withoutUndefined(perRun) };
 }
 
 function withoutUndefined(options: { [K in keyof TaskOptions]: TaskOptions[K] | undefined }): TaskOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { task: TaskOptions["task"] };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    task: TaskOptions["task"];
+  };
 }

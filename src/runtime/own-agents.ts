@@ -13,10 +13,13 @@ export function ownAgents(topology: unknown): Record<string, AgentLike> {
 
 function collect(nodes: unknown, found: Record<string, AgentLike>): void {
   if (Array.isArray(nodes)) {
-    for (const node of nodes) if (isRecordLike(node) && typeof node["run"] === "function" && typeof node["name"] === "string") found[node["name"]] = node as AgentLike;
+    for (const node of nodes)
+      if (isRecordLike(node) && typeof node["run"] === "function" && typeof node["name"] === "string")
+        found[node["name"]] = node as AgentLike;
   } else if (isRecord(nodes)) {
     for (const [name, node] of Object.entries(nodes)) {
-      if (typeof node === "function" || (isRecordLike(node) && typeof node["run"] === "function")) found[name] = node as AgentLike;
+      if (typeof node === "function" || (isRecordLike(node) && typeof node["run"] === "function"))
+        found[name] = node as AgentLike;
     }
   }
 }

@@ -44,7 +44,8 @@ export class QuestionDesk {
 
   /** Puts those on the channel that were asked before anybody listened. */
   async askOpen(sessionId: string): Promise<void> {
-    for (const { promptValue, session: _session, ...question } of await this.#engine.questions(sessionId)) this.#ask(sessionId, { ...question, promptValue });
+    for (const { promptValue, session: _session, ...question } of await this.#engine.questions(sessionId))
+      this.#ask(sessionId, { ...question, promptValue });
   }
 
   /** Waits for the next answer to a question of the session; false when no question of it is out. */
@@ -105,7 +106,10 @@ export class QuestionDesk {
     } catch (error) {
       // Withdrawn because somebody else answered, or answered in the same moment.
       if (signal.aborted || isOrchestraError(error, "ORCH_QUESTION_UNKNOWN")) return true;
-      this.#logger.warn({ sessionId, questionId, channel: this.#channel.name, error: errorToData(error) }, "the channel could not carry a question; it stays open");
+      this.#logger.warn(
+        { sessionId, questionId, channel: this.#channel.name, error: errorToData(error) },
+        "the channel could not carry a question; it stays open",
+      );
       return false;
     }
   }

@@ -31,15 +31,25 @@ function isReport(value: object): value is Report {
   const keys = Object.keys(value);
   if (keys.length === 0 || !keys.every((key) => REPORT_KEYS.has(key))) return false;
   const { title, summary, sections, conclusion, references }: Record<string, unknown> = { ...value };
-  const texts = [title, summary, conclusion].every((part) => part === undefined || part === null || typeof part === "string");
+  const texts = [title, summary, conclusion].every(
+    (part) => part === undefined || part === null || typeof part === "string",
+  );
   // A lone summary or conclusion is more likely data than a report.
   const shaped = title !== undefined || sections !== undefined;
-  return texts && shaped && isSections(sections) && (references === undefined || references === null || Array.isArray(references));
+  return (
+    texts &&
+    shaped &&
+    isSections(sections) &&
+    (references === undefined || references === null || Array.isArray(references))
+  );
 }
 
 function isSections(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  return Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null && ("heading" in item || "content" in item));
+  return (
+    Array.isArray(value) &&
+    value.every((item) => typeof item === "object" && item !== null && ("heading" in item || "content" in item))
+  );
 }
 
 function reportAsMarkdown(report: Report): string {
@@ -53,6 +63,12 @@ function reportAsMarkdown(report: Report): string {
   }
   if (report.conclusion) blocks.push("## Conclusion", report.conclusion);
   const references = report.references ?? [];
-  if (references.length > 0) blocks.push("## References", references.map((item) => `- ${typeof item === "object" ? JSON.stringify(toJsonValue(item)) : String(item)}`).join("\n"));
+  if (references.length > 0)
+    blocks.push(
+      "## References",
+      references
+        .map((item) => `- ${typeof item === "object" ? JSON.stringify(toJsonValue(item)) : String(item)}`)
+        .join("\n"),
+    );
   return blocks.join("\n\n");
 }

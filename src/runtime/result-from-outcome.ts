@@ -5,7 +5,13 @@ import type { TerminalReason } from "../actors/effects.ts";
 import { NO_USAGE } from "../actors/facts.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { RecordedBranch, RecordedStep, RunOutcome } from "./engine-api.ts";
-import { OrchestraResult, type BranchResult, type ResultQuestion, type ResultStatus, type TraceStep } from "./result.ts";
+import {
+  OrchestraResult,
+  type BranchResult,
+  type ResultQuestion,
+  type ResultStatus,
+  type TraceStep,
+} from "./result.ts";
 
 export function resultFromOutcome(outcome: RunOutcome, questions: readonly ResultQuestion[] = []): OrchestraResult {
   const run = outcome.state.run;
@@ -62,10 +68,16 @@ function terminalReason(status: ResultStatus, end: RunEnd | null): TerminalReaso
 function errorOf(status: ResultStatus, pausedReason: string | null, questions: readonly ResultQuestion[]): ErrorData {
   switch (status) {
     case "paused":
-      return { code: "ORCH_SESSION_STATE", message: `the run is paused${pausedReason ? `: ${pausedReason}` : ""}; resumeSession continues it` };
+      return {
+        code: "ORCH_SESSION_STATE",
+        message: `the run is paused${pausedReason ? `: ${pausedReason}` : ""}; resumeSession continues it`,
+      };
     case "awaiting_user": {
       const asked = questions.map((question) => `${question.questionId} at "${question.node}"`).join(", ");
-      return { code: "ORCH_SESSION_STATE", message: `the run waits for an answer${asked ? ` to ${asked}` : ""}; resumeSession with userResponse continues it` };
+      return {
+        code: "ORCH_SESSION_STATE",
+        message: `the run waits for an answer${asked ? ` to ${asked}` : ""}; resumeSession with userResponse continues it`,
+      };
     }
     case "cancelled":
       return { code: "ORCH_CANCELLED", message: "the run was cancelled" };

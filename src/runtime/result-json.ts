@@ -13,11 +13,16 @@ export function toJsonValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(toJsonValue);
   if (value instanceof Date) return { [TAG]: "Date", value: value.getTime() };
-  if (value instanceof Map) return { [TAG]: "Map", value: [...value].map(([key, item]) => [toJsonValue(key), toJsonValue(item)]) };
+  if (value instanceof Map)
+    return { [TAG]: "Map", value: [...value].map(([key, item]) => [toJsonValue(key), toJsonValue(item)]) };
   if (value instanceof Set) return { [TAG]: "Set", value: [...value].map(toJsonValue) };
   if (value instanceof Uint8Array) return { [TAG]: "Uint8Array", value: Buffer.from(value).toString("base64") };
   if (value instanceof Error) return { [TAG]: "Error", value: { name: value.name, message: value.message } };
-  const fields = Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, toJsonValue(item)]));
+  const fields = Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, toJsonValue(item)]),
+  );
   return TAG in fields ? { [TAG]: "Object", value: fields } : fields;
 }
 

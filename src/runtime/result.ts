@@ -208,7 +208,13 @@ export class OrchestraResult {
     if (this.error === null) return this;
     const { code, message, node, branchId } = this.error;
     throw new OrchestraError(isKnownCode(code) ? code : "ORCH_AGENT_FAILED", message, {
-      details: { sessionId: this.sessionId, runId: this.runId, status: this.status, ...(node && { node }), ...(branchId && { branchId }) },
+      details: {
+        sessionId: this.sessionId,
+        runId: this.runId,
+        status: this.status,
+        ...(node && { node }),
+        ...(branchId && { branchId }),
+      },
       ...(this.error.cause && { cause: this.error.cause }),
     });
   }
@@ -223,7 +229,14 @@ export class OrchestraResult {
     const { success, totalDuration, traceTruncated, followUps, ...fields } = this;
     return {
       v: 1,
-      ...(toJsonValue({ success, totalDuration, traceTruncated, ...fields, trace: this.#trace, invocations: this.#invocations }) as Record<string, unknown>),
+      ...(toJsonValue({
+        success,
+        totalDuration,
+        traceTruncated,
+        ...fields,
+        trace: this.#trace,
+        invocations: this.#invocations,
+      }) as Record<string, unknown>),
       followUps: followUps.map((result) => result.toJSON()),
     };
   }
@@ -232,7 +245,10 @@ export class OrchestraResult {
   static fromJSON(json: unknown): OrchestraResult {
     const source: unknown = typeof json === "string" ? JSON.parse(json) : json;
     if (typeof source !== "object" || source === null || !("v" in source) || source.v !== 1 || !("trace" in source)) {
-      throw new OrchestraError("ORCH_BAD_OPTION", "OrchestraResult.fromJSON: expected what toJSON() or JSON.stringify(result) gave, with v: 1");
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        "OrchestraResult.fromJSON: expected what toJSON() or JSON.stringify(result) gave, with v: 1",
+      );
     }
     const { followUps, ...rest } = source as { followUps?: unknown[] };
     // The one place where data of our own making is trusted to have its type.

@@ -5,11 +5,22 @@ import type { RetryPolicies, RetryPolicy } from "./agent.ts";
 
 export type RetryOption = Partial<Record<FailureClass, Partial<RetryPolicy>>>;
 
-const TRANSIENT: Readonly<RetryPolicy> = Object.freeze({ maxAttempts: 3, initialDelayMs: 500, maxDelayMs: 30_000, factor: 2, jitter: 0.2 });
+const TRANSIENT: Readonly<RetryPolicy> = Object.freeze({
+  maxAttempts: 3,
+  initialDelayMs: 500,
+  maxDelayMs: 30_000,
+  factor: 2,
+  jitter: 0.2,
+});
 const ONCE: Readonly<RetryPolicy> = Object.freeze({ ...TRANSIENT, maxAttempts: 1 });
 
 /** `transient` failures are tried three times with exponential pauses, everything else once. */
-export const DEFAULT_RETRY: RetryPolicies = Object.freeze({ transient: TRANSIENT, timeout: ONCE, invalid_output: ONCE, permanent: ONCE });
+export const DEFAULT_RETRY: RetryPolicies = Object.freeze({
+  transient: TRANSIENT,
+  timeout: ONCE,
+  invalid_output: ONCE,
+  permanent: ONCE,
+});
 
 export function resolveRetry(option: RetryOption = {}): RetryPolicies {
   return {

@@ -9,7 +9,10 @@ import { ownAgents } from "./own-agents.ts";
 import { DEFAULT_ERROR_CONFIG, type SharedOptions } from "./run-options.ts";
 
 /** Agents handed over come before those the topology carries. @throws {OrchestraError} `ORCH_BAD_OPTION` for what is no agent. */
-export function agentsOf(options: Pick<SharedOptions, "agents" | "agentRegistry" | "errorConfig">, topology: TopologyInput | undefined): AgentSource {
+export function agentsOf(
+  options: Pick<SharedOptions, "agents" | "agentRegistry" | "errorConfig">,
+  topology: TopologyInput | undefined,
+): AgentSource {
   const given = toAgentSource(options.agents ?? options.agentRegistry ?? {});
   const own = toAgentSource(ownAgents(topology), "topology.nodes");
   const agents = own.names().length === 0 ? given : eitherSource(given, own);
@@ -17,6 +20,15 @@ export function agentsOf(options: Pick<SharedOptions, "agents" | "agentRegistry"
   return preserve ? agents : withoutErrorContext(agents);
 }
 
-export function runCodeOf(agents: AgentSource, options: Pick<SharedOptions, "conditions">, execution: ExecutionConfig): RunCode {
-  return { agents, conditions: options.conditions ?? {}, retry: resolveRetryPolicies(execution), maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency };
+export function runCodeOf(
+  agents: AgentSource,
+  options: Pick<SharedOptions, "conditions">,
+  execution: ExecutionConfig,
+): RunCode {
+  return {
+    agents,
+    conditions: options.conditions ?? {},
+    retry: resolveRetryPolicies(execution),
+    maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency,
+  };
 }

@@ -30,7 +30,12 @@ async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
 }
 
 /** Starts or resumes a run by `begin`, watching from its first event, and follows it until it ends for its caller. */
-export async function driveRun(kernel: Kernel, sessionId: string, begin: () => Promise<RunHandle>, options: DriveOptions): Promise<OrchestraResult> {
+export async function driveRun(
+  kernel: Kernel,
+  sessionId: string,
+  begin: () => Promise<RunHandle>,
+  options: DriveOptions,
+): Promise<OrchestraResult> {
   const { autoSaveIntervalMs = false } = options;
   const after = await eventsFrom(kernel, sessionId);
   const segments = new Segments();
@@ -38,12 +43,20 @@ export async function driveRun(kernel: Kernel, sessionId: string, begin: () => P
   kernel.desk?.begin(sessionId);
   let go: (handle: Promise<RunHandle>) => void = () => undefined;
   const begins = new Promise<RunHandle>((resolve) => (go = resolve));
-  const watching = watch(kernel, sessionId, after, { segments, begins, observers: options.observers, signal: stopped.signal });
+  const watching = watch(kernel, sessionId, after, {
+    segments,
+    begins,
+    observers: options.observers,
+    signal: stopped.signal,
+  });
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   try {
     go(begin());
     const handle = await begins;
-    kernel.logger.info({ sessionId, runId: handle.runId, durability: kernel.engine.durability }, `run started (durability: ${kernel.engine.durability})`);
+    kernel.logger.info(
+      { sessionId, runId: handle.runId, durability: kernel.engine.durability },
+      `run started (durability: ${kernel.engine.durability})`,
+    );
     const outcome = await untilDone(kernel, handle, segments, options);
     const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
     segments.end();
@@ -60,7 +73,12 @@ export async function driveRun(kernel: Kernel, sessionId: string, begin: () => P
   }
 }
 
-async function untilDone(kernel: Kernel, handle: RunHandle, segments: Segments, { code, signal }: DriveOptions): Promise<RunOutcome> {
+async function untilDone(
+  kernel: Kernel,
+  handle: RunHandle,
+  segments: Segments,
+  { code, signal }: DriveOptions,
+): Promise<RunOutcome> {
   let outcome = await handle.outcome;
   while (outcome.status === "awaiting_user" && kernel.desk !== undefined) {
     await kernel.desk.askOpen(handle.sessionId);
@@ -74,7 +92,13 @@ async function untilDone(kernel: Kernel, handle: RunHandle, segments: Segments, 
 }
 
 // The answer set the run going again; by now it may have gone all the way.
-async function afterAnswer(kernel: Kernel, sessionId: string, code: RunCode, segments: Segments, signal: AbortSignal | undefined): Promise<RunOutcome> {
+async function afterAnswer(
+  kernel: Kernel,
+  sessionId: string,
+  code: RunCode,
+  segments: Segments,
+  signal: AbortSignal | undefined,
+): Promise<RunOutcome> {
   const entry = await kernel.engine.getSession(sessionId);
   if (entry?.status !== "running" && entry?.status !== "awaiting_user") return kernel.engine.outcome(sessionId);
   try {
@@ -93,7 +117,12 @@ function abortReason(signal: AbortSignal): string {
 
 async function openQuestions(kernel: Kernel, sessionId: string): Promise<ResultQuestion[]> {
   const questions = await kernel.engine.questions(sessionId);
-  return questions.map(({ questionId, node, branchId, promptValue }) => ({ questionId, node, branchId, prompt: promptValue }));
+  return questions.map(({ questionId, node, branchId, promptValue }) => ({
+    questionId,
+    node,
+    branchId,
+    prompt: promptValue,
+  }));
 }
 
 /** How often the run was set going again: observers follow each stretch to its end. */
@@ -126,20 +155,36 @@ interface Watching {
   readonly signal: AbortSignal;
 }
 
-async function watch(kernel: Kernel, sessionId: string, after: number, { segments, begins, observers, signal }: Watching): Promise<void> {
-  const live = new Set([...observers, ...(kernel.desk === undefined ? [] : [(event: RunEvent) => kernel.desk?.observe(event)])]);
+async function watch(
+  kernel: Kernel,
+  sessionId: string,
+  after: number,
+  { segments, begins, observers, signal }: Watching,
+): Promise<void> {
+  const live = new Set([
+    ...observers,
+    ...(kernel.desk === undefined ? [] : [(event: RunEvent) => kernel.desk?.observe(event)]),
+  ]);
   let cursor = after;
   let seen = 0;
   try {
     do {
-      for await (const event of kernel.engine.events(sessionId, { after: cursor, untilSettled: true, begins, signal })) {
+      for await (const event of kernel.engine.events(sessionId, {
+        after: cursor,
+        untilSettled: true,
+        begins,
+        signal,
+      })) {
         cursor = event.seq;
         for (const observe of live) {
           try {
             observe(event);
           } catch (error) {
             live.delete(observe);
-            kernel.logger.error({ sessionId, type: event.type, error: errorToData(error) }, "an observer threw; it is not called again");
+            kernel.logger.error(
+              { sessionId, type: event.type, error: errorToData(error) },
+              "an observer threw; it is not called again",
+            );
           }
         }
       }

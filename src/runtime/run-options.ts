@@ -13,8 +13,24 @@ import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-s
 import type { Channel } from "./channel.ts";
 import type { CommunicationManager } from "./communication.ts";
 import type { RunEvent } from "./engine-api.ts";
-import { budgetSchema, executionConfigSchema, maxStepsSchema, type Budget, type ExecutionConfig } from "./execution-config.ts";
-import { assertOptions, check, durationMs, flag, having, isRecord, isRecordLike, record, text } from "./option-schema.ts";
+import {
+  budgetSchema,
+  executionConfigSchema,
+  maxStepsSchema,
+  type Budget,
+  type ExecutionConfig,
+} from "./execution-config.ts";
+import {
+  assertOptions,
+  check,
+  durationMs,
+  flag,
+  having,
+  isRecord,
+  isRecordLike,
+  record,
+  text,
+} from "./option-schema.ts";
 import type { StateManager } from "./state-manager.ts";
 import type { Verbosity } from "./status.ts";
 
@@ -108,12 +124,20 @@ export interface InstanceOptions extends SharedOptions {
   readonly initialConfig?: ExecutionConfig;
 }
 
-const agents = check<AgentsOption>((value) => isAgentDirectory(value) || isRecord(value), "a record of agents by name, or an AgentRegistry");
+const agents = check<AgentsOption>(
+  (value) => isAgentDirectory(value) || isRecord(value),
+  "a record of agents by name, or an AgentRegistry",
+);
 const shared = {
   agents,
   agentRegistry: having("an AgentRegistry", "get", "names"),
-  conditions: check((value) => isRecord(value) && Object.values(value).every((item) => typeof item === "function"), "an object of functions by name"),
-  communicationConfig: z.strictObject({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') }).optional(),
+  conditions: check(
+    (value) => isRecord(value) && Object.values(value).every((item) => typeof item === "function"),
+    "an object of functions by name",
+  ),
+  communicationConfig: z
+    .strictObject({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') })
+    .optional(),
   communicationManager: having("a CommunicationManager", "pending", "submitResponse"),
   errorConfig: z.strictObject({ enableErrorRouting: flag, preserveErrorContext: flag }).optional(),
   stateManager: having("a StateManager", "acquire"),
@@ -127,14 +151,20 @@ const shared = {
   random: having("a Random", "next"),
 };
 const perTask = {
-  task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), { error: "expected a string or a plain object" }),
+  task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), {
+    error: "expected a string or a plain object",
+  }),
   context: record,
   sessionId: text,
   fresh: flag,
   executionConfig: executionConfigSchema.optional(),
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
-  signal: check((value) => isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function", "an AbortSignal"),
+  signal: check(
+    (value) =>
+      isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function",
+    "an AbortSignal",
+  ),
   idempotencyKey: text,
   allowFollowUps: flag,
   followUpTimeoutMs: durationMs,
@@ -149,7 +179,8 @@ const instanceOptionsSchema = z.strictObject({ ...shared, topology, initialConfi
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertRunOptions(options: RunOptions): void {
   assertOptions(runOptionsSchema, options);
-  if (options.topology === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "topology: expected a topology, got undefined");
+  if (options.topology === undefined)
+    throw new OrchestraError("ORCH_BAD_OPTION", "topology: expected a topology, got undefined");
   assertExclusive(options);
   sessionIdOf(options);
 }
@@ -171,17 +202,30 @@ export function assertInstanceOptions(options: InstanceOptions): void {
  *
  * @throws {OrchestraError} `ORCH_BAD_OPTION` when it is no session id, or two different ones are given.
  */
-export function sessionIdOf({ sessionId, context = {} }: Pick<TaskOptions, "sessionId" | "context">): string | undefined {
-  const named = [sessionId, context["sessionId"], context["session_id"]].filter((id) => id !== undefined && id !== null);
+export function sessionIdOf({
+  sessionId,
+  context = {},
+}: Pick<TaskOptions, "sessionId" | "context">): string | undefined {
+  const named = [sessionId, context["sessionId"], context["session_id"]].filter(
+    (id) => id !== undefined && id !== null,
+  );
   const ids = new Set(named.map(parseSessionId));
-  if (ids.size > 1) throw new OrchestraError("ORCH_BAD_OPTION", `sessionId: two different sessions are named: ${[...ids].map((id) => `"${id}"`).join(" and ")}`);
+  if (ids.size > 1)
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `sessionId: two different sessions are named: ${[...ids].map((id) => `"${id}"`).join(" and ")}`,
+    );
   return [...ids][0];
 }
 
 function assertExclusive(options: SharedOptions): void {
-  if (options.agents !== undefined && options.agentRegistry !== undefined) throw new OrchestraError("ORCH_BAD_OPTION", "agentRegistry: give either agents or agentRegistry, not both");
+  if (options.agents !== undefined && options.agentRegistry !== undefined)
+    throw new OrchestraError("ORCH_BAD_OPTION", "agentRegistry: give either agents or agentRegistry, not both");
   if (options.communicationConfig !== undefined && options.communicationManager !== undefined) {
-    throw new OrchestraError("ORCH_BAD_OPTION", "communicationManager: give either communicationConfig or communicationManager, not both");
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      "communicationManager: give either communicationConfig or communicationManager, not both",
+    );
   }
 }
 

@@ -20,14 +20,30 @@ export interface RunPlan {
  * @throws {TopologyValidationError} `ORCH_TOPOLOGY_INVALID` with every problem at once.
  * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`.
  */
-export function planRun(input: TopologyInput | undefined, shared: SharedOptions, initialConfig: ExecutionConfig, task: TaskOptions, sessionId: string): RunPlan {
-  if (input === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "topology: this instance has none, so it can resume sessions but not start them");
+export function planRun(
+  input: TopologyInput | undefined,
+  shared: SharedOptions,
+  initialConfig: ExecutionConfig,
+  task: TaskOptions,
+  sessionId: string,
+): RunPlan {
+  if (input === undefined)
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      "topology: this instance has none, so it can resume sessions but not start them",
+    );
   const execution = mergeExecutionConfig(initialConfig, task.executionConfig ?? {});
   const errorRouting = shared.errorConfig?.enableErrorRouting ?? DEFAULT_ERROR_CONFIG.enableErrorRouting;
   const topology = Topology.from(input).assertValid({ functions: shared.conditions ?? {}, errorRouting });
   const agents = agentsOf(shared, input);
   assertAgentsKnown(topology.data, agents);
-  const limits = resolveLimits({ execution, maxSteps: task.maxSteps ?? shared.maxSteps, budget: { ...shared.budget, ...task.budget }, errorRouting, rules: topology.data.limits });
+  const limits = resolveLimits({
+    execution,
+    maxSteps: task.maxSteps ?? shared.maxSteps,
+    budget: { ...shared.budget, ...task.budget },
+    errorRouting,
+    rules: topology.data.limits,
+  });
   const request: StartRequest = {
     sessionId,
     task: task.task,

@@ -45,9 +45,23 @@ export class StateManager {
   #hold: { readonly store: SessionStore; readonly opened: Promise<void>; leases: number } | undefined;
 
   /** Opens nothing. @throws {OrchestraError} `ORCH_BAD_OPTION` */
-  constructor({ storage, autoSaveIntervalMs = false, compression = false, retention, clock = systemClock() }: StateManagerOptions) {
-    if (typeof storage?.append !== "function") throw new OrchestraError("ORCH_BAD_OPTION", "StateManager: storage: expected a store such as memoryStorage() or new LevelStorage(folder)");
-    if (autoSaveIntervalMs !== false && !(autoSaveIntervalMs > 0)) throw new OrchestraError("ORCH_BAD_OPTION", `StateManager: autoSaveIntervalMs: expected milliseconds above 0, or false, got ${String(autoSaveIntervalMs)}`);
+  constructor({
+    storage,
+    autoSaveIntervalMs = false,
+    compression = false,
+    retention,
+    clock = systemClock(),
+  }: StateManagerOptions) {
+    if (typeof storage?.append !== "function")
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        "StateManager: storage: expected a store such as memoryStorage() or new LevelStorage(folder)",
+      );
+    if (autoSaveIntervalMs !== false && !(autoSaveIntervalMs > 0))
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `StateManager: autoSaveIntervalMs: expected milliseconds above 0, or false, got ${String(autoSaveIntervalMs)}`,
+      );
     if (retention !== undefined) resolveRetention(retention);
     this.storage = storage;
     this.autoSaveIntervalMs = autoSaveIntervalMs;

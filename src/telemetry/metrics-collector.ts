@@ -43,7 +43,13 @@ export type MetricName = keyof typeof HELP;
 const METRIC_NAMES = Object.keys(HELP) as readonly MetricName[];
 
 /** The metrics that are also kept per node. */
-const BY_NODE = ["steps", "steps_succeeded", "steps_failed", "step_duration_ms", "retries"] as const satisfies readonly MetricName[];
+const BY_NODE = [
+  "steps",
+  "steps_succeeded",
+  "steps_failed",
+  "step_duration_ms",
+  "retries",
+] as const satisfies readonly MetricName[];
 type NodeMetric = (typeof BY_NODE)[number];
 /** More nodes than this share the label "other", so that labels stay bounded. */
 const NODES_MAX = 1000;
@@ -58,10 +64,24 @@ export class MetricsCollector {
   #closed = false;
 
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
-  constructor({ enabled = true, exportIntervalMs = 60_000, exporters = [], output = process.stderr, clock = systemClock({ unref: true }) }: MetricsCollectorOptions = {}) {
-    if (exportIntervalMs !== false && !(exportIntervalMs > 0)) throw new OrchestraError("ORCH_BAD_OPTION", `MetricsCollector: exportIntervalMs: expected milliseconds above 0, or false, got ${exportIntervalMs}`);
+  constructor({
+    enabled = true,
+    exportIntervalMs = 60_000,
+    exporters = [],
+    output = process.stderr,
+    clock = systemClock({ unref: true }),
+  }: MetricsCollectorOptions = {}) {
+    if (exportIntervalMs !== false && !(exportIntervalMs > 0))
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `MetricsCollector: exportIntervalMs: expected milliseconds above 0, or false, got ${exportIntervalMs}`,
+      );
     const unknown = exporters.find((exporter) => exporter !== "prometheus" && exporter !== "console");
-    if (unknown !== undefined) throw new OrchestraError("ORCH_BAD_OPTION", `MetricsCollector: exporters: expected "prometheus" or "console", got ${JSON.stringify(unknown)}`);
+    if (unknown !== undefined)
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `MetricsCollector: exporters: expected "prometheus" or "console", got ${JSON.stringify(unknown)}`,
+      );
     this.enabled = enabled;
     this.#exporters = new Set(exporters);
     this.#output = output;
@@ -111,14 +131,25 @@ export class MetricsCollector {
    * @throws {OrchestraError} `ORCH_BAD_OPTION` for a metric that does not exist, or is not kept per node.
    */
   getMetric(name: MetricName, { node }: { node?: string } = {}): number {
-    if (!METRIC_NAMES.includes(name)) throw new OrchestraError("ORCH_BAD_OPTION", `getMetric: unknown metric ${JSON.stringify(name)}; known are ${METRIC_NAMES.join(", ")}`);
+    if (!METRIC_NAMES.includes(name))
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `getMetric: unknown metric ${JSON.stringify(name)}; known are ${METRIC_NAMES.join(", ")}`,
+      );
     if (node === undefined) return this.#totals.get(name) ?? 0;
-    if (!isNodeMetric(name)) throw new OrchestraError("ORCH_BAD_OPTION", `getMetric: "${name}" is not kept per node; those that are: ${BY_NODE.join(", ")}`);
+    if (!isNodeMetric(name))
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `getMetric: "${name}" is not kept per node; those that are: ${BY_NODE.join(", ")}`,
+      );
     return this.#perNode.get(node)?.get(name) ?? 0;
   }
 
   getMetrics(): Record<MetricName, number> {
-    return Object.fromEntries(METRIC_NAMES.map((name) => [name, this.#totals.get(name) ?? 0])) as Record<MetricName, number>;
+    return Object.fromEntries(METRIC_NAMES.map((name) => [name, this.#totals.get(name) ?? 0])) as Record<
+      MetricName,
+      number
+    >;
   }
 
   /** Prometheus text format. Loads prom-client on the first call and uses a registry of its own. */
@@ -127,7 +158,12 @@ export class MetricsCollector {
     const registry = new Registry();
     for (const name of METRIC_NAMES) {
       const labelled = isNodeMetric(name);
-      const counter = new Counter({ name: `orchestra_${name}_total`, help: HELP[name], registers: [registry], labelNames: labelled ? ["node"] : [] });
+      const counter = new Counter({
+        name: `orchestra_${name}_total`,
+        help: HELP[name],
+        registers: [registry],
+        labelNames: labelled ? ["node"] : [],
+      });
       if (!labelled) counter.inc(this.#totals.get(name) ?? 0);
       else for (const [node, counts] of this.#perNode) counter.inc({ node }, counts.get(name) ?? 0);
     }
@@ -174,7 +210,9 @@ export class MetricsCollector {
   }
 
   #print(): void {
-    const figures = METRIC_NAMES.filter((name) => (this.#totals.get(name) ?? 0) !== 0).map((name) => `${name}=${String(this.#totals.get(name))}`);
+    const figures = METRIC_NAMES.filter((name) => (this.#totals.get(name) ?? 0) !== 0).map(
+      (name) => `${name}=${String(this.#totals.get(name))}`,
+    );
     this.#output.write(`metrics ${figures.join(" ") || "(nothing yet)"}\n`);
   }
 }

@@ -28,7 +28,11 @@ function handClock(): Clock & { advance(ms: number): void } {
 describe("AgentPool", () => {
   it("makes instances when first needed, and lends them again", async () => {
     const made: number[] = [];
-    const pool = new AgentPool({ name: "P", size: 2, create: (index) => (made.push(index), (input: unknown) => input) });
+    const pool = new AgentPool({
+      name: "P",
+      size: 2,
+      create: (index) => (made.push(index), (input: unknown) => input),
+    });
     expect(made).toEqual([]);
     const first = await pool.acquire();
     first.release();
@@ -112,7 +116,12 @@ describe("AgentPool", () => {
 
   it("cleans up: refuses who waits, waits for what is lent, disposes each instance once", async () => {
     const disposed: number[] = [];
-    const pool = new AgentPool({ name: "P", size: 2, create: (index) => Object.assign((input: unknown) => input, { index }), dispose: (instance) => void disposed.push(instance.index) });
+    const pool = new AgentPool({
+      name: "P",
+      size: 2,
+      create: (index) => Object.assign((input: unknown) => input, { index }),
+      dispose: (instance) => void disposed.push(instance.index),
+    });
     const [one, two] = [await pool.acquire(), await pool.acquire()];
     const waiting = pool.acquire();
     one.release();
@@ -139,7 +148,12 @@ describe("AgentPool", () => {
 
   it("replaces an instance that came back broken", async () => {
     const disposed: unknown[] = [];
-    const pool = new AgentPool({ name: "P", size: 1, create: echo, dispose: (instance) => void disposed.push(instance) });
+    const pool = new AgentPool({
+      name: "P",
+      size: 1,
+      create: echo,
+      dispose: (instance) => void disposed.push(instance),
+    });
     const first = await pool.acquire();
     first.release({ broken: true });
     const second = await pool.acquire();
@@ -151,36 +165,40 @@ describe("AgentPool", () => {
 
   it("never lends more than its size, nor one instance twice, whatever the order of coming and going", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(fc.boolean(), { maxLength: 60 }), async (size, moves) => {
-        const pool = new AgentPool({ name: "P", size, create: echo, acquireTimeoutMs: false });
-        const out = new Set<unknown>();
-        const open: { release(): void; instance: unknown }[] = [];
-        const pending: Promise<void>[] = [];
-        const takeOne = async (): Promise<void> => {
-          const lease = await pool.acquire();
-          expect(out.has(lease.instance)).toBe(false);
-          out.add(lease.instance);
-          open.push(lease);
-          expect(open.length).toBeLessThanOrEqual(size);
-        };
-        for (const take of moves) {
-          if (take) pending.push(takeOne());
-          else giveOne();
-          await Promise.resolve();
-        }
-        while (pool.statistics().waiting > 0 || pool.statistics().inUse > 0) {
-          giveOne();
-          await new Promise(setImmediate);
-        }
-        await Promise.all(pending);
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.boolean(), { maxLength: 60 }),
+        async (size, moves) => {
+          const pool = new AgentPool({ name: "P", size, create: echo, acquireTimeoutMs: false });
+          const out = new Set<unknown>();
+          const open: { release(): void; instance: unknown }[] = [];
+          const pending: Promise<void>[] = [];
+          const takeOne = async (): Promise<void> => {
+            const lease = await pool.acquire();
+            expect(out.has(lease.instance)).toBe(false);
+            out.add(lease.instance);
+            open.push(lease);
+            expect(open.length).toBeLessThanOrEqual(size);
+          };
+          for (const take of moves) {
+            if (take) pending.push(takeOne());
+            else giveOne();
+            await Promise.resolve();
+          }
+          while (pool.statistics().waiting > 0 || pool.statistics().inUse > 0) {
+            giveOne();
+            await new Promise(setImmediate);
+          }
+          await Promise.all(pending);
 
-        function giveOne(): void {
-          const lease = open.shift();
-          if (lease === undefined) return;
-          out.delete(lease.instance);
-          lease.release();
-        }
-      }),
+          function giveOne(): void {
+            const lease = open.shift();
+            if (lease === undefined) return;
+            out.delete(lease.instance);
+            lease.release();
+          }
+        },
+      ),
       { numRuns: 50 },
     );
   });
@@ -191,6 +209,8 @@ describe("AgentPool", () => {
     [{ name: "P", size: 1, create: 1 }, "create"],
     [{ name: "P", size: 1, acquireTimeoutMs: 0 }, "acquireTimeoutMs"],
   ])("refuses %j", (options, field) => {
-    expect(() => new AgentPool({ create: echo, ...options } as never)).toThrowError(expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(field) }));
+    expect(() => new AgentPool({ create: echo, ...options } as never)).toThrowError(
+      expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(field) }),
+    );
   });
 });

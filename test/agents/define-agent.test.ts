@@ -7,8 +7,21 @@ const pass = (input: unknown): unknown => input;
 
 describe("defineAgent", () => {
   it("returns plain data that cannot be changed", () => {
-    const agent = defineAgent({ name: "Writer", description: "writes", timeoutMs: false, concurrency: 2, allowedPeers: ["Editor"], run: pass });
-    expect(agent).toMatchObject({ name: "Writer", description: "writes", timeoutMs: false, concurrency: 2, allowedPeers: ["Editor"] });
+    const agent = defineAgent({
+      name: "Writer",
+      description: "writes",
+      timeoutMs: false,
+      concurrency: 2,
+      allowedPeers: ["Editor"],
+      run: pass,
+    });
+    expect(agent).toMatchObject({
+      name: "Writer",
+      description: "writes",
+      timeoutMs: false,
+      concurrency: 2,
+      allowedPeers: ["Editor"],
+    });
     expect(Object.isFrozen(agent)).toBe(true);
   });
 
@@ -19,7 +32,10 @@ describe("defineAgent", () => {
 
   it("refuses an input that does not fit, naming the agent and the place", async () => {
     const agent = defineAgent({ name: "Adder", input: z.object({ list: z.array(z.number()) }), run: pass });
-    await expect(agent.parseInput?.({ list: [1, "two"] })).rejects.toMatchObject({ code: "ORCH_INVALID_INPUT", message: expect.stringMatching(/input of agent "Adder".*list\.1/) });
+    await expect(agent.parseInput?.({ list: [1, "two"] })).rejects.toMatchObject({
+      code: "ORCH_INVALID_INPUT",
+      message: expect.stringMatching(/input of agent "Adder".*list\.1/),
+    });
   });
 
   it("refuses an output that does not fit", async () => {
@@ -28,10 +44,20 @@ describe("defineAgent", () => {
   });
 
   it("takes a Standard Schema of any library", async () => {
-    const even = { "~standard": { version: 1 as const, vendor: "mine", validate: (value: unknown) => (Number(value) % 2 === 0 ? { value: Number(value) } : { issues: [{ message: "odd" }] }) } };
+    const even = {
+      "~standard": {
+        version: 1 as const,
+        vendor: "mine",
+        validate: (value: unknown) =>
+          Number(value) % 2 === 0 ? { value: Number(value) } : { issues: [{ message: "odd" }] },
+      },
+    };
     const agent = defineAgent({ name: "Half", input: even, run: pass });
     expect(await agent.parseInput?.(4)).toBe(4);
-    await expect(agent.parseInput?.(3)).rejects.toMatchObject({ code: "ORCH_INVALID_INPUT", message: expect.stringContaining("odd") });
+    await expect(agent.parseInput?.(3)).rejects.toMatchObject({
+      code: "ORCH_INVALID_INPUT",
+      message: expect.stringContaining("odd"),
+    });
   });
 
   it.each([
@@ -43,6 +69,8 @@ describe("defineAgent", () => {
     [{ name: "A", run: pass, colour: "red" }, "colour"],
   ])("refuses %j", (definition, field) => {
     const define = defineAgent as (definition: unknown) => unknown;
-    expect(() => define(definition)).toThrowError(expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(field) }));
+    expect(() => define(definition)).toThrowError(
+      expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(field) }),
+    );
   });
 });

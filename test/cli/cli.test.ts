@@ -32,7 +32,10 @@ interface Options {
 
 function orchestra(args: readonly string[], { input, env = {}, when }: Options = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--import", JITI, MAIN, ...args], { cwd: folder, env: { PATH: process.env["PATH"] ?? "", ...env } });
+    const child = spawn(process.execPath, ["--import", JITI, MAIN, ...args], {
+      cwd: folder,
+      env: { PATH: process.env["PATH"] ?? "", ...env },
+    });
     let [out, err, done] = ["", "", false];
     child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => {
@@ -77,9 +80,15 @@ describe("orchestra run", () => {
   it("takes a topology as data, agents in code, the task from standard input, and prints JSON", async () => {
     file("team.yaml", "nodes: [Greeter, Shouter]\nedges:\n  - Greeter -> Shouter\n");
     file("agents.mjs", `export const Greeter = (task) => "hi " + task; export const Shouter = (text) => ({ text });`);
-    const ended = await orchestra(["run", "team.yaml", "--agents", "agents.mjs", "--task", "-", "--json", "--quiet"], { input: "from stdin\n" });
+    const ended = await orchestra(["run", "team.yaml", "--agents", "agents.mjs", "--task", "-", "--json", "--quiet"], {
+      input: "from stdin\n",
+    });
     expect(ended).toMatchObject({ code: 0, err: "" });
-    expect(JSON.parse(ended.out)).toMatchObject({ status: "completed", finalResponse: { text: "hi from stdin" }, metadata: { durability: "memory" } });
+    expect(JSON.parse(ended.out)).toMatchObject({
+      status: "completed",
+      finalResponse: { text: "hi from stdin" },
+      metadata: { durability: "memory" },
+    });
   });
 
   it("fails with code 1 when the run fails, and says why", async () => {
@@ -118,7 +127,10 @@ describe("orchestra run", () => {
 
   it("asks on standard input when told to", async () => {
     file("asking.ts", ASKING);
-    expect(await orchestra(["run", "asking.ts", "-t", "x", "--ask", "-q"], { input: "yes\n" })).toMatchObject({ code: 0, out: "you said yes\n" });
+    expect(await orchestra(["run", "asking.ts", "-t", "x", "--ask", "-q"], { input: "yes\n" })).toMatchObject({
+      code: 0,
+      out: "you said yes\n",
+    });
   });
 });
 
@@ -129,11 +141,22 @@ describe("sessions on disk", () => {
     const waiting = await orchestra(["run", "asking.ts", "-t", "x", "-s", "talk", "--no-ask", ...store]);
     expect(waiting).toMatchObject({ code: 3, out: "" });
     expect(waiting.err).toContain("really?");
-    const [listed, shown] = await Promise.all([orchestra(["sessions", ...store, "--json"])]).then(async ([first]) => [first, await orchestra(["show", "talk"], { env: { ORCHESTRA_STORE: "./state" } })]);
+    const [listed, shown] = await Promise.all([orchestra(["sessions", ...store, "--json"])]).then(async ([first]) => [
+      first,
+      await orchestra(["show", "talk"], { env: { ORCHESTRA_STORE: "./state" } }),
+    ]);
     expect(JSON.parse(listed?.out ?? "")).toMatchObject([{ sessionId: "talk", status: "awaiting_user" }]);
-    expect(shown).toMatchObject({ code: 0, out: expect.stringMatching(/status +awaiting_user[^]*question .* at Asker/) });
-    expect(await orchestra(["resume", "talk", "--file", "asking.ts", ...store, "--answer", "sure", "-q"])).toMatchObject({ code: 0, out: "you said sure\n" });
-    expect(await orchestra(["show", "talk", ...store, "--steps"])).toMatchObject({ code: 0, out: expect.stringMatching(/status +completed[^]*Asker ok[^]*you said sure/) });
+    expect(shown).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/status +awaiting_user[^]*question .* at Asker/),
+    });
+    expect(
+      await orchestra(["resume", "talk", "--file", "asking.ts", ...store, "--answer", "sure", "-q"]),
+    ).toMatchObject({ code: 0, out: "you said sure\n" });
+    expect(await orchestra(["show", "talk", ...store, "--steps"])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/status +completed[^]*Asker ok[^]*you said sure/),
+    });
   });
 
   it("drain on Ctrl-C with code 130, and go on where they stopped", async () => {
@@ -143,7 +166,9 @@ describe("sessions on disk", () => {
          A: async (task: string) => { process.stderr.write("A works\\n"); await new Promise((resolve) => setTimeout(resolve, 300)); return task + "a"; },
          B: (text: string) => { process.stderr.write("B works\\n"); return text + "b"; } } };`,
     );
-    const stopped = await orchestra(["run", "slow.ts", "-t", "x", "-s", "slow", "--store", "./state", "-q"], { when: { says: "A works", then: (child) => child.kill("SIGINT") } });
+    const stopped = await orchestra(["run", "slow.ts", "-t", "x", "-s", "slow", "--store", "./state", "-q"], {
+      when: { says: "A works", then: (child) => child.kill("SIGINT") },
+    });
     expect(stopped).toMatchObject({ code: 130, out: "" });
     expect(stopped.err).not.toContain("B works");
     const resumed = await orchestra(["resume", "slow", "--file", "slow.ts", "--store", "./state", "-q"]);
@@ -164,8 +189,14 @@ describe("sessions on disk", () => {
 describe("looking at a topology", () => {
   it("draws it", async () => {
     file("team.ts", TEAM);
-    expect(await orchestra(["graph", "team.ts"])).toMatchObject({ code: 0, out: expect.stringMatching(/^(flowchart|graph)[^]*Greeter[^]*Shouter/) });
-    expect(await orchestra(["graph", "team.ts", "--format", "dot"])).toMatchObject({ code: 0, out: expect.stringContaining("digraph") });
+    expect(await orchestra(["graph", "team.ts"])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^(flowchart|graph)[^]*Greeter[^]*Shouter/),
+    });
+    expect(await orchestra(["graph", "team.ts", "--format", "dot"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("digraph"),
+    });
   });
 
   it("validates it", async () => {
@@ -174,7 +205,10 @@ describe("looking at a topology", () => {
     expect(await orchestra(["validate", "team.ts"])).toMatchObject({ code: 0, out: "team.ts: ok\n" });
     const wrong = await orchestra(["validate", "wrong.json", "--json"]);
     expect(wrong.code).toBe(2);
-    expect(JSON.parse(wrong.out)).toMatchObject({ ok: false, problems: [{ code: "unknown_node", hint: expect.stringContaining("Greeter") }] });
+    expect(JSON.parse(wrong.out)).toMatchObject({
+      ok: false,
+      problems: [{ code: "unknown_node", hint: expect.stringContaining("Greeter") }],
+    });
   });
 });
 

@@ -9,7 +9,13 @@ const events: RunEvent[] = [
   { ...at, type: "run.started", task: "t", topologyHash: "h", nodes: 1, edges: 0 },
   { ...at, type: "branch.started", branchId: "b0", parentId: null, node: "Writer", input: "t" },
   { ...at, ...step, type: "step.retrying", error: { code: "X", message: "x" }, retryAtMs: 1 },
-  { ...at, ...step, type: "step.succeeded", outcome: "done", usage: { inputTokens: 10, outputTokens: 5, costUsd: 0.5, apiCalls: 2, nestedSteps: 0 } },
+  {
+    ...at,
+    ...step,
+    type: "step.succeeded",
+    outcome: "done",
+    usage: { inputTokens: 10, outputTokens: 5, costUsd: 0.5, apiCalls: 2, nestedSteps: 0 },
+  },
   { ...at, type: "run.completed", value: "done" },
 ];
 
@@ -22,7 +28,16 @@ function watched(options: ConstructorParameters<typeof MetricsCollector>[0] = {}
 describe("MetricsCollector", () => {
   it("counts runs, steps, retries, branches and what models cost", () => {
     const metrics = watched();
-    expect(metrics.getMetrics()).toMatchObject({ runs: 1, runs_completed: 1, steps: 1, retries: 1, branches: 1, api_calls: 2, total_tokens: 15, cost_usd: 0.5 });
+    expect(metrics.getMetrics()).toMatchObject({
+      runs: 1,
+      runs_completed: 1,
+      steps: 1,
+      retries: 1,
+      branches: 1,
+      api_calls: 2,
+      total_tokens: 15,
+      cost_usd: 0.5,
+    });
     expect(metrics.getMetric("api_calls")).toBe(2);
     expect(metrics.getMetric("step_duration_ms", { node: "Writer" })).toBe(20);
     expect(metrics.getMetric("steps", { node: "Nobody" })).toBe(0);
@@ -45,8 +60,17 @@ describe("MetricsCollector", () => {
   it("writes a line to the console exporter at every interval, and a last one when closed", () => {
     const lines: string[] = [];
     let tick: (() => void) | undefined;
-    const clock = { nowMs: () => 0, monotonicMs: () => 0, setTimer: (_ms: number, fire: () => void) => ((tick = fire), () => (tick = undefined)) };
-    const metrics = watched({ exporters: ["console"], exportIntervalMs: 10, output: { write: (line) => lines.push(line) }, clock });
+    const clock = {
+      nowMs: () => 0,
+      monotonicMs: () => 0,
+      setTimer: (_ms: number, fire: () => void) => ((tick = fire), () => (tick = undefined)),
+    };
+    const metrics = watched({
+      exporters: ["console"],
+      exportIntervalMs: 10,
+      output: { write: (line) => lines.push(line) },
+      clock,
+    });
     tick?.();
     tick?.();
     metrics.close();

@@ -28,15 +28,29 @@ describe("what must compile", () => {
     expectTypeOf(Orchestra.run({ task: "x", topology, agents })).resolves.toEqualTypeOf<OrchestraResult>();
     expectTypeOf(Orchestra.stream({ task: { any: 1 }, topology, agents })).toEqualTypeOf<OrchestraHandle>();
     expectTypeOf<OrchestraHandle>().toExtend<AsyncIterable<RunEvent>>();
-    const orchestra = new OrchestraInstance({ agents, stateManager: new StateManager({ storage: new LevelStorage("./state") }) });
+    const orchestra = new OrchestraInstance({
+      agents,
+      stateManager: new StateManager({ storage: new LevelStorage("./state") }),
+    });
     expectTypeOf(orchestra).toExtend<AsyncDisposable>();
     expectTypeOf(orchestra.execute("task", { sessionId: "s" })).resolves.toEqualTypeOf<OrchestraResult>();
     expectTypeOf(orchestra.pauseSession("s", "why", { inFlight: "abort" })).resolves.toEqualTypeOf<boolean>();
   });
 
   it("every form of a topology", () => {
-    void Orchestra.run({ task: "x", topology: PatternConfig.pipeline({ stages: [{ name: "s", agents: ["A"] }] }), agents });
-    void Orchestra.run({ task: "x", topology: { agents: ["A", "B"], flows: ["A -> B", ["B", "A"], Edge("A", "B", { metadata: { condition: "valid" } })] }, agents });
+    void Orchestra.run({
+      task: "x",
+      topology: PatternConfig.pipeline({ stages: [{ name: "s", agents: ["A"] }] }),
+      agents,
+    });
+    void Orchestra.run({
+      task: "x",
+      topology: {
+        agents: ["A", "B"],
+        flows: ["A -> B", ["B", "A"], Edge("A", "B", { metadata: { condition: "valid" } })],
+      },
+      agents,
+    });
   });
 
   it("every form of an agent", () => {
@@ -55,7 +69,12 @@ describe("what must compile", () => {
       },
     });
     void Orchestra.run({ task: "x", topology, agents: new AgentRegistry(agents) });
-    void Orchestra.run({ task: "x", topology, agentRegistry: new AgentRegistry(), metricsCollector: new MetricsCollector() });
+    void Orchestra.run({
+      task: "x",
+      topology,
+      agentRegistry: new AgentRegistry(),
+      metricsCollector: new MetricsCollector(),
+    });
   });
 
   it("schemas that give an agent its types", () => {
@@ -81,7 +100,14 @@ describe("what must compile", () => {
   });
 
   it("bounds switched off", () => {
-    void Orchestra.run({ task: "x", topology, agents, maxSteps: false, budget: { tokens: false }, executionConfig: { stepTimeoutMs: false, branchTimeoutMs: false, status: StatusConfig.fromVerbosity(0) } });
+    void Orchestra.run({
+      task: "x",
+      topology,
+      agents,
+      maxSteps: false,
+      budget: { tokens: false },
+      executionConfig: { stepTimeoutMs: false, branchTimeoutMs: false, status: StatusConfig.fromVerbosity(0) },
+    });
   });
 });
 
