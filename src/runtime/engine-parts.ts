@@ -50,7 +50,6 @@ export interface EngineOptions {
 export interface EngineHooks {
   onQuestion(session: Session, question: Question): void;
   onAdvanced(session: Session, commit: Commit): void;
-  onChange(): void;
   standsStill(sessionId: string): boolean;
 }
 
@@ -65,8 +64,6 @@ export interface EngineParts {
   sessionsWithQuestions(): Promise<readonly string[]>;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
-  trimCheckpoints(sessionId: string, prefix: string, keep: number | undefined): Promise<void>;
-  onChange(): void;
   drain(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -129,7 +126,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       if (listeners !== undefined) for (const listener of listeners) listener();
     },
     onPosted: (session) => void readInbox(session),
-    onChange: () => hooks.onChange(),
+    onChange: () => presence.update(live.size),
   });
 
   const nestedPorts: NestedPorts = {
@@ -220,12 +217,6 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       commitListeners.set(session, [...(commitListeners.get(session) ?? []), listener]);
       session.onLetGo(() => commitListeners.delete(session));
     },
-    async trimCheckpoints(sessionId, prefix, keep) {
-      if (keep === undefined) return;
-      const automatic = (await store.listCheckpoints(sessionId)).filter(({ name }) => name.startsWith(`${prefix}-`));
-      for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
-    },
-    onChange: () => presence.update(live.size),
     async drain(timeoutMs) {
       for (const { session } of live.all()) session.registry.pause();
       const untilMs = clock.monotonicMs() + timeoutMs;

@@ -3,7 +3,7 @@
 // Owns:      the sessions live in this process: who may start, resume, pause, cancel or answer them.
 // Does not:  own its store and bus; who handed them in closes them, after `close`.
 //
-// O1  What concerns one session is done one after another (`#exclusive`), so two calls cannot both make it live.
+// O1  What concerns one session is done one after another (exclusive.ts), so two calls cannot both make it live.
 // O2  A call about a session that is live in another engine is posted to its owner through the inbox.
 // O3  Nothing stays "running" with nobody behind it: what is found so is continued, or left paused (recovery.ts).
 
@@ -21,9 +21,11 @@ import { compilePlan } from "../topology/compile.ts";
 import { judge } from "../topology/conditions.ts";
 import { assignAnswers } from "./answers.ts";
 import { commitAside } from "./aside.ts";
-import { checkpointOf, diffHistories, forkInto, getCheckpoint, restoredFact } from "./checkpoints.ts";
-import type { CommitAnswer, LogPosition } from "./committer.ts";
+import { CheckpointDesk } from "./checkpoint-desk.ts";
+import { diffHistories } from "./checkpoints.ts";
+import type { LogPosition } from "./committer.ts";
 import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
+import { Exclusive } from "./exclusive.ts";
 import { openEngineParts } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
 import { sessionEvents } from "./events.ts";
@@ -36,7 +38,7 @@ import type { LoadedSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
-import { isGone, isStillStatus } from "./session.ts";
+import { isStillStatus } from "./session.ts";
 import type { NewBlobs } from "./values.ts";
 
 export type { EngineOptions } from "./engine-parts.ts";
@@ -45,7 +47,6 @@ type ResumeOptions = Parameters<Engine["resume"]>[1];
 type QuestionListener = Parameters<Engine["onQuestion"]>[0];
 
 const DEFAULT_DRAIN_MS = 30_000;
-const AUTO_CHECKPOINT = "auto";
 
 export function createEngine(options: EngineOptions): Engine {
   return new LocalEngine(options);
@@ -53,7 +54,8 @@ export function createEngine(options: EngineOptions): Engine {
 
 class LocalEngine implements Engine {
   readonly #parts: EngineParts;
-  readonly #exclusives = new Map<string, Promise<unknown>>();
+  readonly #exclusive = new Exclusive();
+  readonly #checkpoints: CheckpointDesk;
   readonly #questionListeners = new Set<QuestionListener>();
   #state: "open" | "draining" | "closed" = "open";
   #closing: Promise<void> | undefined;
@@ -62,9 +64,9 @@ class LocalEngine implements Engine {
     this.#parts = openEngineParts(options, this, {
       onQuestion: (session, question) => this.#tellQuestion(session, question),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
-      onChange: () => this.#changed(),
       standsStill: (sessionId) => this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
     });
+    this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive);
   }
 
   get durability(): Durability {
@@ -77,7 +79,7 @@ class LocalEngine implements Engine {
     const sessionId = request.sessionId ?? (request.idempotencyKey === undefined ? ids.next("s") : keyedSessionId(request.idempotencyKey));
     parseSessionId(sessionId);
     const mayExist = request.sessionId !== undefined || request.idempotencyKey !== undefined;
-    return this.#exclusive(sessionId, () => this.#start(sessionId, request, mayExist));
+    return this.#exclusive.run(sessionId, () => this.#start(sessionId, request, mayExist));
   }
 
   async #start(sessionId: string, request: StartRequest, mayExist: boolean): Promise<RunHandle> {
@@ -117,7 +119,7 @@ class LocalEngine implements Engine {
       throw error;
     });
     if (!opened.answer.accepted) throw busy(sessionId, opened.answer.reasons.join("; "));
-    this.#autoCheckpoint(opened.live.session, request.autoCheckpoint);
+    this.#checkpoints.automate(opened.live.session, request.autoCheckpoint);
     return this.#watched(opened.live, request.signal);
   }
 
@@ -146,7 +148,7 @@ class LocalEngine implements Engine {
   }
 
   resume(sessionId: string, options: ResumeOptions): Promise<RunHandle> {
-    return this.#exclusive(sessionId, async () => {
+    return this.#exclusive.run(sessionId, async () => {
       this.#assertAccepting(true);
       const { live, ports } = this.#parts;
       const running = live.get(sessionId);
@@ -164,18 +166,8 @@ class LocalEngine implements Engine {
     const { session } = running;
     const blobs: NewBlobs = new Map();
     const facts = await this.#factsOfResume(session.state, options, session.code, blobs);
-    if (facts.length > 0 && (await this.#commitLive(session, facts, blobs)) === undefined) return undefined;
+    if (facts.length > 0 && (await this.#parts.live.commit(session, facts, blobs)) === undefined) return undefined;
     return session.open ? this.#watched(running, options.signal) : this.#parts.live.handleOf(running);
-  }
-
-  /** Undefined when the session let go before the facts could be committed. */
-  async #commitLive(session: Session, facts: readonly Fact[], blobs?: NewBlobs): Promise<CommitAnswer | undefined> {
-    try {
-      return await session.committer.commit(facts, { blobs });
-    } catch (error) {
-      if (isGone(session, error) && this.#state !== "closed") return undefined;
-      throw error;
-    }
   }
 
   async #resumeLoaded(sessionId: string, loaded: LoadedSession, options: ResumeOptions): Promise<RunHandle> {
@@ -235,11 +227,11 @@ class LocalEngine implements Engine {
     this.#assertOpen();
     const { live, ports } = this.#parts;
     const running = live.get(sessionId);
-    const answer = running === undefined ? undefined : await this.#commitLive(running.session, facts);
+    const answer = running === undefined ? undefined : await this.#parts.live.commit(running.session, facts);
     if (answer !== undefined) return answer.accepted;
-    return this.#exclusive(sessionId, async () => {
+    return this.#exclusive.run(sessionId, async () => {
       const opened = live.get(sessionId);
-      const late = opened === undefined ? undefined : await this.#commitLive(opened.session, facts);
+      const late = opened === undefined ? undefined : await this.#parts.live.commit(opened.session, facts);
       if (late !== undefined) return late.accepted;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) return false;
@@ -259,7 +251,7 @@ class LocalEngine implements Engine {
       const { session } = running;
       const blobs: NewBlobs = new Map();
       const fact = await answerFact(session.state, questionId, value, { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() }, blobs);
-      const committed = await this.#commitLive(session, [fact], blobs);
+      const committed = await this.#parts.live.commit(session, [fact], blobs);
       if (committed === undefined) return this.answer(sessionId, questionId, value);
       if (!committed.accepted) throw unknownQuestion(sessionId, questionId);
       return;
@@ -279,7 +271,7 @@ class LocalEngine implements Engine {
       await this.resume(sessionId, { answers: { [questionId]: value } });
       return;
     }
-    await this.#exclusive(sessionId, async () => {
+    await this.#exclusive.run(sessionId, async () => {
       const blobs: NewBlobs = new Map();
       const code = state.run === null ? undefined : this.#parts.codes.get(state.run.topologyHash);
       const fact = await answerFact(state, questionId, value, { values: ports.values, code, nowMs: ports.clock.nowMs() }, blobs);
@@ -328,55 +320,17 @@ class LocalEngine implements Engine {
 
   async createCheckpoint(sessionId: string, name?: string): Promise<string> {
     this.#assertOpen();
-    const { live, ports } = this.#parts;
-    const checkpointId = ports.ids.next("cp");
-    const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
-    const running = live.get(sessionId);
-    if (running !== undefined) {
-      const { committer } = running.session;
-      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, committer, ports.clock.nowMs()));
-      if ((await this.#commitLive(running.session, [fact])) !== undefined) return checkpointId;
-    }
-    return this.#exclusive(sessionId, async () => {
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) throw unknownSession(sessionId);
-      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "its owner is another process; make the checkpoint there");
-      // Saved before it is told of: a crash between leaves a checkpoint nobody was promised.
-      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()));
-      await commitAside(ports, sessionId, loaded.position, [fact]);
-      return checkpointId;
-    });
+    return this.#checkpoints.create(sessionId, name);
   }
 
   async restoreCheckpoint(checkpointId: string): Promise<boolean> {
     this.#assertOpen();
-    const { live, ports } = this.#parts;
-    const checkpoint = await getCheckpoint(ports, checkpointId);
-    const { sessionId } = checkpoint;
-    const facts = [restoredFact(checkpoint)];
-    const running = live.get(sessionId);
-    if (running !== undefined) {
-      const answer = await this.#commitLive(running.session, facts);
-      if (answer !== undefined) {
-        await running.outcome;
-        return answer.accepted;
-      }
-    }
-    return this.#exclusive(sessionId, async () => {
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) throw unknownSession(sessionId);
-      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "it is live in another process");
-      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
-    });
+    return this.#checkpoints.restore(checkpointId);
   }
 
   async forkCheckpoint(checkpointId: string, options: { sessionId?: string } = {}): Promise<string> {
     this.#assertOpen();
-    const { ports } = this.#parts;
-    const checkpoint = await getCheckpoint(ports, checkpointId);
-    const sessionId = parseSessionId(options.sessionId ?? ports.ids.next("s"));
-    await this.#exclusive(sessionId, () => forkInto(ports, checkpoint, sessionId));
-    return sessionId;
+    return this.#checkpoints.fork(checkpointId, options.sessionId);
   }
 
   async listCheckpoints(sessionId: string): Promise<readonly Omit<Checkpoint, "snapshot">[]> {
@@ -393,7 +347,7 @@ class LocalEngine implements Engine {
   }
 
   deleteSession(sessionId: string): Promise<boolean> {
-    return this.#exclusive(sessionId, async () => {
+    return this.#exclusive.run(sessionId, async () => {
       const { live, ports } = this.#parts;
       if (live.get(sessionId) !== undefined || isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "cancel its run before deleting it");
       await ports.bus.results.forget(sessionId);
@@ -469,24 +423,6 @@ class LocalEngine implements Engine {
     }
   }
 
-  #changed(): void {
-    this.#parts.onChange();
-  }
-
-  #autoCheckpoint(session: Session, policy: StartRequest["autoCheckpoint"]): void {
-    const every = policy?.everySteps;
-    if (every === undefined) return;
-    let taken = 0;
-    this.#parts.afterEachCommit(session, () => {
-      const steps = session.state.run?.steps ?? 0;
-      if (Math.floor(steps / every) <= taken) return;
-      taken = Math.floor(steps / every);
-      void this.createCheckpoint(session.sessionId, `${AUTO_CHECKPOINT}-${steps}`)
-        .then(() => this.#parts.trimCheckpoints(session.sessionId, AUTO_CHECKPOINT, policy?.keep))
-        .catch((error: unknown) => this.#parts.ports.logger.warn({ sessionId: session.sessionId, error: String(error) }, "an automatic checkpoint could not be made"));
-    });
-  }
-
   #loggedHandle(sessionId: string, state: SessionState): RunHandle {
     const outcome = outcomeFromLog(this.#parts.ports, sessionId);
     outcome.catch(() => undefined);
@@ -503,18 +439,6 @@ class LocalEngine implements Engine {
       }
     }
     return this.#parts.live.handleOf(live);
-  }
-
-  /** O1. `nested` calls come from within a session that was admitted. */
-  #exclusive<T>(sessionId: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#exclusives.get(sessionId);
-    const done = before === undefined ? work() : before.then(work, work);
-    this.#exclusives.set(sessionId, done);
-    const tidy = (): void => {
-      if (this.#exclusives.get(sessionId) === done) this.#exclusives.delete(sessionId);
-    };
-    done.then(tidy, tidy);
-    return done;
   }
 
   #assertOpen(): void {

@@ -17,7 +17,7 @@ import type { EnginePorts } from "./engine-ports.ts";
 import type { RunHandle, RunOutcome } from "./engine-api.ts";
 import { dropLive, takeLive } from "./live-owners.ts";
 import { outcomeFromLog, outcomeOf } from "./outcome.ts";
-import { Session, isStillStatus } from "./session.ts";
+import { Session, isGone, isStillStatus } from "./session.ts";
 import type { SessionOwner, SessionStart } from "./session.ts";
 
 export interface Live {
@@ -77,6 +77,16 @@ export class LiveSessions implements SessionOwner {
       return { live, answer };
     } catch (error) {
       this.#discard(live);
+      throw error;
+    }
+  }
+
+  /** Undefined when the session let go before the facts could be committed: they can be made by another way. */
+  async commit(session: Session, facts: readonly Fact[], blobs?: Blobs): Promise<CommitAnswer | undefined> {
+    try {
+      return await session.committer.commit(facts, { blobs });
+    } catch (error) {
+      if (isGone(session, error) && !this.#closed) return undefined;
       throw error;
     }
   }

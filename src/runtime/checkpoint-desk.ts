@@ -1,0 +1,99 @@
+// Checkpoint desk: making, restoring and forking checkpoints of sessions, live or not.
+//
+// K1  A checkpoint is saved before it is told of: a crash between leaves one that nobody was promised.
+
+import type { Fact } from "../actors/facts.ts";
+import { errorToData } from "../base/error-data.ts";
+import { parseSessionId } from "../base/ids.ts";
+import { commitAside } from "./aside.ts";
+import { checkpointOf, forkInto, getCheckpoint, restoredFact } from "./checkpoints.ts";
+import type { StartRequest } from "./engine-api.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import type { Exclusive } from "./exclusive.ts";
+import { busy } from "./live-sessions.ts";
+import { loadSession } from "./log-fold.ts";
+import { unknownSession } from "./outcome.ts";
+import type { Session } from "./session.ts";
+
+const AUTOMATIC = "auto";
+
+export class CheckpointDesk {
+  readonly #parts: EngineParts;
+  readonly #exclusive: Exclusive;
+
+  constructor(parts: EngineParts, exclusive: Exclusive) {
+    this.#parts = parts;
+    this.#exclusive = exclusive;
+  }
+
+  /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_SESSION_BUSY` when another process owns it. */
+  async create(sessionId: string, name?: string): Promise<string> {
+    const { live, ports } = this.#parts;
+    const checkpointId = ports.ids.next("cp");
+    const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
+    const running = live.get(sessionId);
+    if (running !== undefined) {
+      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, running.session.committer, ports.clock.nowMs()));
+      if ((await live.commit(running.session, [fact])) !== undefined) return checkpointId;
+    }
+    return this.#exclusive.run(sessionId, async () => {
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) throw unknownSession(sessionId);
+      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "its owner is another process; make the checkpoint there");
+      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()));
+      await commitAside(ports, sessionId, loaded.position, [fact]);
+      return checkpointId;
+    });
+  }
+
+  /** @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, `ORCH_STORE_VERSION`, `ORCH_SESSION_BUSY` */
+  async restore(checkpointId: string): Promise<boolean> {
+    const { live, ports } = this.#parts;
+    const checkpoint = await getCheckpoint(ports, checkpointId);
+    const { sessionId } = checkpoint;
+    const facts = [restoredFact(checkpoint)];
+    const running = live.get(sessionId);
+    const answer = running === undefined ? undefined : await live.commit(running.session, facts);
+    if (answer !== undefined) {
+      await running?.outcome;
+      return answer.accepted;
+    }
+    return this.#exclusive.run(sessionId, async () => {
+      const loaded = await loadSession(ports.store, sessionId);
+      if (loaded === null) throw unknownSession(sessionId);
+      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "it is live in another process");
+      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
+    });
+  }
+
+  async fork(checkpointId: string, named?: string): Promise<string> {
+    const { ports } = this.#parts;
+    const checkpoint = await getCheckpoint(ports, checkpointId);
+    const sessionId = parseSessionId(named ?? ports.ids.next("s"));
+    await this.#exclusive.run(sessionId, () => forkInto(ports, checkpoint, sessionId));
+    return sessionId;
+  }
+
+  /** Makes one after every so many steps; the last `keep` of them stay. */
+  automate(session: Session, policy: StartRequest["autoCheckpoint"]): void {
+    const every = policy?.everySteps;
+    if (every === undefined) return;
+    const { sessionId } = session;
+    let taken = 0;
+    this.#parts.afterEachCommit(session, () => {
+      const steps = session.state.run?.steps ?? 0;
+      if (Math.floor(steps / every) <= taken) return;
+      taken = Math.floor(steps / every);
+      void this.create(sessionId, `${AUTOMATIC}-${steps}`)
+        .then(() => this.#trim(sessionId, policy?.keep))
+        .catch((error: unknown) => this.#parts.ports.logger.warn({ sessionId, error: errorToData(error) }, "an automatic checkpoint could not be made"));
+    });
+  }
+
+  async #trim(sessionId: string, keep: number | undefined): Promise<void> {
+    if (keep === undefined) return;
+    const { store } = this.#parts.ports;
+    const automatic = (await store.listCheckpoints(sessionId)).filter(({ name }) => name.startsWith(`${AUTOMATIC}-`));
+    for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
+  }
+}
