@@ -12,7 +12,7 @@ export type {
   ResumeOptions,
   SessionInfo,
   Step,
-} from "./runtime/orchestra-instance.ts";
+} from "./runtime/instance-types.ts";
 export type { OrchestraHandle } from "./runtime/handle.ts";
 export type {
   AgentsOption,

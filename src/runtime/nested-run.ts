@@ -9,7 +9,7 @@ import type { RunCode, StartRequest } from "./engine-api.ts";
 import { budgetSchema, executionConfigSchema, maxStepsSchema } from "./execution-config.ts";
 import { assertOptions, check, isRecord, record } from "./option-schema.ts";
 import { agentsOf } from "./run-code.ts";
-import type { SharedOptions, TaskOptions } from "./run-options.ts";
+import { errorConfigSchema, type SharedOptions, type TaskOptions } from "./run-options.ts";
 import { planRun } from "./run-plan.ts";
 
 /** As for `Orchestra.run`, as far as it makes sense inside a step; agents and conditions come on top of those of the run around it. */
@@ -25,7 +25,7 @@ const nestedSchema = z.strictObject({
     "a record of agents by name, or an AgentRegistry",
   ),
   conditions: record,
-  errorConfig: record,
+  errorConfig: errorConfigSchema,
   context: record,
   executionConfig: executionConfigSchema.optional(),
   maxSteps: maxStepsSchema,

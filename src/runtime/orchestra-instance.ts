@@ -13,20 +13,28 @@ import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { Why } from "../actors/view.ts";
-import type { Checkpoint, SessionEntry } from "../state/ports.ts";
 import { Topology } from "../topology/topology.ts";
 import { CommunicationManager, toChannel, type PendingQuestion } from "./communication.ts";
-import type { Engine, RecordedStep, RunCode, RunEvent, RunHandle } from "./engine-api.ts";
+import type { Engine, RunCode, RunEvent, RunHandle } from "./engine-api.ts";
 import { EventBuffer } from "./event-buffer.ts";
 import { mergeExecutionConfig, type ExecutionConfig } from "./execution-config.ts";
 import { followUps } from "./follow-ups.ts";
 import type { OrchestraHandle } from "./handle.ts";
+import type {
+  CheckpointInfo,
+  ExecuteOptions,
+  HistoryDiff,
+  RecoveredSession,
+  ResumeOptions,
+  SessionInfo,
+  Step,
+} from "./instance-types.ts";
 import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
 import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
 import { keyedSessionId } from "./engine.ts";
-import { driveRun, type DriveOptions } from "./run-driver.ts";
+import { driveOptionsOf, driveRun, type DriveOptions } from "./run-driver.ts";
 import {
   assertInstanceOptions,
   assertTaskOptions,
@@ -36,36 +44,6 @@ import {
   type TaskOptions,
 } from "./run-options.ts";
 import { planRun } from "./run-plan.ts";
-import { statusPrinter, StatusConfig } from "./status.ts";
-
-export type ExecuteOptions = Omit<TaskOptions, "task">;
-
-export interface ResumeOptions {
-  /** Laid over the session's context before it goes on. */
-  readonly additionalContext?: Readonly<Record<string, unknown>>;
-  /** The answer to the open question; with several open, a record of answers by question id. */
-  readonly userResponse?: unknown;
-  readonly signal?: AbortSignal;
-}
-
-/** A session that was live when its process died. */
-export interface RecoveredSession {
-  readonly sessionId: string;
-  readonly runId: string;
-  readonly action: "resumed" | "left";
-  /** Of a run that was continued. */
-  readonly result?: Promise<OrchestraResult>;
-}
-
-export type SessionInfo = SessionEntry;
-export type CheckpointInfo = Omit<Checkpoint, "snapshot">;
-export type Step = RecordedStep;
-export interface HistoryDiff {
-  readonly equal: boolean;
-  readonly commonCommits: number;
-  readonly a: readonly Step[];
-  readonly b: readonly Step[];
-}
 
 export class OrchestraInstance implements AsyncDisposable {
   readonly #options: InstanceOptions;
@@ -338,18 +316,7 @@ export class OrchestraInstance implements AsyncDisposable {
     observers: DriveOptions["observers"],
     signal: AbortSignal | undefined,
   ): DriveOptions {
-    const { metricsCollector, verbosity = 0, stateManager } = this.#options;
-    const printer = statusPrinter(execution.status ?? StatusConfig.fromVerbosity(verbosity));
-    return {
-      code,
-      observers: [
-        ...observers,
-        ...(metricsCollector === undefined ? [] : [(event: RunEvent) => metricsCollector.observe(event)]),
-        ...(printer === undefined ? [] : [printer]),
-      ],
-      autoSaveIntervalMs: stateManager?.autoSaveIntervalMs ?? false,
-      ...(signal !== undefined && { signal }),
-    };
+    return driveOptionsOf(this.#options, { code, execution, observers, signal });
   }
 
   #track(result: Promise<OrchestraResult>): Promise<OrchestraResult> {

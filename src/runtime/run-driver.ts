@@ -11,10 +11,13 @@ import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import { EVENTS_PER_COMMIT_MAX } from "./events.ts";
 import type { RunCode, RunEvent, RunHandle, RunOutcome } from "./engine-api.ts";
+import type { ExecutionConfig } from "./execution-config.ts";
 import type { Kernel } from "./kernel.ts";
 import type { OrchestraResult, ResultQuestion } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { autoSave } from "./auto-save.ts";
+import type { SharedOptions } from "./run-options.ts";
+import { statusPrinter, StatusConfig } from "./status.ts";
 
 export interface DriveOptions {
   readonly code: RunCode;
@@ -27,6 +30,27 @@ export interface DriveOptions {
 async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
   const last = await kernel.store.last(sessionId);
   return last === null ? 0 : (last.n + 1) * EVENTS_PER_COMMIT_MAX - 1;
+}
+
+/** How a run is driven where options say who watches it and how often it is saved. */
+export function driveOptionsOf(
+  { metricsCollector, verbosity = 0, stateManager }: SharedOptions,
+  run: Pick<DriveOptions, "code" | "observers"> & {
+    readonly execution: ExecutionConfig;
+    readonly signal: AbortSignal | undefined;
+  },
+): DriveOptions {
+  const { code, execution, observers, signal } = run;
+  const printer = statusPrinter(execution.status ?? StatusConfig.fromVerbosity(verbosity));
+  const all = [...observers];
+  if (metricsCollector !== undefined) all.push((event) => metricsCollector.observe(event));
+  if (printer !== undefined) all.push(printer);
+  return {
+    code,
+    observers: all,
+    autoSaveIntervalMs: stateManager?.autoSaveIntervalMs ?? false,
+    ...(signal !== undefined && { signal }),
+  };
 }
 
 /** Starts or resumes a run by `begin`, watching from its first event, and follows it until it ends for its caller. */

@@ -128,6 +128,8 @@ const agents = check<AgentsOption>(
   (value) => isAgentDirectory(value) || isRecord(value),
   "a record of agents by name, or an AgentRegistry",
 );
+export const errorConfigSchema = z.strictObject({ enableErrorRouting: flag, preserveErrorContext: flag }).optional();
+
 const shared = {
   agents,
   agentRegistry: having("an AgentRegistry", "get", "names"),
@@ -139,7 +141,7 @@ const shared = {
     .strictObject({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') })
     .optional(),
   communicationManager: having("a CommunicationManager", "pending", "submitResponse"),
-  errorConfig: z.strictObject({ enableErrorRouting: flag, preserveErrorContext: flag }).optional(),
+  errorConfig: errorConfigSchema,
   stateManager: having("a StateManager", "acquire"),
   maxSteps: maxStepsSchema,
   budget: budgetSchema,

@@ -131,6 +131,28 @@ describe("Orchestra.run", () => {
     expect(result.orThrow().finalResponse).toBe("answer: which way? left");
   });
 
+  it("brings the question of a nested run to the channel once, and its answer back to it", async () => {
+    const asked: unknown[] = [];
+    const channel = callbackChannel((question) => (asked.push(question.prompt), "inside"));
+    const result = await Orchestra.run({
+      task: "way",
+      topology: { nodes: ["Outer", "Team"], edges: ["Outer -> Team"] },
+      agents: { Outer: (x: unknown) => x, Team: { topology: one, agents: { A: asker } } },
+      communicationConfig: { channel },
+    });
+    expect(result.orThrow().finalResponse).toBe("answer: inside");
+    expect(asked).toEqual(["which way?"]);
+  });
+
+  it("refuses bad options of a nested run as a failure of its step", async () => {
+    const result = await Orchestra.run({
+      task: "x",
+      topology: one,
+      agents: { A: (_input, ctx) => ctx.run({ topologie: one }) },
+    });
+    expect(result.error).toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringContaining("topologie") });
+  });
+
   it("leaves the question open when the channel fails", async () => {
     const channel = callbackChannel(() => Promise.reject(new Error("hung up")));
     expect(
