@@ -109,6 +109,8 @@ export class LiveSessions implements SessionOwner {
 
   onSettled(session: Session): void {
     const live = this.#remove(session);
+    // An ended run wants no result any more; those that came too late must not pile up.
+    if (session.state.run?.end) void this.#ports.bus.results.forget(session.sessionId).catch(() => undefined);
     live?.resolve(this.#outcome(session));
     this.#ports.hub.nudge(session.sessionId);
   }
