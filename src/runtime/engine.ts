@@ -9,7 +9,6 @@
 
 import { initialState } from "../actors/reduce.ts";
 import type { Fact } from "../actors/facts.ts";
-import type { Question } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { entryEdgesToJudge, openQuestions, planOf, why } from "../actors/view.ts";
 import type { Why } from "../actors/view.ts";
@@ -36,6 +35,8 @@ import type { Live } from "./live-sessions.ts";
 import { loadSession } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
+import { listQuestions, QuestionListeners } from "./question-listeners.ts";
+import type { QuestionListener } from "./question-listeners.ts";
 import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
 import { isStillStatus } from "./session.ts";
@@ -44,7 +45,6 @@ import type { NewBlobs } from "./values.ts";
 export type { EngineOptions } from "./engine-parts.ts";
 
 type ResumeOptions = Parameters<Engine["resume"]>[1];
-type QuestionListener = Parameters<Engine["onQuestion"]>[0];
 
 const DEFAULT_DRAIN_MS = 30_000;
 
@@ -56,16 +56,17 @@ class LocalEngine implements Engine {
   readonly #parts: EngineParts;
   readonly #exclusive = new Exclusive();
   readonly #checkpoints: CheckpointDesk;
-  readonly #questionListeners = new Set<QuestionListener>();
+  readonly #listeners: QuestionListeners;
   #state: "open" | "draining" | "closed" = "open";
   #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     this.#parts = openEngineParts(options, this, {
-      onQuestion: (session, question) => this.#tellQuestion(session, question),
+      onQuestion: (session, question) => this.#listeners.tell(session.sessionId, question),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
       standsStill: (sessionId) => this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
     });
+    this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive);
   }
 
@@ -286,36 +287,13 @@ class LocalEngine implements Engine {
     return state !== null && openQuestions(state).some((question) => question.questionId === questionId);
   }
 
-  async questions(sessionId?: string): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]> {
+  async questions(sessionId?: string): ReturnType<Engine["questions"]> {
     this.#assertOpen();
-    const { values, store } = this.#parts.ports;
-    const ids = sessionId === undefined ? await this.#parts.sessionsWithQuestions() : [sessionId];
-    const found: (Question & { session: string; promptValue: unknown })[] = [];
-    for (const id of ids) {
-      const state = this.#parts.live.get(id)?.session.state ?? (await loadSession(store, id))?.position.state;
-      if (state === undefined) continue;
-      for (const question of openQuestions(state)) found.push({ ...question, session: id, promptValue: await values.resolve(question.prompt) });
-    }
-    return found;
+    return listQuestions(this.#parts, sessionId);
   }
 
   onQuestion(listener: QuestionListener): () => void {
-    this.#questionListeners.add(listener);
-    return () => this.#questionListeners.delete(listener);
-  }
-
-  #tellQuestion(session: Session, question: Question): void {
-    if (this.#questionListeners.size === 0) return;
-    const { values, logger } = this.#parts.ports;
-    void values.resolve(question.prompt).then((promptValue) => {
-      for (const listener of this.#questionListeners) {
-        try {
-          listener(session.sessionId, { ...question, promptValue });
-        } catch (error) {
-          logger.error({ sessionId: session.sessionId, error: String(error) }, "a listener of questions threw");
-        }
-      }
-    }, (error: unknown) => logger.error({ sessionId: session.sessionId, error: String(error) }, "the prompt of a question could not be read"));
+    return this.#listeners.add(listener);
   }
 
   async createCheckpoint(sessionId: string, name?: string): Promise<string> {

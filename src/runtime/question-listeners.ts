@@ -1,0 +1,60 @@
+// Question listeners: who hears of questions as they are asked, and which are open.
+
+import type { Question } from "../actors/effects.ts";
+import { openQuestions } from "../actors/view.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Engine } from "./engine-api.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { loadSession } from "./log-fold.ts";
+import type { Values } from "./values.ts";
+
+export type QuestionListener = Parameters<Engine["onQuestion"]>[0];
+
+export class QuestionListeners {
+  readonly #values: Values;
+  readonly #logger: Logger;
+  readonly #listeners = new Set<QuestionListener>();
+
+  constructor(values: Values, logger: Logger) {
+    this.#values = values;
+    this.#logger = logger;
+  }
+
+  add(listener: QuestionListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A listener that throws is reported; the others hear of the question all the same. */
+  tell(sessionId: string, question: Question): void {
+    if (this.#listeners.size === 0) return;
+    this.#values.resolve(question.prompt).then(
+      (promptValue) => {
+        for (const listener of this.#listeners) this.#call(listener, sessionId, { ...question, promptValue });
+      },
+      (error: unknown) => this.#logger.error({ sessionId, error: errorToData(error) }, "the prompt of a question could not be read"),
+    );
+  }
+
+  #call(listener: QuestionListener, sessionId: string, question: Parameters<QuestionListener>[1]): void {
+    try {
+      listener(sessionId, question);
+    } catch (error) {
+      this.#logger.error({ sessionId, error: errorToData(error) }, "a listener of questions threw");
+    }
+  }
+}
+
+/** Open questions of one session, or of all. */
+export async function listQuestions(parts: EngineParts, sessionId?: string): ReturnType<Engine["questions"]> {
+  const { values, store } = parts.ports;
+  const ids = sessionId === undefined ? await parts.sessionsWithQuestions() : [sessionId];
+  const found: Awaited<ReturnType<Engine["questions"]>>[number][] = [];
+  for (const id of ids) {
+    const state = parts.live.get(id)?.session.state ?? (await loadSession(store, id))?.position.state;
+    if (state === undefined) continue;
+    for (const question of openQuestions(state)) found.push({ ...question, session: id, promptValue: await values.resolve(question.prompt) });
+  }
+  return found;
+}
