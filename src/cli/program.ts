@@ -21,7 +21,7 @@ Examples:
       answers an open question, or continues what was paused or interrupted
   orchestra sessions --store ./state --status awaiting_user
   orchestra show otters --store ./state --steps
-  orchestra graph team.ts | pbcopy
+  orchestra graph team.ts > team.mmd
   orchestra validate team.yaml
 
 ${EXIT_CODES_HELP}`;
