@@ -46,6 +46,7 @@ export type { EngineOptions } from "./engine-parts.ts";
 
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
+const SIGNAL_ABORTED = "its signal was aborted";
 const DEFAULT_DRAIN_MS = 30_000;
 
 export function createEngine(options: EngineOptions): Engine {
@@ -114,7 +115,9 @@ class LocalEngine implements Engine {
       maxConcurrency: request.code.maxConcurrency ?? this.#parts.maxConcurrency,
       continues: false,
     };
-    const opened = await live.open(start, [fact], blobs).catch((error: unknown) => {
+    // A signal that is aborted already: the run is recorded, and ends before any agent is called.
+    const facts: Fact[] = request.signal?.aborted === true ? [fact, { type: "cancelled", reason: SIGNAL_ABORTED }] : [fact];
+    const opened = await live.open(start, facts, blobs).catch((error: unknown) => {
       // Somebody else began the session in the same moment.
       if (error instanceof OrchestraError && error.code === "ORCH_FENCED") throw busy(sessionId, "another process just began a run of it");
       throw error;
@@ -409,7 +412,7 @@ class LocalEngine implements Engine {
 
   #watched(live: Live, signal: AbortSignal | undefined): RunHandle {
     if (signal !== undefined) {
-      const cancel = (): void => void live.session.committer.submit([{ type: "cancelled", reason: "its signal was aborted" }]);
+      const cancel = (): void => void live.session.committer.submit([{ type: "cancelled", reason: SIGNAL_ABORTED }]);
       if (signal.aborted) cancel();
       else {
         signal.addEventListener("abort", cancel, { once: true });

@@ -72,7 +72,8 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   /**
-   * Runs the topology on a task. Resolves with whatever the run ends in.
+   * Runs the topology on a task. Resolves with whatever the run ends in. An object that has a `task` is taken for options;
+   * a task that has such a field itself goes inside them: `execute({ task: { task: … } })`.
    *
    * @throws {OrchestraError} for what cannot start: `ORCH_TOPOLOGY_INVALID`, `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`,
    *   `ORCH_SESSION_BUSY`, `ORCH_NOT_SERIALIZABLE`, `ORCH_DRAINING`, `ORCH_OVERLOADED`, `ORCH_CLOSED`, `ORCH_STORE_*`.
@@ -150,7 +151,12 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#engine()).createCheckpoint(parseSessionId(sessionId), name);
   }
 
-  /** Takes the session back to where it stood; `resumeSession` continues from there. The log is not rewound. False for an unknown checkpoint. */
+  /**
+   * Takes the session back to where it stood; `resumeSession` continues from there. The log is not rewound. False when
+   * the session could not be taken back.
+   *
+   * @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, `ORCH_SESSION_BUSY` while another process runs the session.
+   */
   async restoreCheckpoint(checkpointId: string): Promise<boolean> {
     return (await this.#engine()).restoreCheckpoint(checkpointId);
   }

@@ -543,3 +543,12 @@ describe("OrchestraInstance", () => {
     expect((await again.resumeSession("s")).orThrow().finalResponse).toBe("ab");
   });
 });
+
+it("refuses a checkpoint nobody made, and ends what is aborted before it starts without calling an agent", async () => {
+  let called = false;
+  await using orchestra = new OrchestraInstance({ topology: one, agents: { A: () => (called = true) } });
+  await expect(orchestra.restoreCheckpoint("cp_none")).rejects.toMatchObject({ code: "ORCH_CHECKPOINT_UNKNOWN" });
+  await expect(orchestra.forkCheckpoint("cp_none")).rejects.toMatchObject({ code: "ORCH_CHECKPOINT_UNKNOWN" });
+  const aborted = await orchestra.execute("x", { signal: AbortSignal.abort() });
+  expect([aborted.status, called]).toEqual(["cancelled", false]);
+});
