@@ -10,7 +10,7 @@
 import { initialState } from "../actors/reduce.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { entryEdgesToJudge, openQuestions, planOf, why } from "../actors/view.ts";
+import { entryEdgesToJudge, openQuestions, why } from "../actors/view.ts";
 import type { Why } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { createHash } from "node:crypto";
@@ -412,7 +412,7 @@ class LocalEngine implements Engine {
 
   #watched(live: Live, signal: AbortSignal | undefined): RunHandle {
     if (signal !== undefined) {
-      const cancel = (): void => void live.session.committer.submit([{ type: "cancelled", reason: SIGNAL_ABORTED }]);
+      const cancel = (): void => live.session.committer.submit([{ type: "cancelled", reason: SIGNAL_ABORTED }]);
       if (signal.aborted) cancel();
       else {
         signal.addEventListener("abort", cancel, { once: true });
@@ -443,8 +443,7 @@ function isSameRun(state: SessionState, request: StartRequest): boolean {
   return request.idempotencyKey !== undefined && state.run?.idempotencyKey === request.idempotencyKey;
 }
 
-/** Without a session named, the key names one: the same key finds the same run again. */
-/** The session of a run that was given a key and no session. */
+/** The session of a run that was given a key and no session: the same key finds the same run again. */
 export function keyedSessionId(key: string): string {
   return `key_${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
 }

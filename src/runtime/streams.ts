@@ -11,12 +11,20 @@
 // T4  Its time limit begins when it is adopted.
 
 import type { Effect, StepOffer } from "../actors/effects.ts";
+import type { SessionState } from "../actors/session-state.ts";
 import { agentStateOf, journalOf, planOf, successorsOf } from "../actors/view.ts";
 import { ChunkFeed } from "./chunk-feed.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
-import type { Session } from "./session.ts";
+import type { RunCode } from "./engine-api.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
+
+/** What is asked of the session whose steps emit the chunks. */
+export interface StreamingSession {
+  readonly sessionId: string;
+  readonly code: RunCode;
+  readonly state: SessionState;
+}
 
 interface Ahead {
   readonly execution: Execution;
@@ -33,13 +41,13 @@ export interface Adopted {
 }
 
 export class Streams {
-  readonly #session: Session;
+  readonly #session: StreamingSession;
   readonly #ports: ExecutionPorts;
   /** By source step, then by target node. */
   readonly #ahead = new Map<string, Map<string, Ahead>>();
   readonly #feeds = new WeakMap<Execution, ChunkFeed>();
 
-  constructor(session: Session, ports: ExecutionPorts) {
+  constructor(session: StreamingSession, ports: ExecutionPorts) {
     this.#session = session;
     this.#ports = ports;
   }
