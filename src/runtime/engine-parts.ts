@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly stepHandlers?: StepHandlers;
   /** How `ctx.run` reads its options and shows its result. Without it `ctx.run` throws ORCH_BAD_OPTION. */
   readonly nested?: NestedHooks;
+  /** No other engine uses the bus, so steps of every agent are for this one. Default false. */
+  readonly busIsOwn?: boolean;
   /** What agents see as `ctx.memory`. */
   readonly memory?: (sessionId: string) => unknown;
 }
@@ -90,6 +92,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     deadlines,
     logger,
     stepHandlers: options.stepHandlers,
+    servesAll: options.busIsOwn ?? false,
     codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
     adopt: (sessionId, { offer }) => live.get(sessionId)?.session.streams.adopt(offer),
     runtime: {

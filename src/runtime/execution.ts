@@ -77,16 +77,20 @@ export class Execution {
 
   /** Resolves with what the attempt came to; null when it was aborted and nobody waits. Never rejects. */
   run(): Promise<StepEnd | null> {
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      this.startedAtMs = this.#limitFromMs = this.#ports.clock.monotonicMs();
-      if (this.#end !== undefined) {
-        resolve(this.#end);
-        return;
-      }
-      this.#arm();
-      void this.#work();
-    });
+    return new Promise((resolve) => this.begin(resolve));
+  }
+
+  /** The same by callback, which is called before `begin` returns where the agent answers at once. */
+  begin(done: (end: StepEnd | null) => void): void {
+    this.startedAtMs = this.#limitFromMs = this.#ports.clock.monotonicMs();
+    if (this.#end !== undefined) {
+      done(this.#end);
+      return;
+    }
+    this.#resolve = done;
+    this.#work();
+    // Nothing can interrupt an agent that does not wait, so only one that does needs a time limit.
+    if (this.#end === undefined) this.#arm();
   }
 
   abort(reason: AbortReason): void {
@@ -138,21 +142,41 @@ export class Execution {
     return this.#context;
   }
 
-  async #work(): Promise<void> {
+  #work(): void {
     try {
       const prepared = this.#prepare();
-      const ready = prepared instanceof Promise ? await prepared : prepared;
-      if (this.#end !== undefined) return;
-      let input = ready.input;
-      if (this.#agent.parseInput !== undefined) input = await this.#agent.parseInput(input);
-      if (this.#end !== undefined) return;
-      this.#context = ready.context;
-      const returned = this.#agent.run(input, ready.context);
-      this.#settle(isThenable(returned) ? await returned : returned);
+      if (prepared instanceof Promise) this.#follow(prepared, (ready) => this.#parse(ready));
+      else this.#parse(prepared);
     } catch (error) {
-      if (this.#end !== undefined) this.#ports.onLate(this);
-      else this.#fail(error);
+      this.#threw(error);
     }
+  }
+
+  #parse(ready: Ready): void {
+    if (this.#end !== undefined) return;
+    const parsed = this.#agent.parseInput === undefined ? ready.input : this.#agent.parseInput(ready.input);
+    if (isThenable(parsed)) this.#follow(parsed, (input) => this.#call(input, ready.context));
+    else this.#call(parsed, ready.context);
+  }
+
+  #call(input: unknown, context: StepContext<Execution>): void {
+    if (this.#end !== undefined) return;
+    this.#context = context;
+    const returned = this.#agent.run(input, context);
+    if (isThenable(returned)) this.#follow(returned, (value) => this.#settle(value));
+    else this.#settle(returned);
+  }
+
+  /** Goes on with what is awaited; what is thrown on the way ends the attempt (X1). */
+  #follow<T>(awaited: PromiseLike<T>, goOn: (value: T) => void): void {
+    Promise.resolve(awaited)
+      .then(goOn)
+      .catch((error: unknown) => this.#threw(error));
+  }
+
+  #threw(error: unknown): void {
+    if (this.#end !== undefined) this.#ports.onLate(this);
+    else this.#fail(error);
   }
 
   #settle(returned: unknown): void {
@@ -162,15 +186,8 @@ export class Execution {
     }
     if (!isCommand(returned) && this.#agent.parseOutput !== undefined) {
       const parsed = this.#agent.parseOutput(returned);
-      if (isThenable(parsed)) {
-        // Resolves into #settleParsed or #fail, both of which settle the attempt.
-        void Promise.resolve(parsed).then(
-          (value) => this.#settleParsed(value),
-          (error: unknown) => (this.#end === undefined ? this.#fail(error) : this.#ports.onLate(this)),
-        );
-        return;
-      }
-      this.#settleParsed(parsed);
+      if (isThenable(parsed)) this.#follow(parsed, (value) => this.#settleParsed(value));
+      else this.#settleParsed(parsed);
       return;
     }
     this.#settleParsed(returned);

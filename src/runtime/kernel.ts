@@ -62,6 +62,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     random: options.random ?? systemRandom(),
     ids,
     logger,
+    busIsOwn: ownBus !== undefined,
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
   });
   const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);

@@ -61,18 +61,22 @@ export async function driveRun(
   options: DriveOptions,
 ): Promise<OrchestraResult> {
   const { autoSaveIntervalMs = false } = options;
-  const after = await eventsFrom(kernel, sessionId);
+  // Nobody to tell: the run is followed by its outcome alone.
+  const observed = options.observers.length > 0 || kernel.desk !== undefined;
+  const after = observed ? await eventsFrom(kernel, sessionId) : 0;
   const segments = new Segments();
   const stopped = new AbortController();
   kernel.desk?.begin(sessionId);
   let go: (handle: Promise<RunHandle>) => void = () => undefined;
   const begins = new Promise<RunHandle>((resolve) => (go = resolve));
-  const watching = watch(kernel, sessionId, after, {
+  const watching = observed
+    ? watch(kernel, sessionId, after, {
     segments,
     begins,
     observers: options.observers,
     signal: stopped.signal,
-  });
+      })
+    : Promise.resolve();
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   try {
     go(begin());

@@ -33,6 +33,8 @@ export interface WorkerPorts {
   readonly deadlines: Deadlines;
   readonly logger: Logger;
   readonly stepHandlers: StepHandlers | undefined;
+  /** One server takes the steps of all agents, instead of one for each. */
+  readonly servesAll: boolean;
   /** The functions for a step; undefined when this host does not have them. */
   codeFor(sessionId: string, topologyHash: string): RunCode | undefined;
   readonly runtime: StepRuntime<Execution>;
@@ -42,6 +44,7 @@ export interface WorkerPorts {
 
 /** Steps of one agent handed to this host at a time; runs bound themselves by `maxConcurrency` far below it. */
 const SLOTS_PER_AGENT = 4_096;
+const SLOTS_OF_ALL = Infinity;
 const FOREIGN_RETRY_MS = 250;
 const REGISTER_RETRY_MS = 1_000;
 
@@ -51,6 +54,7 @@ export class Worker {
   readonly #running = new Map<string, Execution>();
   readonly #served = new Map<string, { server: StepServer; users: number }>();
   readonly #places = new WeakMap<RunnableAgent, Places>();
+  #all: StepServer | undefined;
   #lateResults = 0;
 
   constructor(ports: WorkerPorts) {
@@ -79,6 +83,10 @@ export class Worker {
 
   /** Takes steps of `agents` from the queue until as many `leave`s were called. */
   join(agents: Iterable<string>): void {
+    if (this.#ports.servesAll) {
+      this.#all ??= this.#ports.bus.steps.serve({ slots: SLOTS_OF_ALL, run: (claim) => this.#claimed(claim) });
+      return;
+    }
     for (const agent of agents) {
       const served = this.#served.get(agent);
       if (served !== undefined) served.users++;
@@ -90,6 +98,7 @@ export class Worker {
   }
 
   leave(agents: Iterable<string>): void {
+    if (this.#ports.servesAll) return;
     for (const agent of agents) {
       const served = this.#served.get(agent);
       if (served === undefined || --served.users > 0) continue;
@@ -112,6 +121,7 @@ export class Worker {
 
   async stop(reason: AbortReason): Promise<void> {
     const servers = [...this.#served.values()].map((served) => served.server);
+    if (this.#all !== undefined) servers.push(this.#all);
     this.#served.clear();
     const stopping = servers.map((server) => server.stop());
     for (const execution of [...this.#running.values()]) execution.abort(reason);
@@ -122,36 +132,56 @@ export class Worker {
     server.stop().catch((error: unknown) => this.#ports.logger.warn({ error: errorToData(error) }, "a step server did not stop"));
   }
 
-  async #claimed(claim: Claim): Promise<void> {
-    const { sessionId, stepId, attempt } = claim.step;
+  #claimed(claim: Claim): Promise<void> {
+    const { sessionId } = claim.step;
     const body = claim.step.body as StepBody;
     const code = this.#ports.codeFor(sessionId, body.topologyHash);
-    if (code === undefined) {
-      await claim.retry(FOREIGN_RETRY_MS);
-      return;
-    }
-    if (claim.delivery > 1 && (await this.#ports.bus.results.get(sessionId, stepId, attempt)) !== undefined) {
-      await claim.done();
-      return;
-    }
-    const agent = this.#ports.stepHandlers?.(body.kind, claim.step.agent) ?? code.agents.get(claim.step.agent);
-    const end = agent === undefined ? unknownAgent(claim.step.agent, body) : await this.#execute(claim, agent, code);
-    if (end !== null) {
-      try {
-        await this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end });
-      } catch (error) {
-        this.#ports.logger.error({ sessionId, stepId, error: errorToData(error) }, "the result register refused a result; the step will be repeated");
-        await claim.retry(REGISTER_RETRY_MS);
-        return;
-      }
-    }
-    await claim.done();
+    if (code === undefined) return claim.retry(FOREIGN_RETRY_MS);
+    return claim.delivery > 1 ? this.#claimedAgain(claim, body, code) : this.#work(claim, body, code);
   }
 
-  async #execute(claim: Claim, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
+  async #claimedAgain(claim: Claim, body: StepBody, code: RunCode): Promise<void> {
+    const { sessionId, stepId, attempt } = claim.step;
+    if ((await this.#ports.bus.results.get(sessionId, stepId, attempt)) !== undefined) return claim.done();
+    return this.#work(claim, body, code);
+  }
+
+  #work(claim: Claim, body: StepBody, code: RunCode): Promise<void> {
+    const agent = this.#ports.stepHandlers?.(body.kind, claim.step.agent) ?? code.agents.get(claim.step.agent);
+    if (agent === undefined) return this.#register(claim, unknownAgent(claim.step.agent, body));
+    if (body.offer.streamedFrom !== undefined || agent.concurrency !== undefined) {
+      return this.#execute(claim, body, agent, code).then((end) => this.#register(claim, end));
+    }
+    // The common case without a promise of its own: an agent that answers at once has its result registered at once.
+    const key = `${claim.step.sessionId}/${claim.step.stepId}`;
+    const execution = new Execution(claim, agent, code, this.#executionPorts);
+    this.#running.get(key)?.abort("superseded");
+    this.#running.set(key, execution);
+    return new Promise((resolve) =>
+      execution.begin((end) => {
+        if (this.#running.get(key) === execution) this.#running.delete(key);
+        resolve(this.#register(claim, end));
+      }),
+    );
+  }
+
+  /** W1. */
+  #register(claim: Claim, end: StepEnd | null): Promise<void> {
+    if (end === null) return claim.done();
+    const { sessionId, stepId, attempt } = claim.step;
+    return this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end }).then(
+      () => claim.done(),
+      (error: unknown) => {
+        this.#ports.logger.error({ sessionId, stepId, error: errorToData(error) }, "the result register refused a result; the step will be repeated");
+        return claim.retry(REGISTER_RETRY_MS);
+      },
+    );
+  }
+
+  async #execute(claim: Claim, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
     const { sessionId, stepId } = claim.step;
     const key = `${sessionId}/${stepId}`;
-    const ahead = this.#ports.adopt(sessionId, claim.step.body as StepBody);
+    const ahead = this.#ports.adopt(sessionId, body);
     if (ahead !== undefined) {
       this.#running.set(key, ahead.execution);
       try {
