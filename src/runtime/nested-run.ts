@@ -10,7 +10,7 @@ import { budgetSchema, executionConfigSchema, maxStepsSchema } from "./execution
 import { assertOptions, check, isRecord, record } from "./option-schema.ts";
 import { agentsOf } from "./run-code.ts";
 import { errorConfigSchema, type SharedOptions, type TaskOptions } from "./run-options.ts";
-import { planRun } from "./run-plan.ts";
+import { checkTopology, planRun } from "./run-plan.ts";
 
 /** As for `Orchestra.run`, as far as it makes sense inside a step; agents and conditions come on top of those of the run around it. */
 export type NestedRunOptions = Pick<TaskOptions, "task" | "context" | "executionConfig" | "maxSteps" | "budget"> &
@@ -44,7 +44,7 @@ export function planNestedRun(options: unknown, around: RunCode): Omit<StartRequ
     conditions: { ...around.conditions, ...nested.conditions },
     ...(nested.errorConfig !== undefined && { errorConfig: nested.errorConfig }),
   };
-  const { request } = planRun(nested.topology, shared, {}, nested, "");
+  const { request } = planRun(checkTopology(nested.topology, shared), shared, {}, nested, "");
   const { sessionId: _named, ...rest } = request;
   return {
     ...rest,

@@ -43,7 +43,7 @@ import {
   type Task,
   type TaskOptions,
 } from "./run-options.ts";
-import { planRun } from "./run-plan.ts";
+import { checkTopology, planRun, type CheckedTopology } from "./run-plan.ts";
 
 export class OrchestraInstance implements AsyncDisposable {
   readonly #options: InstanceOptions;
@@ -53,6 +53,8 @@ export class OrchestraInstance implements AsyncDisposable {
   readonly #running = new Set<Promise<unknown>>();
   readonly #recovering: boolean;
   readonly #live = new Map<string, Promise<OrchestraResult>>();
+  /** The topology as it was at the first run. */
+  #checked: CheckedTopology | undefined;
   #kernel: Promise<Kernel> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -291,7 +293,7 @@ export class OrchestraInstance implements AsyncDisposable {
     followUp: boolean,
   ): Promise<OrchestraResult> {
     const { request, execution } = planRun(
-      this.#options.topology,
+      (this.#checked ??= checkTopology(this.#options.topology, this.#options)),
       this.#options,
       this.#options.initialConfig ?? {},
       options,

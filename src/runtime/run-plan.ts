@@ -3,6 +3,7 @@
 import { OrchestraError } from "../base/errors.ts";
 import type { TopologyInput } from "../topology/read.ts";
 import { Topology } from "../topology/topology.ts";
+import type { AgentSource } from "./agent.ts";
 import { assertAgentsKnown } from "./agent-source.ts";
 import type { StartRequest } from "./engine-api.ts";
 import { mergeExecutionConfig, resolveLimits, type ExecutionConfig } from "./execution-config.ts";
@@ -14,28 +15,43 @@ export interface RunPlan {
   readonly execution: ExecutionConfig;
 }
 
+/** A topology that may start, with the agents it was given. */
+export interface CheckedTopology {
+  readonly topology: Topology;
+  readonly agents: AgentSource;
+  readonly errorRouting: boolean;
+}
+
 /**
- * What `engine.start` is to be asked for.
+ * Reads and checks a topology; what is bound to one does this once.
  *
  * @throws {TopologyValidationError} `ORCH_TOPOLOGY_INVALID` with every problem at once.
- * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`.
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` without a topology.
  */
-export function planRun(
-  input: TopologyInput | undefined,
-  shared: SharedOptions,
-  initialConfig: ExecutionConfig,
-  task: TaskOptions,
-  sessionId: string,
-): RunPlan {
+export function checkTopology(input: TopologyInput | undefined, shared: SharedOptions): CheckedTopology {
   if (input === undefined)
     throw new OrchestraError(
       "ORCH_BAD_OPTION",
       "topology: this instance has none, so it can resume sessions but not start them",
     );
-  const execution = mergeExecutionConfig(initialConfig, task.executionConfig ?? {});
   const errorRouting = shared.errorConfig?.enableErrorRouting ?? DEFAULT_ERROR_CONFIG.enableErrorRouting;
   const topology = Topology.from(input).assertValid({ functions: shared.conditions ?? {}, errorRouting });
-  const agents = agentsOf(shared, input);
+  return { topology, agents: agentsOf(shared, input), errorRouting };
+}
+
+/**
+ * What `engine.start` is to be asked for.
+ *
+ * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`.
+ */
+export function planRun(
+  { topology, agents, errorRouting }: CheckedTopology,
+  shared: SharedOptions,
+  initialConfig: ExecutionConfig,
+  task: TaskOptions,
+  sessionId: string,
+): RunPlan {
+  const execution = mergeExecutionConfig(initialConfig, task.executionConfig ?? {});
   assertAgentsKnown(topology.data, agents);
   const limits = resolveLimits({
     execution,
