@@ -29,8 +29,8 @@ export async function* foldLog(store: SessionStore, sessionId: string, start: Fo
   let { n, state } = start;
   for await (const commit of store.read(sessionId, n + 1)) {
     if (commit.n !== n + 1) {
-      // The log was compacted: what is left starts after a snapshot.
-      const snapshot = n === 0 ? await store.latestSnapshot(sessionId, commit.n - 1) : null;
+      // The log was compacted, before or while it is read: what is left starts after a snapshot.
+      const snapshot = (await isFirst(store, sessionId, commit.n)) ? await store.latestSnapshot(sessionId, commit.n - 1) : null;
       if (snapshot === null || snapshot.n !== commit.n - 1) {
         throw new OrchestraError("ORCH_STORE_CORRUPT", `session "${sessionId}": commit ${n + 1} is missing (the log goes on at ${commit.n})`, {
           details: { sessionId, n: n + 1 },
@@ -43,6 +43,12 @@ export async function* foldLog(store: SessionStore, sessionId: string, start: Fo
     n = commit.n;
     yield { commit, reduction };
   }
+}
+
+/** Nothing before the commit is kept. */
+async function isFirst(store: SessionStore, sessionId: string, n: number): Promise<boolean> {
+  for await (const commit of store.read(sessionId)) return commit.n >= n;
+  return false;
 }
 
 export interface LoadedSession {

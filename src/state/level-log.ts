@@ -19,7 +19,7 @@ import { keys, partsOf, rangeOf } from "./level-keys.ts";
 import { readHead } from "./level-reads.ts";
 import { decodeEntry, decodeSnapshot, encodeBlob, encodeHead, encodePlain, type Head } from "./level-records.ts";
 import type { AppendRequest, AppendResult, Checkpoint, Commit, SessionEntry, Snapshot } from "./ports.ts";
-import { decideCut } from "./retention.ts";
+import { decideCut, decideStaleSnapshots, SNAPSHOTS_KEPT } from "./retention.ts";
 
 const HEADS_MAX = 10_000;
 const NO_BYTES = new Uint8Array(0);
@@ -87,6 +87,7 @@ export class LevelLog {
   async saveSnapshot(sessionId: string, snapshot: Snapshot, options: WriteOptions): Promise<void> {
     const key = keys.snapshot(sessionId, snapshot.n);
     await this.#put(sessionId, [{ type: "put", key, value: encodePlain("snapshot", snapshot, key) }], options);
+    await this.#dropStaleSnapshots(sessionId);
   }
 
   async saveCheckpoint(checkpoint: Checkpoint, options: WriteOptions): Promise<void> {
@@ -230,6 +231,24 @@ export class LevelLog {
     const ops: WriteOp[] = [{ type: "del", key: own }];
     if (users.every(([key]) => key === own)) ops.push({ type: "del", key: keys.blob(ref) });
     return ops;
+  }
+
+  /** By their keys alone, of those that are on disk: at worst one stays until the next is saved. */
+  async #dropStaleSnapshots(sessionId: string): Promise<void> {
+    const known = await this.kv.keys(...rangeOf("s", sessionId));
+    if (known.length <= SNAPSHOTS_KEPT) return;
+    await this.#writer.submit({
+      sync: false,
+      exclusive: true,
+      prepare: async (ops) => {
+        const stored = await this.kv.keys(...rangeOf("s", sessionId));
+        const positions = stored.map((key) => Number(partsOf(key)[1]));
+        const head = (await this.#load(sessionId))?.head;
+        if (head === undefined) return;
+        const stale = new Set(decideStaleSnapshots(positions, head.first));
+        for (const [i, key] of stored.entries()) if (stale.has(positions[i] ?? 0)) ops.push({ type: "del", key });
+      },
+    });
   }
 
   async #put(sessionId: string, puts: readonly WriteOp[], options: WriteOptions): Promise<void> {

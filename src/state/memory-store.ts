@@ -20,7 +20,7 @@ import type {
   StoreStats,
   VerifyReport,
 } from "./ports.ts";
-import { decideCut } from "./retention.ts";
+import { decideCut, decideStaleSnapshots } from "./retention.ts";
 
 interface Session {
   /** `commits[i].n` is `first + i`. */
@@ -101,7 +101,12 @@ class MemoryStore implements SessionStore {
   async saveSnapshot(sessionId: string, snapshot: Snapshot): Promise<void> {
     const session = this.#known(sessionId);
     const others = session.snapshots.filter((one) => one.n !== snapshot.n);
-    session.snapshots = [...others, snapshot].sort((a, b) => a.n - b.n);
+    const all = [...others, snapshot].sort((a, b) => a.n - b.n);
+    const stale = decideStaleSnapshots(
+      all.map((one) => one.n),
+      session.first,
+    );
+    session.snapshots = all.filter((one) => !stale.includes(one.n));
   }
 
   async latestSnapshot(sessionId: string, atMostN = Infinity): Promise<Snapshot | null> {

@@ -4,17 +4,26 @@
 //
 // R1  A session that can still move (running, paused, waiting for people) is never dropped.
 // R2  A nested session goes with its parent and is not counted by itself.
-// R3  Compaction leaves two snapshots to start from, so that one that turns out bad has a stand-in.
+// R3  Compaction leaves two snapshots to start from, so that one that turns out bad has a stand-in. Saving a snapshot
+//     drops all but the last two and the one that a compacted log begins after; checkpoints bring their own.
 
 import { OrchestraError } from "../base/errors.ts";
 import type { SessionEntry, SessionStore } from "./ports.ts";
+
+/** Compaction below it drops all that may be dropped. */
+export const WHOLE_LOG = Number.MAX_SAFE_INTEGER;
+export const SNAPSHOTS_KEPT = 2;
 
 export interface RetentionPolicy {
   /** Ended sessions that stay, newest first; `false` keeps any number. Default false. */
   readonly keepRuns?: number | false;
   /** Ended sessions whose last commit is older are deleted, in milliseconds; `false` for never. Default false. */
   readonly maxAgeMs?: number | false;
-  /** Keeps every commit, so that `trace` and `events` reach back to the first. `false` drops what snapshots cover. Default true. */
+  /**
+   * Keeps every commit, so that `trace`, `events` and `diff` reach back to the first. `false` drops what the last two
+   * snapshots cover, also of a session that is running: they then reach back to the older of the two. State, context,
+   * open questions and checkpoints stay whole either way. Default true.
+   */
   readonly keepHistory?: boolean;
 }
 export const DEFAULT_RETENTION: Readonly<Required<RetentionPolicy>> = Object.freeze({
@@ -42,11 +51,15 @@ export interface RetentionVerdict {
   readonly compact: readonly string[];
 }
 
-/** Ids in the order of `entries`. `entries` are all sessions of a store. */
+/**
+ * Ids in the order of `entries`. `entries` are all sessions of a store. What has ended less than `graceMs` ago stays, for
+ * those who still read it.
+ */
 export function decideRetention(
   policy: Required<RetentionPolicy>,
   entries: readonly SessionEntry[],
   nowMs: number,
+  graceMs = 0,
 ): RetentionVerdict {
   const known = new Set(entries.map((entry) => entry.sessionId));
   const isNested = (entry: SessionEntry): boolean =>
@@ -58,7 +71,7 @@ export function decideRetention(
   for (const [rank, entry] of ended.entries()) {
     const tooMany = policy.keepRuns !== false && rank >= policy.keepRuns;
     const tooOld = policy.maxAgeMs !== false && nowMs - entry.updatedAtMs > policy.maxAgeMs;
-    if (tooMany || tooOld) removed.add(entry.sessionId);
+    if ((tooMany || tooOld) && nowMs - entry.updatedAtMs >= graceMs) removed.add(entry.sessionId);
   }
   // Nesting may be deep and entries come in any order: repeat until nothing more follows its parent.
   for (let before = -1; before !== removed.size;) {
@@ -77,18 +90,26 @@ export async function applyRetention(
   nowMs: number,
 ): Promise<RetentionVerdict> {
   const policy = resolveRetention(overrides);
+  const verdict = decideRetention(policy, await allSessions(store), nowMs);
+  for (const sessionId of verdict.remove) await store.deleteSession(sessionId);
+  for (const sessionId of verdict.compact) await store.compact(sessionId, WHOLE_LOG);
+  return verdict;
+}
+
+export async function allSessions(store: Pick<SessionStore, "listSessions">): Promise<SessionEntry[]> {
   const entries: SessionEntry[] = [];
   for (let cursor: string | undefined; ;) {
     const page = await store.listSessions({ limit: 500, ...(cursor === undefined ? {} : { cursor }) });
     entries.push(...page);
     const last = page.at(-1);
-    if (last === undefined) break;
+    if (last === undefined) return entries;
     cursor = last.sessionId;
   }
-  const verdict = decideRetention(policy, entries, nowMs);
-  for (const sessionId of verdict.remove) await store.deleteSession(sessionId);
-  for (const sessionId of verdict.compact) await store.compact(sessionId, Number.MAX_SAFE_INTEGER);
-  return verdict;
+}
+
+/** Which of a session's snapshots (positions, ascending) go when one is saved. `firstCommit`: the first one kept. */
+export function decideStaleSnapshots(snapshots: readonly number[], firstCommit: number): readonly number[] {
+  return snapshots.slice(0, -SNAPSHOTS_KEPT).filter((n) => n !== firstCommit - 1);
 }
 
 /**

@@ -179,11 +179,23 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
     describe("snapshots", () => {
       it("gives the newest at or before a position", async () => {
         await fill("s1", 6);
-        for (const n of [2, 6, 4]) await store.saveSnapshot("s1", snapshotOf(n));
+        for (const n of [6, 4]) await store.saveSnapshot("s1", snapshotOf(n));
         expect(await store.latestSnapshot("s1")).toEqual(snapshotOf(6));
         expect(await store.latestSnapshot("s1", 5)).toEqual(snapshotOf(4));
-        expect(await store.latestSnapshot("s1", 2)).toEqual(snapshotOf(2));
-        expect(await store.latestSnapshot("s1", 1)).toBe(null);
+        expect(await store.latestSnapshot("s1", 3)).toBe(null);
+      });
+
+      it("keeps the last two, and the one a compacted log begins after", async () => {
+        await fill("s1", 10);
+        for (const n of [2, 4, 3, 6]) await store.saveSnapshot("s1", snapshotOf(n));
+        expect(await store.latestSnapshot("s1", 5)).toEqual(snapshotOf(4));
+        expect(await store.latestSnapshot("s1", 3)).toBe(null);
+        await store.compact("s1", 10);
+        for (const n of [8, 9]) await store.saveSnapshot("s1", snapshotOf(n));
+        expect(await store.latestSnapshot("s1", 7)).toEqual(snapshotOf(4));
+        expect((await store.stats()).snapshots).toBe(3);
+        await store.compact("s1", 10);
+        expect((await store.stats()).snapshots).toBe(2);
       });
 
       it("replaces one at the same position", async () => {
