@@ -209,7 +209,8 @@ export class Draft {
   dropWork(branch: Branch): void {
     const { phase } = branch;
     if (phase.kind === "step" || phase.kind === "queued" || phase.kind === "suspended") {
-      if (phase.kind === "step") {
+      // A step that has just ended is out no more, though its branch is still written down with it.
+      if (phase.kind === "step" && this.run.steppers.has(phase.work.step)) {
         this.effects.push({ type: "step.abort", stepId: this.stepId(phase.work.step), reason: "cancelled" });
         this.events.push({
           type: "step.cancelled",

@@ -225,11 +225,13 @@ function shown(draft: Draft, fact: StepEnd, branch: Branch) {
   };
 }
 
-/** The step is out no more; its branch stands idle until its outcome is followed. */
+/** The step is out no more; its branch stands idle while its outcome is followed, which writes down where it goes. */
 function settleStep(draft: Draft, branch: Branch, work: StepWork): Branch {
   draft.run.steppers = draft.run.steppers.delete(work.step);
-  return draft.putBranch({ ...branch, phase: { kind: "idle" } });
+  return { ...branch, phase: IDLE };
 }
+
+const IDLE = { kind: "idle" } as const;
 
 function account(draft: Draft, { usage }: StepEnd): void {
   if (usage === undefined) return;

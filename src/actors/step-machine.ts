@@ -49,7 +49,10 @@ export const stepMachine = setup({
       on: {
         "step.claim": { target: "running" },
         "step.offer": { actions: "noteAttempt" },
-        "step.fail": { target: "failed" },
+        // A worker took it, and its claim was not seen here.
+        "step.succeed": { target: "succeeded" },
+        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "noteRetry" }, { target: "failed" }],
+        "step.suspend": { target: "suspended" },
       },
     },
     running: {

@@ -94,7 +94,8 @@ export async function driveRun(
     return resultFromOutcome(outcome, questions);
   } finally {
     segments.end();
-    stopped.abort();
+    // Nothing listens to the signal of a run that nobody watches, and aborting costs more than a step.
+    if (observed) stopped.abort();
     kernel.desk?.end(sessionId);
     await stopSaving?.();
     await watching;

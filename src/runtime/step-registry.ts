@@ -119,7 +119,7 @@ export class StepRegistry {
     void this.#ports.bus.results.forget(this.#sessionId, fact.stepId).catch(() => undefined);
     if (fact.type === "step.failed" && fact.retryAtMs !== undefined) {
       // The next attempt is offered by the effects of the same commit, to the same actor.
-      this.#claim(entry).send({ type: "step.fail", retryAtMs: fact.retryAtMs });
+      entry.actor.send({ type: "step.fail", retryAtMs: fact.retryAtMs });
       this.#leave(entry);
     } else this.#forget(entry, ENDS[fact.type]);
     this.#pump();
@@ -216,14 +216,8 @@ export class StepRegistry {
     });
   }
 
-  /** The machine goes through `running` even when the worker's claim was not seen here. */
-  #claim(entry: Entry): StepActor {
-    entry.actor.send({ type: "step.claim" });
-    return entry.actor;
-  }
-
   #forget(entry: Entry, event: StepEvent): void {
-    this.#claim(entry).send(event);
+    entry.actor.send(event);
     entry.actor.stop();
     this.#leave(entry);
     if (this.#entries.get(entry.offer.stepId) === entry) this.#entries.delete(entry.offer.stepId);
