@@ -43,6 +43,9 @@ export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "log
   return { clock, ids: createIds(clock, random), logger: options.logger ?? silentLogger };
 }
 
+/** Without a store of their own, this many ended sessions can be continued or looked at; a service must not grow for ever. */
+const ENDED_SESSIONS_MAX = 1_000;
+
 export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
   readonly stateManager?: StateManager;
   readonly channel: Channel | undefined;
@@ -51,7 +54,7 @@ export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
 export async function openKernel(options: KernelOptions, { clock, ids, logger }: Grounds): Promise<Kernel> {
   const lease = await options.stateManager?.acquire();
-  const store = lease?.store ?? memoryStorage();
+  const store = lease?.store ?? memoryStorage({ endedSessionsMax: ENDED_SESSIONS_MAX });
   const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
   const bus = options.bus ?? ownBus;
   if (bus === undefined) throw new TypeError("a kernel without a bus");

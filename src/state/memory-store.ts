@@ -34,10 +34,16 @@ interface Session {
 
 const ACCEPTED: Promise<AppendResult> = Promise.resolve(Object.freeze({ ok: true }));
 const LIST_LIMIT = 100;
+const ENDED: readonly SessionEntry["status"][] = ["completed", "failed", "cancelled"];
+
+export interface MemoryStorageOptions {
+  /** Sessions whose run has ended that are kept; beyond it the one that ended first is dropped, unless it has a checkpoint. Default: all. */
+  readonly endedSessionsMax?: number;
+}
 
 /** Keeps everything in this process's memory. Made for tests, examples and runs that need not survive. */
-export function memoryStorage(): SessionStore {
-  return new MemoryStore();
+export function memoryStorage({ endedSessionsMax = Infinity }: MemoryStorageOptions = {}): SessionStore {
+  return new MemoryStore(endedSessionsMax);
 }
 
 class MemoryStore implements SessionStore {
@@ -46,7 +52,14 @@ class MemoryStore implements SessionStore {
   readonly #sessions = new Map<string, Session>();
   readonly #checkpoints = new Map<string, Checkpoint>();
   readonly #blobs = new Map<string, { readonly bytes: Uint8Array; sessions: number }>();
+  readonly #endedMax: number;
+  /** Ids in the order in which their runs ended. */
+  readonly #ended = new Set<string>();
   #closed = false;
+
+  constructor(endedMax: number) {
+    this.#endedMax = endedMax;
+  }
 
   async open(): Promise<void> {
     this.#check();
@@ -73,7 +86,10 @@ class MemoryStore implements SessionStore {
       this.#sessions.set(sessionId, session);
     }
     session.commits.push(commit);
-    if (request.entry !== undefined) session.entry = request.entry;
+    if (request.entry !== undefined) {
+      session.entry = request.entry;
+      this.#noteEnd(request.entry);
+    }
     if (request.blobs !== undefined) for (const [ref, bytes] of request.blobs) this.#keepBlob(session, ref, bytes);
     if (this.#blobs.size > 0) for (const ref of blobRefs(commit.facts)) this.#keepBlob(session, ref, undefined);
     return ACCEPTED;
@@ -179,6 +195,23 @@ class MemoryStore implements SessionStore {
 
   async deleteSession(sessionId: string): Promise<boolean> {
     this.#check();
+    return this.#drop(sessionId);
+  }
+
+  #noteEnd({ sessionId, status }: SessionEntry): void {
+    if (this.#endedMax === Infinity) return;
+    this.#ended.delete(sessionId);
+    if (!ENDED.includes(status)) return;
+    this.#ended.add(sessionId);
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= this.#endedMax) break;
+      this.#ended.delete(oldest);
+      const pinned = [...this.#checkpoints.values()].some((checkpoint) => checkpoint.sessionId === oldest);
+      if (!pinned) this.#drop(oldest);
+    }
+  }
+
+  #drop(sessionId: string): boolean {
     const session = this.#sessions.get(sessionId);
     if (session === undefined) return false;
     this.#sessions.delete(sessionId);
