@@ -1,16 +1,17 @@
 // Checkpoint desk: making, restoring and forking checkpoints of sessions, live or not.
 //
 // K1  A checkpoint is saved before it is told of: a crash between leaves one that nobody was promised.
+// K2  Only what was made automatically is ever removed to make room.
 
 import type { Fact } from "../actors/facts.ts";
 import { errorToData } from "../base/error-data.ts";
 import { parseSessionId } from "../base/ids.ts";
 import { commitAside } from "./aside.ts";
-import { checkpointOf, forkInto, getCheckpoint, restoredFact } from "./checkpoints.ts";
+import { CHECKPOINT_ID, checkpointOf, forkInto, getCheckpoint, isAutomatic, restoredFact } from "./checkpoints.ts";
 import type { StartRequest } from "./engine-api.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
-import { busy } from "./live-sessions.ts";
+import { ownedElsewhere } from "./live-sessions.ts";
 import { loadSession } from "./log-fold.ts";
 import { unknownSession } from "./outcome.ts";
 import type { Session } from "./session.ts";
@@ -27,9 +28,9 @@ export class CheckpointDesk {
   }
 
   /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_SESSION_BUSY` when another process owns it. */
-  async create(sessionId: string, name?: string): Promise<string> {
+  async create(sessionId: string, name?: string, { automatic = false }: { automatic?: boolean } = {}): Promise<string> {
     const { live, ports } = this.#parts;
-    const checkpointId = ports.ids.next("cp");
+    const checkpointId = ports.ids.next(automatic ? CHECKPOINT_ID.automatic : CHECKPOINT_ID.own);
     const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
     const running = live.get(sessionId);
     if (running !== undefined) {
@@ -39,7 +40,8 @@ export class CheckpointDesk {
     return this.#exclusive.run(sessionId, async () => {
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
-      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "its owner is another process; make the checkpoint there");
+      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+      if (host !== null) throw ownedElsewhere(sessionId, host, "make the checkpoint there");
       await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()));
       await commitAside(ports, sessionId, loaded.position, [fact]);
       return checkpointId;
@@ -61,7 +63,8 @@ export class CheckpointDesk {
     return this.#exclusive.run(sessionId, async () => {
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
-      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) throw busy(sessionId, "it is live in another process");
+      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+      if (host !== null) throw ownedElsewhere(sessionId, host, "restore the checkpoint there, or pause the run first");
       return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
     });
   }
@@ -74,17 +77,17 @@ export class CheckpointDesk {
     return sessionId;
   }
 
-  /** Makes one after every so many steps; the last `keep` of them stay. */
-  automate(session: Session, policy: StartRequest["autoCheckpoint"]): void {
+  /** Makes one after every so many steps from `fromSteps` on; the last `keep` of them stay. */
+  automate(session: Session, policy: StartRequest["autoCheckpoint"], fromSteps = 0): void {
     const every = policy?.everySteps;
     if (every === undefined) return;
     const { sessionId } = session;
-    let taken = 0;
+    let taken = Math.floor(fromSteps / every);
     this.#parts.afterEachCommit(session, () => {
       const steps = session.state.run?.steps ?? 0;
       if (Math.floor(steps / every) <= taken) return;
       taken = Math.floor(steps / every);
-      void this.create(sessionId, `${AUTOMATIC}-${steps}`)
+      void this.create(sessionId, `${AUTOMATIC}-${steps}`, { automatic: true })
         .then(() => this.#trim(sessionId, policy?.keep))
         .catch((error: unknown) => this.#parts.ports.logger.warn({ sessionId, error: errorToData(error) }, "an automatic checkpoint could not be made"));
     });
@@ -93,7 +96,7 @@ export class CheckpointDesk {
   async #trim(sessionId: string, keep: number | undefined): Promise<void> {
     if (keep === undefined) return;
     const { store } = this.#parts.ports;
-    const automatic = (await store.listCheckpoints(sessionId)).filter(({ name }) => name.startsWith(`${AUTOMATIC}-`));
+    const automatic = (await store.listCheckpoints(sessionId)).filter((checkpoint) => isAutomatic(checkpoint) && checkpoint.name.startsWith(`${AUTOMATIC}-`));
     for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
   }
 }

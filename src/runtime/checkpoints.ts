@@ -1,7 +1,6 @@
 // Checkpoints: names for commits, with the state pinned. Restoring appends; nothing is ever rewound.
 
 import { isDeepStrictEqual } from "node:util";
-import { initialState } from "../actors/reduce.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { KernelEvent } from "../actors/effects.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
@@ -12,13 +11,21 @@ import { commitAside } from "./aside.ts";
 import type { LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RecordedStep } from "./engine-api.ts";
-import { foldLog, foldStart } from "./log-fold.ts";
+import { foldLog, foldStart, newPosition } from "./log-fold.ts";
 import { Recorder } from "./recorder.ts";
 
 export function checkpointOf(checkpointId: string, sessionId: string, name: string, position: Pick<LogPosition, "state" | "n" | "lastAtMs">, nowMs: number): Checkpoint {
   const { state, n, lastAtMs } = position;
   const snapshot = { n, reducer: REDUCER_VERSION, topologyHash: state.run?.topologyHash ?? null, atMs: lastAtMs, state: encodeState(state) };
   return { checkpointId, sessionId, name, n, atMs: nowMs, status: state.status, snapshot };
+}
+
+/** Prefixes of ids. A user names a checkpoint as they like, so who made it is told by its id. */
+export const CHECKPOINT_ID = Object.freeze({ own: "cp", automatic: "cpa" });
+
+/** Made by the runtime of its own accord, to be removed when newer ones come. */
+export function isAutomatic({ checkpointId }: Pick<Checkpoint, "checkpointId">): boolean {
+  return checkpointId.startsWith(`${CHECKPOINT_ID.automatic}_`);
 }
 
 /** @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, `ORCH_STORE_VERSION` */
@@ -39,8 +46,7 @@ export async function forkInto(ports: EnginePorts, checkpoint: Checkpoint, sessi
   if ((await ports.store.getSession(sessionId)) !== null) {
     throw new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" exists; a fork begins a new one`, { details: { sessionId } });
   }
-  const position: LogPosition = { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0 };
-  await commitAside(ports, sessionId, position, [restoredFact(checkpoint)]);
+  await commitAside(ports, sessionId, newPosition(sessionId), [restoredFact(checkpoint)]);
 }
 
 export interface HistoryDiff {
@@ -83,6 +89,9 @@ async function historyOf(ports: Pick<EnginePorts, "store">, id: string, depth = 
       }
     }
     told.push({ id: commit.id, facts: commit.facts, events: reduction.events, atMs: commit.atMs });
+  }
+  if (told.length === 0 && checkpoint !== null) {
+    throw new OrchestraError("ORCH_SESSION_STATE", `checkpoint "${id}": the part of the log that led to it was compacted away`, { details: { id, sessionId } });
   }
   if (told.length === 0) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session or checkpoint "${id}" in this store`, { details: { id } });
   return told;

@@ -28,6 +28,8 @@ export interface RunCode {
   readonly retry: RetryPolicies;
   /** Steps of the run in flight at a time. Default: the engine's. */
   readonly maxConcurrency?: number;
+  /** For runs that are resumed; one that is started says it in its request. */
+  readonly autoCheckpoint?: StartRequest["autoCheckpoint"];
 }
 
 export interface StartRequest {
@@ -87,6 +89,8 @@ export interface RunOutcome {
   readonly durability: Durability;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
+  /** Facts dropped because the state could not accept them (C1), as far as this process saw. They are in no log. */
+  readonly ignoredFacts?: number;
 }
 
 export interface RunHandle {
@@ -118,7 +122,8 @@ export interface Engine {
   questions(sessionId?: string): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]>;
   /** Calls back for each question a live run of this engine asks. Returns the way to stop. */
   onQuestion(listener: (sessionId: string, question: Question & { readonly promptValue: unknown }) => void): () => void;
-  createCheckpoint(sessionId: string, name?: string): Promise<string>;
+  /** One that is `automatic` has an id that says so, and is the only kind that is ever removed to make room for newer ones. */
+  createCheckpoint(sessionId: string, name?: string, options?: { automatic?: boolean }): Promise<string>;
   restoreCheckpoint(checkpointId: string): Promise<boolean>;
   forkCheckpoint(checkpointId: string, options?: { sessionId?: string }): Promise<string>;
   listCheckpoints(sessionId: string): Promise<readonly Omit<Checkpoint, "snapshot">[]>;

@@ -8,6 +8,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, InboxCommand } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
+import type { RetentionPolicy } from "../state/retention.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { Engine, RunCode } from "./engine-api.ts";
@@ -45,6 +46,8 @@ export interface EngineOptions {
   readonly nested?: NestedHooks;
   /** No other engine uses the bus, so steps of every agent are for this one. Default false. */
   readonly busIsOwn?: boolean;
+  /** What is dropped while sessions run and when they end. Default: nothing. */
+  readonly retention?: RetentionPolicy;
   /** What agents see as `ctx.memory`. */
   readonly memory?: (sessionId: string) => unknown;
 }
@@ -52,6 +55,7 @@ export interface EngineOptions {
 export interface EngineHooks {
   onQuestion(session: Session, question: Question): void;
   onAdvanced(session: Session, commit: Commit): void;
+  onSettled(session: Session): void;
   standsStill(sessionId: string): boolean;
 }
 
@@ -62,7 +66,8 @@ export interface EngineParts {
   readonly codes: ReadonlyMap<string, RunCode>;
   readonly maxConcurrency: number;
   readonly maxSessions: number;
-  isOwnedElsewhere(sessionId: string, entry: SessionEntry): Promise<boolean>;
+  /** The host on which the session is live when that is not this engine's; null when nobody else has it. */
+  ownerElsewhere(sessionId: string, entry: SessionEntry): Promise<string | null>;
   sessionsWithQuestions(): Promise<readonly string[]>;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
@@ -128,6 +133,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       const listeners = commitListeners.get(session);
       if (listeners !== undefined) for (const listener of listeners) listener();
     },
+    onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
     onChange: () => presence.update(live.size),
   });
@@ -199,10 +205,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     maxConcurrency: options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY,
     maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
     readInbox,
-    async isOwnedElsewhere(sessionId, entry) {
-      if (isLiveElsewhere(store, sessionId, live)) return true;
-      if (entry.status !== "running" || entry.host === host) return false;
-      return (await bus.liveness.alive()).some((one) => one.host === entry.host);
+    async ownerElsewhere(sessionId, entry) {
+      if (isLiveElsewhere(store, sessionId, live)) return entry.host;
+      if (entry.status !== "running" || entry.host === host) return null;
+      return (await bus.liveness.alive()).some((one) => one.host === entry.host) ? entry.host : null;
     },
     async sessionsWithQuestions() {
       const found = new Set(live.all().map(({ session }) => session.sessionId));

@@ -5,34 +5,33 @@
 //
 // O1  What concerns one session is done one after another (exclusive.ts), so two calls cannot both make it live.
 // O2  A call about a session that is live in another engine is posted to its owner through the inbox.
+//     Resuming, starting over, restoring and deleting it are refused, naming its host: no session is taken from a host
+//     that is alive.
 // O3  Nothing stays "running" with nobody behind it: what is found so is continued, or left paused (recovery.ts).
 
-import { initialState } from "../actors/reduce.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { entryEdgesToJudge, openQuestions, why } from "../actors/view.ts";
+import { openQuestions, why } from "../actors/view.ts";
 import type { Why } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { createHash } from "node:crypto";
 import { parseSessionId } from "../base/ids.ts";
 import type { Checkpoint, Commit, Durability, SessionEntry } from "../state/ports.ts";
-import { compilePlan } from "../topology/compile.ts";
-import { judge } from "../topology/conditions.ts";
+import { answerQuestion } from "./answering.ts";
 import { assignAnswers } from "./answers.ts";
 import { commitAside } from "./aside.ts";
 import { CheckpointDesk } from "./checkpoint-desk.ts";
 import { diffHistories } from "./checkpoints.ts";
-import type { LogPosition } from "./committer.ts";
+import { earlierRun, handleOfRun } from "./earlier-run.ts";
 import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
 import { Exclusive } from "./exclusive.ts";
 import { openEngineParts } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
 import { sessionEvents } from "./events.ts";
-import { answerFact, resumedFact, unknownQuestion } from "./inbox-commands.ts";
-import { isLiveElsewhere } from "./live-owners.ts";
-import { busy, closed } from "./live-sessions.ts";
+import { answerFact, resumedFact } from "./inbox-commands.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { busy, closed, ownedElsewhere } from "./live-sessions.ts";
 import type { Live } from "./live-sessions.ts";
-import { loadSession } from "./log-fold.ts";
+import { loadSession, newPosition } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
@@ -40,6 +39,8 @@ import type { QuestionListener } from "./question-listeners.ts";
 import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
 import { isStillStatus } from "./session.ts";
+import { removeSession, removeUnmoved } from "./session-removal.ts";
+import { isSameRun, keyedSessionId, startedFact } from "./started-fact.ts";
 import type { NewBlobs } from "./values.ts";
 
 export type { EngineOptions } from "./engine-parts.ts";
@@ -47,6 +48,7 @@ export type { EngineOptions } from "./engine-parts.ts";
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
 const SIGNAL_ABORTED = "its signal was aborted";
+const RESUME_ELSEWHERE = "pause, cancel and answer reach it from here; pause it first to resume it here";
 const DEFAULT_DRAIN_MS = 30_000;
 
 export function createEngine(options: EngineOptions): Engine {
@@ -58,6 +60,7 @@ class LocalEngine implements Engine {
   readonly #exclusive = new Exclusive();
   readonly #checkpoints: CheckpointDesk;
   readonly #listeners: QuestionListeners;
+  readonly #housekeeping: Housekeeping;
   #state: "open" | "draining" | "closed" = "open";
   #closing: Promise<void> | undefined;
 
@@ -65,10 +68,13 @@ class LocalEngine implements Engine {
     this.#parts = openEngineParts(options, this, {
       onQuestion: (session, question) => this.#listeners.tell(session.sessionId, question),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
+      onSettled: ({ sessionId, state }) => this.#housekeeping.settled(sessionId, state.run?.end != null),
       standsStill: (sessionId) => this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
     });
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive);
+    const remove = (entry: SessionEntry): Promise<void> => removeUnmoved(this.#parts, this.#exclusive, entry);
+    this.#housekeeping = new Housekeeping({ ...options, remove }, options.retention);
   }
 
   get durability(): Durability {
@@ -88,24 +94,29 @@ class LocalEngine implements Engine {
     const { live, ports } = this.#parts;
     const running = live.get(sessionId);
     if (running !== undefined) {
+      const earlier = earlierRun(running.session.state, request);
+      if (earlier !== undefined) return handleOfRun(ports, sessionId, earlier);
       if (isSameRun(running.session.state, request)) return live.handleOf(running);
       if (request.fresh !== true) throw busy(sessionId, "a run of it is under way");
       running.session.committer.submit([{ type: "cancelled", reason: "the session was started over" }]);
       await running.outcome;
     }
-    if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "a run of it is under way in another engine of this process");
     const loaded = mayExist ? await loadSession(ports.store, sessionId) : null;
     const before = loaded?.position.state;
-    if (before?.run && before.run.end === null && isSameRun(before, request) && request.fresh !== true) {
-      if (before.status === "running") return this.#resumeLoaded(sessionId, loaded as LoadedSession, { code: request.code });
+    const earlier = before === undefined ? undefined : earlierRun(before, request);
+    if (earlier !== undefined) return handleOfRun(ports, sessionId, earlier);
+    const host = loaded === null ? null : await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+    if (loaded !== null && before?.run && isSameRun(before, request) && request.fresh !== true) {
+      if (host !== null) return this.#followedHandle(sessionId, before.run.runId, host);
+      if (before.run.end === null && before.status === "running") return this.#resumeLoaded(sessionId, loaded, { code: request.code });
       return this.#loggedHandle(sessionId, before);
     }
-    if (before?.run && isSameRun(before, request) && request.fresh !== true) return this.#loggedHandle(sessionId, before);
+    if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before starting another");
     if (before?.run && before.run.end === null && request.fresh !== true) {
       throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
     }
     const blobs: NewBlobs = new Map();
-    const fact = this.#startedFact(request, before, blobs);
+    const fact = startedFact(ports, request, before, blobs);
     const position = loaded?.position ?? newPosition(sessionId);
     const start = {
       sessionId,
@@ -127,30 +138,6 @@ class LocalEngine implements Engine {
     return this.#watched(opened.live, request.signal);
   }
 
-  #startedFact(request: StartRequest, before: SessionState | undefined, blobs: NewBlobs): Fact {
-    const { values, ids } = this.#parts.ports;
-    const task = values.store(request.task, "task", blobs);
-    const context = request.context === undefined ? undefined : values.storeAll(request.context, "context", blobs);
-    const plan = compilePlan(request.topology, { errorRouting: request.limits.errorRouting });
-    const edges = entryEdgesToJudge(plan);
-    const view = { output: request.task, input: request.task, context: request.context ?? {}, task: request.task };
-    const held = edges.length === 0 ? [] : judge(plan, edges, view, request.code.conditions);
-    return {
-      type: "run.started",
-      runId: ids.next("r"),
-      task,
-      topology: request.topology,
-      topologyHash: request.topologyHash,
-      limits: request.limits,
-      held,
-      ...(context === undefined || Object.keys(context).length === 0 ? {} : { context }),
-      ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
-      ...(request.parent === undefined ? {} : { parent: request.parent }),
-      ...(request.fresh === true && before !== undefined ? { fresh: true } : {}),
-      ...(request.followUp === true ? { followUp: true } : {}),
-    };
-  }
-
   resume(sessionId: string, options: ResumeOptions): Promise<RunHandle> {
     return this.#exclusive.run(sessionId, async () => {
       this.#assertAccepting(true);
@@ -160,7 +147,8 @@ class LocalEngine implements Engine {
       if (resumed !== undefined) return resumed;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
-      if (isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "it is live in another engine of this process");
+      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+      if (host !== null) throw ownedElsewhere(sessionId, host, RESUME_ELSEWHERE);
       return this.#resumeLoaded(sessionId, loaded, options);
     });
   }
@@ -201,6 +189,7 @@ class LocalEngine implements Engine {
       continues: true,
     };
     const { live: opened } = await live.open(start, facts, blobs);
+    this.#checkpoints.automate(opened.session, code.autoCheckpoint, run.steps);
     for (const result of await ports.bus.results.list(sessionId)) opened.session.registry.received(result);
     await this.#parts.readInbox(opened.session);
     return this.#watched(opened, options.signal);
@@ -239,7 +228,7 @@ class LocalEngine implements Engine {
       if (late !== undefined) return late.accepted;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) return false;
-      if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) {
+      if ((await this.#parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
         await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), ...command });
         return true;
       }
@@ -249,45 +238,13 @@ class LocalEngine implements Engine {
 
   async answer(sessionId: string, questionId: string, value: unknown): Promise<void> {
     this.#assertOpen();
-    const { live, ports } = this.#parts;
-    const running = live.get(sessionId);
-    if (running !== undefined) {
-      const { session } = running;
-      const blobs: NewBlobs = new Map();
-      const fact = await answerFact(session.state, questionId, value, { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() }, blobs);
-      const committed = await this.#parts.live.commit(session, [fact], blobs);
-      if (committed === undefined) return this.answer(sessionId, questionId, value);
-      if (!committed.accepted) throw unknownQuestion(sessionId, questionId);
-      return;
-    }
-    const loaded = await loadSession(ports.store, sessionId);
-    if (loaded === null) throw unknownSession(sessionId);
-    const { state } = loaded.position;
-    const parent = state.run?.parent;
-    // A nested run's question that has become its parent's is answered there, so that both go on.
-    if (parent && (await this.#asks(parent.sessionId, questionId))) return this.answer(parent.sessionId, questionId, value);
-    if (await this.#parts.isOwnedElsewhere(sessionId, loaded.entry)) {
-      await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
-      return;
-    }
-    if (!openQuestions(state).some((question) => question.questionId === questionId)) throw unknownQuestion(sessionId, questionId);
-    if (state.status === "awaiting_user" && state.run !== null && this.#parts.codes.has(state.run.topologyHash)) {
-      await this.resume(sessionId, { answers: { [questionId]: value } });
-      return;
-    }
-    await this.#exclusive.run(sessionId, async () => {
-      const blobs: NewBlobs = new Map();
-      const code = state.run === null ? undefined : this.#parts.codes.get(state.run.topologyHash);
-      const fact = await answerFact(state, questionId, value, { values: ports.values, code, nowMs: ports.clock.nowMs() }, blobs);
-      // Nobody here can go on with the run: the answer is kept, and followed when the run is resumed.
-      const paused: Fact[] = state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
-      await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
-    });
-  }
-
-  async #asks(sessionId: string, questionId: string): Promise<boolean> {
-    const state = await this.state(sessionId).catch(() => null);
-    return state !== null && openQuestions(state).some((question) => question.questionId === questionId);
+    const ports = {
+      parts: this.#parts,
+      exclusive: this.#exclusive,
+      state: (id: string) => this.state(id),
+      goOn: (id: string, answers: Readonly<Record<string, unknown>>) => this.resume(id, { answers }),
+    };
+    return answerQuestion(ports, sessionId, questionId, value);
   }
 
   async questions(sessionId?: string): ReturnType<Engine["questions"]> {
@@ -299,9 +256,9 @@ class LocalEngine implements Engine {
     return this.#listeners.add(listener);
   }
 
-  async createCheckpoint(sessionId: string, name?: string): Promise<string> {
+  async createCheckpoint(sessionId: string, name?: string, options?: { automatic?: boolean }): Promise<string> {
     this.#assertOpen();
-    return this.#checkpoints.create(sessionId, name);
+    return this.#checkpoints.create(sessionId, name, options);
   }
 
   async restoreCheckpoint(checkpointId: string): Promise<boolean> {
@@ -328,13 +285,7 @@ class LocalEngine implements Engine {
   }
 
   deleteSession(sessionId: string): Promise<boolean> {
-    return this.#exclusive.run(sessionId, async () => {
-      const { live, ports } = this.#parts;
-      if (live.get(sessionId) !== undefined || isLiveElsewhere(ports.store, sessionId, live)) throw busy(sessionId, "cancel its run before deleting it");
-      await ports.bus.results.forget(sessionId);
-      await ports.bus.inbox.forget(sessionId);
-      return ports.store.deleteSession(sessionId);
-    });
+    return removeSession(this.#parts, this.#exclusive, sessionId);
   }
 
   outcome(sessionId: string): Promise<RunOutcome> {
@@ -394,14 +345,22 @@ class LocalEngine implements Engine {
 
   close(): Promise<void> {
     this.#state = "closed";
-    return (this.#closing ??= this.#parts.close());
+    return (this.#closing ??= Promise.all([this.#housekeeping.close(), this.#parts.close()]).then(() => undefined));
   }
 
   #advanced(session: Session, commit: Commit): void {
+    this.#housekeeping.advanced(session, commit);
     for (const fact of commit.facts) {
       if (fact.type !== "paused") continue;
       for (const nested of session.nested.values()) for (const id of nested) this.pause(id, "the run around it was paused", fact.inFlight).catch(() => undefined);
     }
+  }
+
+  /** Of a run that another host is at: its outcome is what the log comes to say. */
+  #followedHandle(sessionId: string, runId: string, host: string): RunHandle {
+    const outcome = this.#parts.live.follow(sessionId, runId, ownedElsewhere(sessionId, host, "its outcome cannot be followed any more"));
+    outcome.catch(() => undefined);
+    return { sessionId, runId, outcome };
   }
 
   #loggedHandle(sessionId: string, state: SessionState): RunHandle {
@@ -433,17 +392,4 @@ class LocalEngine implements Engine {
     if (nested || live.size < maxSessions) return;
     throw new OrchestraError("ORCH_OVERLOADED", `${live.size} sessions are live, the limit is ${maxSessions}; try again later`, { details: { sessions: live.size, retryAfterMs: 1_000 } });
   }
-}
-
-function newPosition(sessionId: string): LogPosition {
-  return { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0 };
-}
-
-function isSameRun(state: SessionState, request: StartRequest): boolean {
-  return request.idempotencyKey !== undefined && state.run?.idempotencyKey === request.idempotencyKey;
-}
-
-/** The session of a run that was given a key and no session: the same key finds the same run again. */
-export function keyedSessionId(key: string): string {
-  return `key_${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
 }

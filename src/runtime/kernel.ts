@@ -66,6 +66,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     ids,
     logger,
     busIsOwn: ownBus !== undefined,
+    ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
   });
   const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);

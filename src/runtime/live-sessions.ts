@@ -30,6 +30,8 @@ export interface Live {
 export interface LiveHooks {
   onQuestion(session: Session, question: Question): void;
   onAdvanced(session: Session, commit: Commit): void;
+  /** A run stopped moving, and who waited for it has been told. */
+  onSettled(session: Session): void;
   onPosted(session: Session): void;
   /** A session came or went. */
   onChange(): void;
@@ -111,14 +113,17 @@ export class LiveSessions implements SessionOwner {
     const live = this.#remove(session);
     // An ended run wants no result any more; those that came too late must not pile up.
     if (session.state.run?.end) void this.#ports.bus.results.forget(session.sessionId).catch(() => undefined);
-    live?.resolve(this.#outcome(session));
+    const outcome = this.#outcome(session);
+    live?.resolve(outcome);
     this.#ports.hub.nudge(session.sessionId);
+    const told = (): void => this.#hooks.onSettled(session);
+    outcome.then(told, told);
   }
 
   onLost(session: Session, error: OrchestraError): void {
     const live = this.#remove(session);
     this.#ports.logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the session is no longer ours");
-    if (error.code === "ORCH_FENCED") live?.resolve(this.#park(session.sessionId, session.runId, error));
+    if (error.code === "ORCH_FENCED") live?.resolve(this.follow(session.sessionId, session.runId, error));
     else live?.reject(error);
     this.#ports.hub.nudge(session.sessionId);
   }
@@ -145,12 +150,13 @@ export class LiveSessions implements SessionOwner {
     }
   }
 
-  #outcome(session: Session): Promise<RunOutcome> {
-    return session.recorderComplete ? outcomeOf(this.#ports, session.state, session.recorder) : outcomeFromLog(this.#ports, session.sessionId);
+  async #outcome(session: Session): Promise<RunOutcome> {
+    const outcome = await (session.recorderComplete ? outcomeOf(this.#ports, session.state, session.recorder) : outcomeFromLog(this.#ports, session.sessionId));
+    return { ...outcome, ignoredFacts: session.committer.ignored };
   }
 
-  /** E3: follows the log until the run that was ours stops moving, by whoever's hand. */
-  async #park(sessionId: string, runId: string, error: OrchestraError): Promise<RunOutcome> {
+  /** E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand. `error`: when that cannot be known. */
+  async follow(sessionId: string, runId: string, error: OrchestraError): Promise<RunOutcome> {
     for (;;) {
       if (this.#closed) throw error;
       const entry = await this.#ports.store.getSession(sessionId);
@@ -197,6 +203,11 @@ function liveOf(session: Session): Live {
 
 export function busy(sessionId: string, why: string): OrchestraError {
   return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}": ${why}; one run at a time`, { details: { sessionId } });
+}
+
+/** Refused, and who could do it instead. */
+export function ownedElsewhere(sessionId: string, host: string, cure: string): OrchestraError {
+  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" is live on host "${host}"; ${cure}`, { details: { sessionId, host } });
 }
 
 export function closed(sessionId?: string): OrchestraError {

@@ -51,6 +51,11 @@ async function isFirst(store: SessionStore, sessionId: string, n: number): Promi
   return false;
 }
 
+/** Where a session that nobody has written to stands. */
+export function newPosition(sessionId: string): LogPosition {
+  return { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0 };
+}
+
 export interface LoadedSession {
   readonly position: LogPosition;
   readonly entry: SessionEntry;

@@ -33,7 +33,7 @@ import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
 import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
-import { keyedSessionId } from "./engine.ts";
+import { keyedSessionId } from "./started-fact.ts";
 import { driveOptionsOf, driveRun, type DriveOptions } from "./run-driver.ts";
 import {
   assertInstanceOptions,

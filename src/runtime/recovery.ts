@@ -53,7 +53,7 @@ async function interrupted(parts: EngineParts): Promise<SessionEntry[]> {
     const page = await parts.ports.store.listSessions({ status: "running", limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
     for (const entry of page) {
       if (entry.parentSessionId !== undefined || parts.live.get(entry.sessionId) !== undefined) continue;
-      if (!(await parts.isOwnedElsewhere(entry.sessionId, entry))) found.push(entry);
+      if ((await parts.ownerElsewhere(entry.sessionId, entry)) === null) found.push(entry);
     }
     if (page.length < PAGE) return found;
     cursor = page.at(-1)?.sessionId;

@@ -5,7 +5,8 @@
 //
 // S1  All leases of one moment share one hold on the storage, so that their engines see each other's sessions; it is
 //     closed with the last of them. Memory has no handle to let go of, so it is never closed: closing it would be forgetting.
-// S2  Retention is applied when the first of several leases is taken, before anyone gets the store.
+// S2  Retention is applied when the first of several leases is taken, before anyone gets the store. From then on the
+//     engines on it do so (housekeeping.ts).
 
 import { readFile, rename, writeFile } from "node:fs/promises";
 
@@ -22,7 +23,7 @@ export interface StateManagerOptions {
   readonly autoSaveIntervalMs?: number | false;
   /** Compresses exports. Default false. */
   readonly compression?: boolean;
-  /** What may be deleted when the store is opened. Default: nothing. */
+  /** What may be dropped when the store is opened, while sessions run, and when they end. Default: nothing. */
   readonly retention?: RetentionPolicy;
   readonly clock?: Clock;
 }
@@ -40,7 +41,7 @@ export class StateManager {
   readonly storage: SessionStore;
   readonly autoSaveIntervalMs: number | false;
   readonly compression: boolean;
-  readonly #retention: RetentionPolicy | undefined;
+  readonly retention: RetentionPolicy | undefined;
   readonly #clock: Clock;
   #hold: { readonly store: SessionStore; readonly opened: Promise<void>; leases: number } | undefined;
 
@@ -66,7 +67,7 @@ export class StateManager {
     this.storage = storage;
     this.autoSaveIntervalMs = autoSaveIntervalMs;
     this.compression = compression;
-    this.#retention = retention;
+    this.retention = retention;
     this.#clock = clock;
   }
 
@@ -131,7 +132,7 @@ export class StateManager {
     const store = this.storage.another?.() ?? this.storage;
     const open = async (): Promise<void> => {
       await store.open();
-      if (this.#retention !== undefined) await applyRetention(store, this.#retention, this.#clock.nowMs());
+      if (this.retention !== undefined) await applyRetention(store, this.retention, this.#clock.nowMs());
     };
     return { store, opened: open(), leases: 0 };
   }
