@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
-import { expected, nameOf, type Contender, type Prepared, type Shape } from "./contender.ts";
+import { expected, nameOf, stepsOf, type Contender, type Prepared, type Shape } from "./contender.ts";
 import { floorContenders } from "./floors.ts";
 import { describeMachine } from "./machine.ts";
 import { orchestraContenders } from "./orchestra.ts";
@@ -34,6 +34,7 @@ const SHAPES: readonly (Shape & { readonly repeats: number })[] = [
 
 /** Which two are told as a ratio, and why they may be compared. */
 const PAIRS: readonly (readonly [string, string])[] = [
+  ["langgraph", "orchestra-memory"],
   ["langgraph-memory", "orchestra-memory"],
   ["langgraph-sqlite-sync", "orchestra-process"],
   ["langgraph-sqlite-sync", "orchestra-disk"],
@@ -42,13 +43,16 @@ const PAIRS: readonly (readonly [string, string])[] = [
   ["orchestra-memory", "xstate"],
 ];
 
-const WARM_UP_RUNS = 3;
+/** Long enough for the engine to have compiled what runs often: a service is measured, not its first seconds. */
+const WARM_UP_MS = 1_500;
 
 interface Samples {
   readonly shape: string;
   readonly id: string;
   readonly name: string;
   readonly keeps: string;
+  /** Agent invocations of one run. */
+  readonly steps: number;
   /** One per round. */
   readonly msPerRun: number[];
   failure?: string;
@@ -73,13 +77,14 @@ async function measureShape(
   const entries: { samples: Samples; prepared?: Prepared }[] = [];
   for (const contender of contenders) {
     const { id, name, keeps } = contender;
-    const entry: (typeof entries)[number] = { samples: { shape: nameOf(shape), id, name, keeps, msPerRun: [] } };
+    const entry: (typeof entries)[number] = { samples: { shape: nameOf(shape), id, name, keeps, steps: stepsOf(shape), msPerRun: [] } };
     entries.push(entry);
     await attempt(entry.samples, async () => {
       const own = join(folder, `${shape.kind}-${shape.size}`, id);
       mkdirSync(own, { recursive: true });
       entry.prepared = await contender.prepare(shape, own);
-      for (let i = 0; i < WARM_UP_RUNS; i++) await timed(entry.prepared, shape, 1);
+      const until = performance.now() + WARM_UP_MS;
+      while (performance.now() < until) await timed(entry.prepared, shape, 1);
     });
   }
   for (let round = 0; round < rounds; round++) {
@@ -109,8 +114,12 @@ function report(all: readonly Samples[], rounds: number, machine: string): strin
   const parts = [`${rounds} rounds, interleaved; milliseconds per run: median (min–max).\n\n${machine}`];
   for (const shape of new Set(all.map((one) => one.shape))) {
     const ofShape = all.filter((one) => one.shape === shape);
-    const rows = ofShape.map((one) => [one.name, one.failure ?? withSpread(spreadOf(one.msPerRun)), one.keeps]);
-    parts.push(`### ${shape}\n\n${table(["", "ms per run", "what is kept"], rows)}`);
+    const rows = ofShape.map((one) => {
+      if (one.failure !== undefined) return [one.name, one.failure, "", one.keeps];
+      const spread = spreadOf(one.msPerRun);
+      return [one.name, withSpread(spread), Math.round((one.steps / spread.median) * 1_000).toLocaleString("en"), one.keeps];
+    });
+    parts.push(`### ${shape}\n\n${table(["", "ms per run", "steps/s", "what is kept"], rows)}`);
     const ratios = PAIRS.flatMap(([slow, fast]) => {
       const a = ofShape.find((one) => one.id === slow)?.msPerRun ?? [];
       const b = ofShape.find((one) => one.id === fast)?.msPerRun ?? [];
