@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { SessionStore } from "../state/ports.ts";
+import { isAutomatic } from "./checkpoints.ts";
 import type { Engine } from "./engine-api.ts";
 
 export const AUTO_SAVE_NAME = "autosave";
@@ -20,9 +21,9 @@ export function autoSave(
   let cancel: () => void = () => undefined;
   const save = async (): Promise<void> => {
     try {
-      await engine.createCheckpoint(sessionId, AUTO_SAVE_NAME);
+      await engine.createCheckpoint(sessionId, AUTO_SAVE_NAME, { automatic: true });
       const saved = (await store.listCheckpoints(sessionId))
-        .filter(({ name }) => name === AUTO_SAVE_NAME)
+        .filter((checkpoint) => isAutomatic(checkpoint) && checkpoint.name === AUTO_SAVE_NAME)
         .sort((a, b) => a.n - b.n);
       for (const old of saved.slice(0, -KEEP)) await store.deleteCheckpoint(old.checkpointId);
     } catch (error) {

@@ -27,7 +27,10 @@ export interface ExecutionConfig {
   readonly dynamicConvergenceEnabled?: boolean;
   /** When a join fires with less than everything. Default `{ minRatio: 1, onInsufficient: "fail" }`. */
   readonly convergencePolicy?: ConvergencePolicyOption;
-  /** Whether model-backed agents are shown the form their answer must have: after a bad answer, on every call, or never. Functions ignore it. Default "auto". */
+  /**
+   * Whether model-backed agents are shown the form their answer must have: after a bad answer, on every call, or never.
+   * Checked and kept, but without effect as yet: it speaks to model-backed agents only, and functions ignore it. Default "auto".
+   */
   readonly steeringMode?: SteeringMode;
   /** Steps running at one time in this process. Default 16. */
   readonly maxConcurrency?: number;
@@ -35,7 +38,7 @@ export interface ExecutionConfig {
   readonly retry?: RetryOption;
   /** Progress lines. Default: by `verbosity`. */
   readonly status?: StatusConfig;
-  /** A checkpoint after every so many steps, of which the last `keep` stay. */
+  /** A checkpoint after every so many steps, of which the last `keep` (default: all) stay. A user's own are never removed, whatever their name. A resumed run follows the instance's `initialConfig`. */
   readonly autoCheckpoint?: { readonly everySteps?: number; readonly keep?: number };
 }
 

@@ -40,7 +40,7 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
         costUsd: usage.costUsd,
         apiCalls: usage.apiCalls,
       },
-      ignoredFacts: run.ignored,
+      ignoredFacts: run.ignored + (outcome.ignoredFacts ?? 0),
       traceTruncated: outcome.traceTruncated,
       questions,
       pausedReason,

@@ -66,7 +66,7 @@ export interface ResultMetadata {
   readonly timedOut: readonly string[];
   readonly topology: { readonly nodes: number; readonly edges: number; readonly hash: string };
   readonly usage: ResultUsage;
-  /** Facts that came too late or twice and changed nothing. */
+  /** Facts that came too late or twice and changed nothing: as many as the process that gave this result saw, 0 when it is read from the log. */
   readonly ignoredFacts: number;
   /** The trace holds the last 1,000 steps of more. */
   readonly traceTruncated: boolean;
@@ -175,7 +175,11 @@ export class OrchestraResult {
     return this.getAgentInvocationCount(name) > 0;
   }
 
-  /** Steps handed out at the node of that name; a retry is the same step. Exact also where the trace is cut. */
+  /**
+   * Steps handed out at the node of that name, whether or not they came to an end. A retry or a re-run after a crash is the
+   * same step; an activation after `next.ask` or with replies is a further one. Agents of nested runs are not counted here.
+   * Exact also where the trace is cut.
+   */
   getAgentInvocationCount(name: string): number {
     return Object.hasOwn(this.#invocations, name) ? (this.#invocations[name] ?? 0) : 0;
   }

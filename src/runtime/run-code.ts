@@ -29,6 +29,7 @@ export function runCodeOf(
     agents,
     conditions: options.conditions ?? {},
     retry: resolveRetryPolicies(execution),
+    ...(execution.autoCheckpoint !== undefined && { autoCheckpoint: execution.autoCheckpoint }),
     maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency,
   };
 }

@@ -12,7 +12,9 @@
 //     in topological order finds every end that F owns.
 // O2  N is owned by some fork exactly when two of its predecessors have an ancestor in common, themselves included:
 //     N's immediate dominator below such an ancestor owns N by O1.
-// O3  An element of a parallel command is a copy of its target, with the target's successors. Three equal elements
+// O3  A node's flow edges and its error edges are alternatives: no activation takes both. So a node with both is two forks,
+//     and owns what either owns. O2 then says too much, so that what it finds is looked for from each fork.
+// O4  An element of a parallel command is a copy of its target, with the target's successors. Three equal elements
 //     own what two do.
 
 import {
@@ -44,6 +46,8 @@ export class Ends {
   /** Successors in the graph of ends, without repeats. */
   readonly #succ: number[][];
   readonly #pred: number[][];
+  /** Successors over flow edges and over error edges, of nodes that have both (O3). */
+  readonly #alternatives: readonly (readonly (readonly number[])[] | undefined)[];
   /** Each end after all those it leads to. */
   readonly #postorder: readonly number[];
   /** Position in the postorder. */
@@ -75,14 +79,28 @@ export class Ends {
     }
     this.#succ = succ.map((targets) => [...targets]);
     this.#pred = predecessors(this.#succ);
+    this.#alternatives = this.#outOf.map((out) => {
+      const over = (role: PlanEdge["role"]): number[] => [
+        ...new Set(out.filter((edge) => edge.role === role && edge.back !== "marked").map((edge) => this.#endOf(edge))),
+      ];
+      const groups = [over("flow"), over("error")];
+      return groups.every((targets) => targets.length > 0) ? groups : undefined;
+    });
     this.#postorder = depthFirst(this.#succ, [...succ.keys()]).postorder;
     this.#number = new Int32Array(2 * count);
     for (const [i, end] of this.#postorder.entries()) this.#number[end] = i;
     this.#heads = [...heads].sort((a, b) => a - b);
   }
 
-  /** Ends that some fork owns (O2). */
+  /** Ends that some fork owns (O2, O3). */
   owned(): Uint32Array {
+    if (!this.#alternatives.some((groups) => groups !== undefined)) return this.#joined();
+    const found = createBits(2 * this.#nodeCount);
+    for (let fork = 0; fork < this.#nodeCount; fork++) addBits(found, this.#ownedBy(fork));
+    return found;
+  }
+
+  #joined(): Uint32Array {
     const found = createBits(2 * this.#nodeCount);
     const upTo: Uint32Array[] = [];
     for (let i = this.#postorder.length - 1; i >= 0; i--) {
@@ -103,8 +121,7 @@ export class Ends {
   }
 
   owns(fork: number, end: number): boolean {
-    const owned = (this.#owned[fork] ??= this.#ownedFrom(fork, [{ vertex: fork, succ: this.#succ[fork] ?? [] }]));
-    return hasBit(owned, end);
+    return hasBit(this.#ownedBy(fork), end);
   }
 
   ownsParallel(targets: readonly number[], end: number): boolean {
@@ -150,7 +167,18 @@ export class Ends {
     return !this.#input.neverJoins.has(end % this.#nodeCount);
   }
 
-  /** The ends that `top` owns (O1). Paths begin at the `sources`: `top` itself, or copies that stand directly below it (O3). */
+  #ownedBy(fork: number): Uint32Array {
+    let owned = this.#owned[fork];
+    if (owned === undefined) {
+      owned = createBits(2 * this.#nodeCount);
+      for (const succ of this.#alternatives[fork] ?? [this.#succ[fork] ?? []])
+        addBits(owned, this.#ownedFrom(fork, [{ vertex: fork, succ }]));
+      this.#owned[fork] = owned;
+    }
+    return owned;
+  }
+
+  /** The ends that `top` owns (O1). Paths begin at the `sources`: `top` itself, or copies that stand directly below it (O4). */
   #ownedFrom(
     top: number,
     sources: readonly { readonly vertex: number; readonly succ: readonly number[] }[],

@@ -22,16 +22,17 @@ export class BruteForce {
     return edge.back === "natural" ? this.plan.returnOf(edge.to) : edge.to;
   }
 
-  next(end: number): number[] {
+  next(end: number, role?: PlanEdge["role"]): number[] {
     if (end >= this.size) return [];
-    return [...new Set(this.moving.filter((e) => e.from === end && e.back !== "marked").map((e) => this.endOf(e)))];
+    const out = this.moving.filter((e) => e.from === end && e.back !== "marked" && (role ?? e.role) === e.role);
+    return [...new Set(out.map((e) => this.endOf(e)))];
   }
 
-  /** Every nonempty path from `a` to `b`, as the ends on it. */
-  paths(a: number, b: number): Path[] {
+  /** Every nonempty path from `a` to `b`, as the ends on it; with `first`, those that begin with an edge of that role. */
+  paths(a: number, b: number, first?: PlanEdge["role"]): Path[] {
     const found: Path[] = [];
     const walk = (path: number[]): void => {
-      for (const end of this.next(path.at(-1) ?? 0)) {
+      for (const end of this.next(path.at(-1) ?? 0, path.length === 1 ? first : undefined)) {
         if (path.includes(end)) throw new Error("the graph of ends has a cycle");
         if (end === b) found.push([...path, end]);
         walk([...path, end]);
@@ -47,8 +48,11 @@ export class BruteForce {
   }
 
   owns(fork: number, end: number): boolean {
-    const paths = this.paths(fork, end);
-    return this.joins(end) && paths.some((p, i) => paths.slice(i + 1).some((q) => disjoint(p, q)));
+    // What a node hands on and what its failure leads to are alternatives.
+    return (["flow", "error"] as const).some((role) => {
+      const paths = this.paths(fork, end, role);
+      return this.joins(end) && paths.some((p, i) => paths.slice(i + 1).some((q) => disjoint(p, q)));
+    });
   }
 
   ownsParallel(targets: readonly number[], end: number): boolean {

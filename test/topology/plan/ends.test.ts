@@ -104,8 +104,20 @@ describe("a fork owns an end", () => {
     expect(plan("F -> N, F -> N error, N -> M").rendezvous).toEqual([]);
   });
 
-  it("over an error edge that leads around to where the flow goes", () => {
-    expect(plan("F -> N, F -> H error, H -> N").owns("F", "N")).toBe(true);
+  it("nor over an error edge that leads around to where the flow goes, at any depth", () => {
+    const p = plan("F -> N, F -> H error, H -> N");
+    expect([p.owns("F", "N"), p.rendezvous]).toEqual([false, []]);
+    expect(plan("E -> F, F -> A, F -> H error, A -> N, H -> N").rendezvous).toEqual([]);
+  });
+
+  it("over flow edges alone, or error edges alone, beside the others", () => {
+    const p = plan("F -> A, F -> B, F -> G error, F -> H error, A -> N, B -> N, G -> M, H -> M");
+    expect([p.owns("F", "N"), p.owns("F", "M"), p.rendezvous]).toEqual([true, true, ["N", "M"]]);
+  });
+
+  it("at an outer fork, whose arm may come by its flow or by its error edge", () => {
+    const p = plan("F -> A, F -> B, A -> N, A -> H error, H -> N, B -> N");
+    expect([p.owns("F", "N"), p.owns("A", "N")]).toEqual([true, false]);
   });
 
   it("never at a node that does not converge or merges", () => {
