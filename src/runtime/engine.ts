@@ -317,7 +317,7 @@ class LocalEngine implements Engine {
       const entry = await ports.store.getSession(sessionId);
       return entry === null || isStillStatus(entry.status) ? "still" : "moving";
     };
-    yield* sessionEvents({ ...ports, whereabouts }, sessionId, options);
+    yield* this.#housekeeping.follow(sessionId, options.after ?? 0, sessionEvents({ ...ports, whereabouts }, sessionId, options));
   }
 
   trace(sessionId: string): AsyncIterable<RecordedStep> {

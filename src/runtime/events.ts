@@ -19,6 +19,11 @@ export function seqOf(n: number, index: number): number {
   return n * EVENTS_PER_COMMIT_MAX + index;
 }
 
+/** The commit an event is of. */
+export function commitOf(seq: number): number {
+  return Math.floor(seq / EVENTS_PER_COMMIT_MAX);
+}
+
 export interface EventPorts {
   readonly store: SessionStore;
   readonly hub: EventHub;
@@ -87,7 +92,7 @@ async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Pro
 }
 
 async function* loggedEvents(store: SessionStore, sessionId: string, after: number): AsyncIterable<RunEvent> {
-  const afterN = Math.floor(after / EVENTS_PER_COMMIT_MAX);
+  const afterN = commitOf(after);
   // The commit the cursor stands in may have more events to come, so folding starts before it.
   const start = await foldStart(store, sessionId, afterN - 1);
   for await (const { commit, reduction } of foldLog(store, sessionId, start)) {

@@ -9,6 +9,7 @@
 //     stops moving.
 // G3  When a run has ended, sessions that are too many or too old are removed, but none that ended within the last
 //     minute: whoever waited for it may still read it. Looking through the store takes a tenth of the time at most.
+// G4  What someone who follows the events of a session here has not seen yet stays in its log.
 
 import { errorToData } from "../base/error-data.ts";
 import type { Clock } from "../base/clock.ts";
@@ -16,6 +17,8 @@ import type { Logger } from "../base/logger.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import { allSessions, decideRetention, resolveRetention, WHOLE_LOG } from "../state/retention.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
+import type { RunEvent } from "./engine-api.ts";
+import { commitOf } from "./events.ts";
 import { SnapshotPolicy } from "./snapshot-policy.ts";
 
 export interface HousekeepingPorts {
@@ -35,6 +38,8 @@ export class Housekeeping {
   readonly #removes: boolean;
   /** Counts as the sessions do for their snapshots. */
   readonly #snapshots = new WeakMap<object, SnapshotPolicy>();
+  /** Up to which commit those who follow a session have got. */
+  readonly #readers = new Map<string, Set<{ n: number }>>();
   /** Logs to be compacted. */
   readonly #due = new Set<string>();
   #sweepDue = false;
@@ -67,6 +72,34 @@ export class Housekeeping {
     this.#start();
   }
 
+  /** G4: the same events, taken note of as they are handed on. */
+  follow(sessionId: string, after: number, events: AsyncIterable<RunEvent>): AsyncIterable<RunEvent> {
+    return this.#policy.keepHistory ? events : this.#followed(sessionId, after, events);
+  }
+
+  async *#followed(sessionId: string, after: number, events: AsyncIterable<RunEvent>): AsyncGenerator<RunEvent> {
+    const reader = { n: commitOf(after) };
+    const readers = this.#readers.get(sessionId) ?? new Set();
+    this.#readers.set(sessionId, readers.add(reader));
+    try {
+      for await (const event of events) {
+        reader.n = commitOf(event.seq);
+        yield event;
+      }
+    } finally {
+      readers.delete(reader);
+      if (readers.size === 0) this.#readers.delete(sessionId);
+      this.#due.add(sessionId);
+      this.#start();
+    }
+  }
+
+  #unseenFrom(sessionId: string): number {
+    let from = WHOLE_LOG;
+    for (const { n } of this.#readers.get(sessionId) ?? []) from = Math.min(from, n);
+    return from;
+  }
+
   /** Resolves once what is under way is done; what waits is left for the next opening. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -74,10 +107,10 @@ export class Housekeeping {
   }
 
   #start(): void {
-    if (this.#working !== null || (this.#due.size === 0 && !this.#sweepDue)) return;
+    if (this.#closed || this.#working !== null || (this.#due.size === 0 && !this.#sweepDue)) return;
     this.#working = this.#work().finally(() => {
       this.#working = null;
-      if (this.#due.size > 0 && !this.#closed) this.#start();
+      if (this.#due.size > 0) this.#start();
     });
   }
 
@@ -87,7 +120,7 @@ export class Housekeeping {
       const [sessionId] = this.#due;
       if (sessionId !== undefined) {
         this.#due.delete(sessionId);
-        await this.#attempt({ sessionId }, () => store.compact(sessionId, WHOLE_LOG));
+        await this.#attempt({ sessionId }, () => store.compact(sessionId, this.#unseenFrom(sessionId)));
       } else if (this.#sweepDue && clock.monotonicMs() >= this.#nextSweepAtMs) {
         this.#sweepDue = false;
         const fromMs = clock.monotonicMs();

@@ -123,8 +123,9 @@ export function decideCut(
 ): { readonly firstCommit: number; readonly firstSnapshot: number } | null {
   const standIn = snapshots.at(-2);
   if (standIn === undefined) return null;
-  const base = snapshots.findLast((n) => n <= Math.min(belowN, standIn));
-  return base === undefined ? null : { firstCommit: Math.min(belowN, base + 1, lastN), firstSnapshot: base };
+  const base = snapshots.findLast((n) => n < Math.min(belowN, lastN) && n <= standIn);
+  // What is left begins right after a snapshot, so that it can be folded.
+  return base === undefined ? null : { firstCommit: base + 1, firstSnapshot: base };
 }
 
 function hasEnded(entry: SessionEntry): boolean {

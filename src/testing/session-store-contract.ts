@@ -235,6 +235,28 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
         expect(await store.getCheckpoint("cp1")).toEqual(checkpointOf("cp1", "s1", 2));
       });
 
+      it("may happen while the log is read: what is left is read on", async () => {
+        await fill("s1", 700);
+        for (const n of [500, 600]) await store.saveSnapshot("s1", snapshotOf(n));
+        const seen: number[] = [];
+        for await (const commit of store.read("s1")) {
+          seen.push(commit.n);
+          if (commit.n === 1) await store.compact("s1", 700);
+        }
+        expect(seen[0]).toBe(1);
+        expect(seen.slice(-200)).toEqual(Array.from({ length: 200 }, (_, i) => 501 + i));
+        expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
+      });
+
+      it("leaves the commit it is told to stop at, and what is left begins right after a snapshot", async () => {
+        await fill("s1", 10);
+        for (const n of [4, 8]) await store.saveSnapshot("s1", snapshotOf(n));
+        await store.compact("s1", 4);
+        expect((await collect(store.read("s1"))).length).toBe(10);
+        await store.compact("s1", 6);
+        expect((await collect(store.read("s1")))[0]?.n).toBe(5);
+      });
+
       it("still refuses positions it has dropped", async () => {
         await fill("s1", 6);
         for (const n of [3, 5]) await store.saveSnapshot("s1", snapshotOf(n));
