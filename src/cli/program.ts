@@ -1,5 +1,7 @@
 // The command line: what may be typed, and what help says about it.
 
+import { createRequire } from "node:module";
+
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import { isOrchestraError } from "../index.ts";
@@ -49,6 +51,7 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .description(
       "Runs teams of agents: declare who may talk to whom, hand over a task, get a result that survives crashes.",
     )
+    .version(versionOfPackage(), "-V, --version", "the version of the package")
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .showHelpAfterError('(try "orchestra --help")')
@@ -86,7 +89,7 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
 
   program
     .command("graph <file>")
-    .description("draw the topology of a file")
+    .description("draw the topology of a file; what is wrong with it goes to standard error, with exit code 2")
     .option("--format <format>", "mermaid or dot", "mermaid")
     .action(async (file: string, flags) => ended(await graphCommand(file, flags, io)));
 
@@ -119,6 +122,11 @@ function watched(command: Command): Command {
     .option("--no-ask", "never ask: a run that needs a person stops, to be resumed");
 }
 
+function versionOfPackage(): string {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+  return version;
+}
+
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
@@ -126,7 +134,10 @@ function wholeNumber(text: string): number {
 }
 
 function describe(error: unknown): string {
-  if (isOrchestraError(error)) return `error: ${error.code}: ${error.message}`;
+  if (isOrchestraError(error)) {
+    const hint = error.code === "ORCH_AGENT_UNKNOWN" ? "\n(agents come from --agents FILE, or from FILE's export agents)" : "";
+    return `error: ${error.code}: ${error.message}${hint}`;
+  }
   if (error instanceof UsageError) return `error: ${error.message}`;
   return `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

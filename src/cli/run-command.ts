@@ -3,7 +3,9 @@
 import type { OrchestraInstance, OrchestraResult } from "../index.ts";
 import { EXIT, exitCodeOfResult, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { questionLine } from "./question-line.ts";
 import {
+  assertStoreExists,
   instanceOptions,
   jsonOrText,
   loadParts,
@@ -43,7 +45,7 @@ export async function runCommand(file: string, flags: RunFlags, io: Io): Promise
       ...(flags.fresh !== undefined && { fresh: flags.fresh }),
       ...(flags.maxSteps !== undefined && { maxSteps: flags.maxSteps }),
     });
-  return follow(instance, handle, flags, io);
+  return follow(instance, handle, { ...flags, file }, io);
 }
 
 export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
@@ -54,8 +56,10 @@ export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
 }
 
 export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: Io): Promise<number> {
-  if (storeFolder(flags, io) === undefined)
+  const folder = storeFolder(flags, io);
+  if (folder === undefined)
     throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  assertStoreExists(folder);
   if (flags.file === undefined && flags.agents === undefined)
     throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
   const parts = await loadParts(flags.file, flags, io);
@@ -78,10 +82,13 @@ function answersOf(answers: readonly string[] | undefined): unknown {
     : parseContext(answers);
 }
 
+/** `file`: what `orchestra resume` needs to be told. */
+type FollowFlags = StoreFlags & CodeFlags & { readonly json?: boolean; readonly file?: string };
+
 async function follow(
   instance: OrchestraInstance,
   begin: () => Promise<OrchestraResult>,
-  flags: StoreFlags & { json?: boolean },
+  flags: FollowFlags,
   io: Io,
 ): Promise<number> {
   let interrupted: number | undefined;
@@ -114,18 +121,30 @@ async function follow(
   }
 }
 
-function report(result: OrchestraResult, { json = false, store }: { json?: boolean; store?: string }, io: Io): void {
-  if (json) io.out(JSON.stringify(result, null, 2));
+function report(result: OrchestraResult, flags: FollowFlags, io: Io): void {
+  if (flags.json) io.out(JSON.stringify(result, null, 2));
   else if (result.success) io.out(result.getFinalResponseAsText());
   if (result.error === null) return;
-  io.err(`${result.status}: ${result.error.code}: ${result.error.message}`);
-  for (const { questionId, node, prompt } of result.metadata.questions)
-    io.err(`  ${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`);
-  const waits = result.status === "paused" || result.status === "awaiting_user";
-  if (waits)
-    io.err(
-      store === undefined && io.env["ORCHESTRA_STORE"] === undefined
-        ? "without --store the session ends with this process"
-        : `session ${result.sessionId}`,
-    );
+  if (result.status !== "paused" && result.status !== "awaiting_user") {
+    io.err(`${result.status}: ${result.error.code}: ${result.error.message}`);
+    return;
+  }
+  const { questions, pausedReason } = result.metadata;
+  io.err(result.status === "paused" ? `paused${pausedReason ? `: ${pausedReason}` : ""}` : "waits for an answer:");
+  for (const question of questions) io.err(`  ${questionLine(question)}`);
+  io.err(
+    storeFolder(flags, io) === undefined
+      ? "without --store the session ends with this process; with it, or with --ask, the question can be answered"
+      : `go on with: ${resumeLine(result.sessionId, questions.length, flags)}`,
+  );
+}
+
+function resumeLine(sessionId: string, questions: number, { file, agents, store }: FollowFlags): string {
+  const told = [
+    ...(file === undefined ? [] : ["--file", file]),
+    ...(agents === undefined ? [] : ["--agents", agents]),
+    ...(store === undefined ? [] : ["--store", store]),
+    ...(questions === 0 ? [] : ["--answer", questions === 1 ? "TEXT" : "QUESTION=TEXT …"]),
+  ];
+  return ["orchestra resume", sessionId, ...told].join(" ");
 }

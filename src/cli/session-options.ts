@@ -1,5 +1,6 @@
 // Options that several commands share, and the instance they come to.
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
@@ -35,12 +36,18 @@ export function storeFolder({ store }: StoreFlags, io: Io): string | undefined {
   return folder === undefined || folder === "" ? undefined : resolve(io.cwd, folder);
 }
 
-/** @throws {UsageError} when none is named. */
+/** The store to look into. @throws {UsageError} when none is named, or there is none: looking makes no folder. */
 export function requiredStore(flags: StoreFlags, io: Io): StateManager {
   const folder = storeFolder(flags, io);
   if (folder === undefined)
     throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
+  assertStoreExists(folder);
   return new StateManager({ storage: new LevelStorage(folder) });
+}
+
+/** @throws {UsageError} */
+export function assertStoreExists(folder: string): void {
+  if (!existsSync(folder)) throw new UsageError(`there is no store in ${folder}`);
 }
 
 /** The parts of FILE, with the agents of `--agents` over its own. */

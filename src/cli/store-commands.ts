@@ -3,6 +3,7 @@
 import { OrchestraInstance, type RunStatus } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { questionLine } from "./question-line.ts";
 import { requiredStore, type StoreFlags } from "./session-options.ts";
 
 const STATUSES: readonly string[] = [
@@ -61,7 +62,7 @@ export async function showCommand(
     `run          ${session.runId ?? "none"}`,
     `updated      ${new Date(session.updatedAtMs).toISOString()}, ${session.n} commits`,
   ];
-  for (const { questionId, node } of why.questions) lines.push(`question     ${questionId} at ${node}`);
+  for (const question of result?.metadata.questions ?? []) lines.push(`question     ${questionLine(question)}`);
   for (const { checkpointId, name } of checkpoints) lines.push(`checkpoint   ${checkpointId} ${name}`);
   if (result !== null) {
     lines.push(`steps        ${result.totalSteps}`);
@@ -70,7 +71,8 @@ export async function showCommand(
         lines.push(
           `  ${step.stepId} ${step.node} ${step.error === null ? "ok" : step.error.code} ${step.ended - step.started} ms`,
         );
-    if (result.error !== null) lines.push(`error        ${result.error.code}: ${result.error.message}`);
+    if (result.error !== null && session.status !== "paused" && session.status !== "awaiting_user")
+      lines.push(`error        ${result.error.code}: ${result.error.message}`);
     if (result.success) lines.push("", result.getFinalResponseAsText());
   }
   io.out(lines.join("\n"));

@@ -8,9 +8,12 @@ import { loadParts, type CodeFlags } from "./session-options.ts";
 
 export async function graphCommand(file: string, { format = "mermaid" }: { format?: string }, io: Io): Promise<number> {
   if (format !== "mermaid" && format !== "dot") throw new UsageError(`--format ${format}: expected mermaid or dot`);
-  const topology = topologyOf(await loadFile(file, io.cwd), file);
+  const parts = await loadFile(file, io.cwd);
+  const topology = topologyOf(parts, file);
   io.out(format === "dot" ? topology.toDot() : topology.toMermaid());
-  return EXIT.ok;
+  const errors = topology.validate({ functions: parts.conditions ?? {} }).filter(({ severity }) => severity === "error");
+  for (const problem of errors) io.err(line(file, problem));
+  return errors.length > 0 ? EXIT.usage : EXIT.ok;
 }
 
 export async function validateCommand(file: string, flags: CodeFlags & { json?: boolean }, io: Io): Promise<number> {

@@ -218,8 +218,12 @@ export class OrchestraInstance implements AsyncDisposable {
 
   /** The result of the session's last run, as its log tells it. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` */
   async getResult(sessionId: string): Promise<OrchestraResult> {
-    const kernel = await this.#open();
-    return resultFromOutcome(await kernel.engine.outcome(parseSessionId(sessionId)));
+    const outcome = await (await this.#engine()).outcome(parseSessionId(sessionId));
+    const questions = await this.#pending(sessionId);
+    return resultFromOutcome(
+      outcome,
+      questions.map(({ questionId, node, branchId, prompt }) => ({ questionId, node, branchId, prompt })),
+    );
   }
 
   /** Asks on in a session that has ended: a run of the same topology whose agents see the transcript in `ctx.session`. */

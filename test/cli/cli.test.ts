@@ -112,7 +112,10 @@ describe("orchestra run", () => {
     [["resume", "s"], "which store?"],
     [["sessions"], "which store?"],
     [["sessions", "--store", "./state", "--status", "lost"], "expected one of"],
-    [["show", "nobody", "--store", "./state"], 'no session "nobody"'],
+    [["show", "nobody", "--store", "./state"], "there is no store in"],
+    [["sessions", "--store", "./state"], "there is no store in"],
+    [["resume", "s", "--store", "./state", "--file", "team.ts"], "there is no store in"],
+    [["run", "unknown.json", "-t", "x"], "--agents FILE"],
     [["graph", "team.ts", "--format", "png"], "expected mermaid or dot"],
   ])("refuses %j with code 2", async (args, message) => {
     file("team.ts", TEAM);
@@ -141,6 +144,8 @@ describe("sessions on disk", () => {
     const waiting = await orchestra(["run", "asking.ts", "-t", "x", "-s", "talk", "--no-ask", ...store]);
     expect(waiting).toMatchObject({ code: 3, out: "" });
     expect(waiting.err).toContain("really?");
+    expect(waiting.err).toContain("orchestra resume talk --file asking.ts --store ./state --answer TEXT");
+    expect(await orchestra(["show", "nobody", ...store])).toMatchObject({ code: 2, err: expect.stringContaining('no session "nobody"') });
     const [listed, shown] = await Promise.all([orchestra(["sessions", ...store, "--json"])]).then(async ([first]) => [
       first,
       await orchestra(["show", "talk"], { env: { ORCHESTRA_STORE: "./state" } }),
@@ -148,7 +153,7 @@ describe("sessions on disk", () => {
     expect(JSON.parse(listed?.out ?? "")).toMatchObject([{ sessionId: "talk", status: "awaiting_user" }]);
     expect(shown).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/status +awaiting_user[^]*question .* at Asker/),
+      out: expect.stringMatching(/status +awaiting_user[^]*question .*Asker\): really\?/),
     });
     expect(
       await orchestra(["resume", "talk", "--file", "asking.ts", ...store, "--answer", "sure", "-q"]),
@@ -199,6 +204,15 @@ describe("looking at a topology", () => {
     });
   });
 
+  it("draws what there is of a wrong one, says what is wrong, and answers code 2", async () => {
+    file("wrong.json", `{ "nodes": ["Greeter"], "edges": ["Greeter -> Greter"] }`);
+    expect(await orchestra(["graph", "wrong.json"])).toMatchObject({
+      code: 2,
+      out: expect.stringContaining("Greeter"),
+      err: expect.stringContaining('no node is called "Greter"'),
+    });
+  });
+
   it("validates it", async () => {
     file("team.ts", TEAM);
     file("wrong.json", `{ "nodes": ["Greeter"], "edges": ["Greeter -> Greter"] }`);
@@ -216,5 +230,6 @@ it("teaches by --help: examples and exit codes", async () => {
   const { code, out } = await orchestra(["--help"]);
   expect(code).toBe(0);
   for (const part of ["Examples:", "orchestra run team.ts", "Exit codes:", "130"]) expect(out).toContain(part);
+  expect(await orchestra(["--version"])).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+/) });
   expect((await orchestra(["run", "--help"])).out).toContain("named exports");
 });
