@@ -72,10 +72,11 @@ export class LiveSessions implements SessionOwner {
     const session = new Session(start, this.#ports, this);
     const live = liveOf(session);
     this.#live.set(sessionId, live);
+    // Before the log says that it is ours: others ask for our presence once they have read that.
+    this.#hooks.onChange();
     try {
       const answer = await session.begin(facts, blobs);
       if (!answer.accepted) this.#discard(live);
-      this.#hooks.onChange();
       return { live, answer };
     } catch (error) {
       this.#discard(live);
