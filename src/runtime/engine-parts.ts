@@ -1,12 +1,13 @@
 // Engine parts: what an engine is made of, and how the parts reach each other.
 
-import type { Question } from "../actors/effects.ts";
+import type { Question, RunStatus } from "../actors/effects.ts";
 import { errorToData } from "../base/error-data.ts";
+import { isOrchestraError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Bus, InboxCommand } from "../bus/ports.ts";
+import type { Bus, InboxCommand, Journal } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -207,8 +208,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     readInbox,
     async ownerElsewhere(sessionId, entry) {
       if (isLiveElsewhere(store, sessionId, live)) return entry.host;
-      if (entry.status !== "running" || entry.host === host) return null;
-      return (await bus.liveness.alive()).some((one) => one.host === entry.host) ? entry.host : null;
+      if (entry.host === host || isEnded(entry.status)) return null;
+      if (!(await bus.liveness.alive()).some((one) => one.host === entry.host)) return null;
+      // One that is paused or waits may have been let go of, or have steps in flight that finish.
+      return entry.status === "running" || (await hasOwner(bus.journal, sessionId)) ? entry.host : null;
     },
     async sessionsWithQuestions() {
       const found = new Set(live.all().map(({ session }) => session.sessionId));
@@ -242,6 +245,21 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       deadlines.close();
     },
   };
+}
+
+/** The journal of a session is answered for by whoever has it live. */
+async function hasOwner(journal: Journal, sessionId: string): Promise<boolean> {
+  try {
+    await journal.list(sessionId, "");
+    return true;
+  } catch (error) {
+    if (isOrchestraError(error, "ORCH_FENCED")) return false;
+    throw error;
+  }
+}
+
+function isEnded(status: RunStatus): boolean {
+  return status === "completed" || status === "failed" || status === "cancelled";
 }
 
 async function* oneChunk(value: unknown): AsyncGenerator<unknown> {

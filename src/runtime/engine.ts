@@ -48,7 +48,7 @@ export type { EngineOptions } from "./engine-parts.ts";
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
 const SIGNAL_ABORTED = "its signal was aborted";
-const RESUME_ELSEWHERE = "pause, cancel and answer reach it from here; pause it first to resume it here";
+const RESUME_ELSEWHERE = "pause, cancel and answer reach it from here; it can be resumed here once it is paused and its steps in flight have ended";
 const DEFAULT_DRAIN_MS = 30_000;
 
 export function createEngine(options: EngineOptions): Engine {

@@ -59,6 +59,9 @@ describe("a session that runs on another host", () => {
   it("may be paused from here, and then resumed here", async () => {
     const { a, b, agents, gate, handle } = await running();
     expect(await b.pause("s")).toBe(true);
+    await expect.poll(async () => (await b.getSession("s"))?.status).toBe("paused");
+    // Its step in flight is still to finish there.
+    await expect(b.resume("s", { code: agents })).rejects.toMatchObject(BUSY);
     gate.resolve();
     expect((await handle.outcome).status).toBe("paused");
     const resumed = await b.resume("s", { code: agents });
