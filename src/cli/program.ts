@@ -135,7 +135,8 @@ function wholeNumber(text: string): number {
 
 function describe(error: unknown): string {
   if (isOrchestraError(error)) {
-    const hint = error.code === "ORCH_AGENT_UNKNOWN" ? "\n(agents come from --agents FILE, or from FILE's export agents)" : "";
+    const hint =
+      error.code === "ORCH_AGENT_UNKNOWN" ? "\n(agents come from --agents FILE, or from FILE's export agents)" : "";
     return `error: ${error.code}: ${error.message}${hint}`;
   }
   if (error instanceof UsageError) return `error: ${error.message}`;

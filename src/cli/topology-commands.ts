@@ -11,7 +11,9 @@ export async function graphCommand(file: string, { format = "mermaid" }: { forma
   const parts = await loadFile(file, io.cwd);
   const topology = topologyOf(parts, file);
   io.out(format === "dot" ? topology.toDot() : topology.toMermaid());
-  const errors = topology.validate({ functions: parts.conditions ?? {} }).filter(({ severity }) => severity === "error");
+  const errors = topology
+    .validate({ functions: parts.conditions ?? {} })
+    .filter(({ severity }) => severity === "error");
   for (const problem of errors) io.err(line(file, problem));
   return errors.length > 0 ? EXIT.usage : EXIT.ok;
 }

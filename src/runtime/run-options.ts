@@ -70,7 +70,10 @@ export type AgentsOption = Readonly<Record<string, AgentLike>> | AgentDirectory;
 
 /** What holds for every run of an instance, and may be said for one run too. */
 export interface SharedOptions {
-  /** Functions, agent objects, pools or topologies by name, or a registry. Default: what the topology carries itself. */
+  /**
+   * Functions, agent objects, pools or topologies by name, or a registry. Nodes of kind `tool` and `system` find theirs here,
+   * too: by the node's name, or by what it `uses`. Default: what the topology carries itself.
+   */
   readonly agents?: AgentsOption;
   /** Instead of `agents`. */
   readonly agentRegistry?: AgentDirectory;
@@ -105,7 +108,7 @@ export interface TaskOptions {
   readonly maxSteps?: number | false;
   readonly budget?: Budget;
   readonly signal?: AbortSignal;
-  /** The same key in the same session returns the same run. */
+  /** The same key in the same session returns the same run, as long as it is among the last 50 of the session. Without a session the key names one. */
   readonly idempotencyKey?: string;
   /** After the result, questions go on in the same session while the channel gives any. Default false. */
   readonly allowFollowUps?: boolean;

@@ -145,7 +145,10 @@ describe("sessions on disk", () => {
     expect(waiting).toMatchObject({ code: 3, out: "" });
     expect(waiting.err).toContain("really?");
     expect(waiting.err).toContain("orchestra resume talk --file asking.ts --store ./state --answer TEXT");
-    expect(await orchestra(["show", "nobody", ...store])).toMatchObject({ code: 2, err: expect.stringContaining('no session "nobody"') });
+    expect(await orchestra(["show", "nobody", ...store])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('no session "nobody"'),
+    });
     const [listed, shown] = await Promise.all([orchestra(["sessions", ...store, "--json"])]).then(async ([first]) => [
       first,
       await orchestra(["show", "talk"], { env: { ORCHESTRA_STORE: "./state" } }),

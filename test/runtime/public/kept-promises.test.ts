@@ -178,3 +178,66 @@ describe("a node with a normal and an error edge to the same place", () => {
     expect(result.getAgentInvocationCount("H")).toBe(handled);
   });
 });
+
+it("a stream handle that is read late gives the last 10,000 events and says how many it dropped", async () => {
+  const handle = Orchestra.stream({
+    task: "x",
+    topology: { nodes: ["A"] },
+    agents: {
+      A: async (_input: unknown, ctx) => {
+        for (let i = 0; i < 10_500; i++) {
+          ctx.emit(i);
+          if (i % 100 === 0) await new Promise(setImmediate);
+        }
+        return "done";
+      },
+    },
+  });
+  expect((await handle.result).finalResponse).toBe("done");
+  let read = 0;
+  let last = "";
+  for await (const { type } of handle) {
+    read++;
+    last = type;
+  }
+  expect([read, last]).toEqual([10_000, "run.completed"]);
+  expect(handle.dropped).toBeGreaterThanOrEqual(500);
+});
+
+it("a second instance on the same store takes over nothing that runs in the first", async () => {
+  const stateManager = new StateManager({ storage: memoryStorage() });
+  const topology = { nodes: ["A", "B"], edges: ["A -> B"] };
+  let started = (): void => undefined;
+  const running = new Promise<void>((resolve) => (started = resolve));
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  let calls = 0;
+  const agents = {
+    A: async (input: string) => {
+      calls++;
+      started();
+      await opened;
+      return input;
+    },
+    B: upper,
+  };
+  await using first = new OrchestraInstance({ topology, agents, stateManager });
+  await using second = new OrchestraInstance({ topology, agents, stateManager });
+  const result = first.execute("x", { sessionId: "s" });
+  await running;
+  expect(await second.listSessions({ status: "running" })).toMatchObject([{ sessionId: "s" }]);
+  expect(await second.recover()).toEqual([]);
+  await expect(second.resumeSession("s")).rejects.toMatchObject({ code: "ORCH_SESSION_BUSY" });
+  open();
+  expect((await result).finalResponse).toBe("X");
+  expect(calls).toBe(1);
+});
+
+it("a result read from the store of a session that waits says what is asked", async () => {
+  await using orchestra = new OrchestraInstance({
+    topology: { nodes: ["A"] },
+    agents: { A: (_input: unknown, ctx) => ctx.ask("really?") },
+  });
+  await orchestra.execute("x", { sessionId: "s" });
+  expect((await orchestra.getResult("s")).metadata.questions).toMatchObject([{ node: "A", prompt: "really?" }]);
+});
