@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { silentLogger, type Logger } from "../../src/base/logger.ts";
 import { next } from "../../src/runtime/agent.ts";
 import { StateManager } from "../../src/runtime/state-manager.ts";
 import { LevelStorage } from "../../src/state/level-store.ts";
@@ -108,6 +109,24 @@ describe("retention", () => {
     await clock.advance(61_000);
     await run(engine, 1, topology("A"), { A: (x) => x }, { sessionId: "e" });
     await expect.poll(ids).toEqual(["d", "e", "waiting"]);
+    await engine.close();
+  });
+
+  it("does not touch a run when what it lets go of cannot be dropped, and says so", async () => {
+    const store = memoryStorage();
+    const failing: SessionStore = new Proxy(store, {
+      get(target, key) {
+        if (key === "compact") return () => Promise.reject(new Error("read-only"));
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const warnings: unknown[] = [];
+    const logger: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields), child: () => logger };
+    const { engine } = world({ store: failing, logger, retention: { keepHistory: false } });
+    const outcome = await run(engine, 1, topology("A -> B"), { A: (x) => x, B: (x) => x }, { sessionId: "s" });
+    expect(outcome.status).toBe("completed");
+    await expect.poll(() => warnings).toMatchObject([{ sessionId: "s", error: { message: "read-only" } }]);
     await engine.close();
   });
 
