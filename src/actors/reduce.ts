@@ -50,23 +50,12 @@ export function reduce(state: SessionState, fact: Fact, atMs: number): Reduction
   }
 }
 
-/** Judging facts before their commit and applying them after it is one fold: the result is kept with the list of facts. */
-const folds = new WeakMap<readonly Fact[], { state: SessionState; atMs: number; result: CommitReduction }>();
-
-/** Folds facts in order, dropping those the state cannot accept. Folding the same list on the same state again is free. */
+/** Folds facts in order, dropping those the state cannot accept. */
 export function reduceAll(state: SessionState, facts: readonly Fact[], atMs: number): CommitReduction {
-  const known = folds.get(facts);
-  if (known?.state === state && known.atMs === atMs) return known.result;
-  const result = foldAll(state, facts, atMs);
-  folds.set(facts, { state, atMs, result });
-  return result;
-}
-
-function foldAll(state: SessionState, facts: readonly Fact[], atMs: number): CommitReduction {
   if (facts.length === 1) {
     const one = reduce(state, facts[0]!, atMs);
     const refused = one.refused === undefined ? [] : [{ fact: facts[0]!, reason: one.refused }];
-    return { state: one.state, effects: one.effects, events: one.events, accepted: one.refused === undefined ? facts : [], refused };
+    return { from: state, state: one.state, effects: one.effects, events: one.events, accepted: one.refused === undefined ? facts : [], refused };
   }
   let folded = state;
   const effects: Effect[] = [];
@@ -84,7 +73,7 @@ function foldAll(state: SessionState, facts: readonly Fact[], atMs: number): Com
     for (const event of one.events) events.push(event);
     accepted.push(fact);
   }
-  return { state: folded, effects, events, accepted, refused };
+  return { from: state, state: folded, effects, events, accepted, refused };
 }
 
 type RunFact = Exclude<Fact, { type: "run.started" | "restored" | "context.added" | "checkpointed" }>;

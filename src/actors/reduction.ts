@@ -13,6 +13,8 @@ export interface Reduction {
 }
 
 export interface CommitReduction {
+  /** The state the facts were folded on. */
+  readonly from: SessionState;
   readonly state: SessionState;
   readonly effects: readonly Effect[];
   readonly events: readonly KernelEvent[];

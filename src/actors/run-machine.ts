@@ -8,12 +8,15 @@
 import { assign, createActor, setup, type ActorRefFrom } from "xstate";
 import type { Fact } from "./facts.ts";
 import { reduceAll } from "./reduce.ts";
+import type { CommitReduction } from "./reduction.ts";
 import type { SessionState } from "./session-state.ts";
 
 export interface FactsCommitted {
   readonly type: "facts.committed";
   readonly facts: readonly Fact[];
   readonly atMs: number;
+  /** What these facts come to, where they were judged before their commit; taken for the state it was folded on, else they are folded here. */
+  readonly folded?: CommitReduction;
 }
 
 type Status = SessionState["status"];
@@ -36,7 +39,9 @@ export const runMachine = setup({
     isNot: ({ context }, { status }: { status: Status }) => context.session.status !== status,
   },
   actions: {
-    fold: assign(({ context, event }) => ({ session: reduceAll(context.session, event.facts, event.atMs).state })),
+    fold: assign(({ context: { session }, event: { facts, atMs, folded } }) => ({
+      session: folded?.from === session ? folded.state : reduceAll(session, facts, atMs).state,
+    })),
   },
 }).createMachine({
   id: "run",

@@ -43,8 +43,7 @@ export interface LogPosition {
 }
 
 export interface CommitterOwner {
-  /** `folded`: the list the reducer has just folded, so that folding it again on the same state is free. */
-  onCommitted(commit: Commit, reduction: CommitReduction, folded: readonly Fact[]): void;
+  onCommitted(commit: Commit, reduction: CommitReduction): void;
   /** ORCH_FENCED, or an ORCH_STORE_* error. Called once; nothing is committed afterwards. */
   onStopped(error: OrchestraError): void;
 }
@@ -189,8 +188,7 @@ export class Committer {
       host: this.#ports.host,
       atMs,
       ...(inbox > 0 ? { inbox } : {}),
-      // A list of its own: the reducer remembers its fold for as long as the folded list lives, and a commit may live long.
-      facts: reduction.accepted.slice(),
+      facts: reduction.accepted,
     };
     const entry = this.#entryFor(reduction.state, commit);
     const blobs = blobsOf(batch);
@@ -202,7 +200,7 @@ export class Committer {
     this.#lastAtMs = atMs;
     this.#inbox = inbox;
     if (entry !== undefined) this.#entry = entry;
-    this.#owner.onCommitted(commit, reduction, reduction.refused.length === 0 ? facts : reduction.accepted);
+    this.#owner.onCommitted(commit, reduction);
     answerAll(batch, reduction, commit.n);
   }
 

@@ -144,10 +144,10 @@ export class Session implements CommitterOwner {
     this.#releases.push(release);
   }
 
-  onCommitted(commit: Commit, reduction: CommitReduction, folded: readonly Fact[]): void {
+  onCommitted(commit: Commit, reduction: CommitReduction): void {
     const { clock } = this.#ports;
     const fromMs = clock.monotonicMs();
-    this.#actor?.send({ type: "facts.committed", facts: folded, atMs: commit.atMs });
+    this.#actor?.send({ type: "facts.committed", facts: commit.facts, atMs: commit.atMs, folded: reduction });
     this.recorder.fold(reduction.events, commit.atMs);
     this.#ports.hub.publish(this.sessionId, { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events });
     if (!this.#open) return;
