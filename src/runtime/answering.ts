@@ -20,13 +20,24 @@ export interface AnsweringPorts {
 }
 
 /** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_SESSION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_NOT_SERIALIZABLE` */
-export async function answerQuestion(at: AnsweringPorts, sessionId: string, questionId: string, value: unknown): Promise<void> {
+export async function answerQuestion(
+  at: AnsweringPorts,
+  sessionId: string,
+  questionId: string,
+  value: unknown,
+): Promise<void> {
   const { live, ports, codes } = at.parts;
   const running = live.get(sessionId);
   if (running !== undefined) {
     const { session } = running;
     const blobs: NewBlobs = new Map();
-    const fact = await answerFact(session.state, questionId, value, { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() }, blobs);
+    const fact = await answerFact(
+      session.state,
+      questionId,
+      value,
+      { values: ports.values, code: session.code, nowMs: ports.clock.nowMs() },
+      blobs,
+    );
     const committed = await live.commit(session, [fact], blobs);
     if (committed === undefined) return answerQuestion(at, sessionId, questionId, value);
     if (!committed.accepted) throw unknownQuestion(sessionId, questionId);
@@ -37,12 +48,14 @@ export async function answerQuestion(at: AnsweringPorts, sessionId: string, ques
   const { state } = loaded.position;
   const parent = state.run?.parent;
   // A nested run's question that has become its parent's is answered there, so that both go on.
-  if (parent && (await asks(at, parent.sessionId, questionId))) return answerQuestion(at, parent.sessionId, questionId, value);
+  if (parent && (await asks(at, parent.sessionId, questionId)))
+    return answerQuestion(at, parent.sessionId, questionId, value);
   if ((await at.parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
     await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
     return;
   }
-  if (!openQuestions(state).some((question) => question.questionId === questionId)) throw unknownQuestion(sessionId, questionId);
+  if (!openQuestions(state).some((question) => question.questionId === questionId))
+    throw unknownQuestion(sessionId, questionId);
   if (state.status === "awaiting_user" && state.run !== null && codes.has(state.run.topologyHash)) {
     await at.goOn(sessionId, { [questionId]: value });
     return;
@@ -50,9 +63,16 @@ export async function answerQuestion(at: AnsweringPorts, sessionId: string, ques
   await at.exclusive.run(sessionId, async () => {
     const blobs: NewBlobs = new Map();
     const code = state.run === null ? undefined : codes.get(state.run.topologyHash);
-    const fact = await answerFact(state, questionId, value, { values: ports.values, code, nowMs: ports.clock.nowMs() }, blobs);
+    const fact = await answerFact(
+      state,
+      questionId,
+      value,
+      { values: ports.values, code, nowMs: ports.clock.nowMs() },
+      blobs,
+    );
     // Nobody here can go on with the run: the answer is kept, and followed when the run is resumed.
-    const paused: Fact[] = state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
+    const paused: Fact[] =
+      state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
     await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
   });
 }

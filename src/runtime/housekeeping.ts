@@ -144,7 +144,10 @@ export class Housekeeping {
     try {
       await work();
     } catch (error) {
-      this.#ports.logger.warn({ ...about, error: errorToData(error) }, "what retention lets go of could not be dropped; it will be tried again");
+      this.#ports.logger.warn(
+        { ...about, error: errorToData(error) },
+        "what retention lets go of could not be dropped; it will be tried again",
+      );
     }
   }
 }

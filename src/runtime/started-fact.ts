@@ -11,7 +11,12 @@ import type { StartRequest } from "./engine-api.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
 /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_CONDITION` */
-export function startedFact({ values, ids }: { readonly values: Values; readonly ids: Ids }, request: StartRequest, before: SessionState | undefined, blobs: NewBlobs): Fact {
+export function startedFact(
+  { values, ids }: { readonly values: Values; readonly ids: Ids },
+  request: StartRequest,
+  before: SessionState | undefined,
+  blobs: NewBlobs,
+): Fact {
   const task = values.store(request.task, "task", blobs);
   const context = request.context === undefined ? undefined : values.storeAll(request.context, "context", blobs);
   const plan = compilePlan(request.topology, { errorRouting: request.limits.errorRouting });

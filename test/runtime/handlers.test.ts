@@ -36,7 +36,12 @@ describe("step handlers", () => {
 
   it("leave to the agents what they do not know", async () => {
     const { engine } = world({ stepHandlers: () => undefined });
-    const agents = { A: (x: unknown) => x, B: (x: unknown) => x, lookup: (x: string) => `${x}1`, "audit.note": (x: string) => `${x}2` };
+    const agents = {
+      A: (x: unknown) => x,
+      B: (x: unknown) => x,
+      lookup: (x: string) => `${x}1`,
+      "audit.note": (x: string) => `${x}2`,
+    };
     expect((await run(engine, "q", KINDS, agents)).finalResponse).toBe("q12");
     await engine.close();
   });
@@ -44,7 +49,16 @@ describe("step handlers", () => {
   it("fail as steps do, so that retries and error edges apply", async () => {
     let calls = 0;
     const { engine } = world({
-      stepHandlers: (kind, name) => (kind === "tool" ? { name, run: () => { calls++; throw Object.assign(new Error("down"), { status: 503 }); } } : undefined),
+      stepHandlers: (kind, name) =>
+        kind === "tool"
+          ? {
+              name,
+              run: () => {
+                calls++;
+                throw Object.assign(new Error("down"), { status: 503 });
+              },
+            }
+          : undefined,
     });
     const outcome = await run(engine, "q", KINDS, { A: (x) => x, B: (x) => x, "audit.note": (x) => x });
     expect(outcome).toMatchObject({ status: "failed", error: { node: "lookup" } });
@@ -57,7 +71,8 @@ describe("memory", () => {
   it("is what agents see as ctx.memory, each session its own", async () => {
     const { engine } = world({ memory: (sessionId) => ({ of: sessionId }) });
     const agents = { A: (_x: unknown, ctx: { memory?: unknown }) => ctx.memory as object };
-    for (const sessionId of ["one", "two"]) expect((await run(engine, 1, topology("A"), agents, { sessionId })).finalResponse).toEqual({ of: sessionId });
+    for (const sessionId of ["one", "two"])
+      expect((await run(engine, 1, topology("A"), agents, { sessionId })).finalResponse).toEqual({ of: sessionId });
     await engine.close();
   });
 

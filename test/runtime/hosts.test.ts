@@ -20,16 +20,29 @@ async function running() {
   const b = a.again({ store: own(store), bus: a.bus, host: "host-b" });
   const gate = deferred();
   const reached = deferred();
-  const agents = code({ A: async () => { reached.resolve(); await gate.promise; return "a"; }, B: (x) => `${x}b` });
+  const agents = code({
+    A: async () => {
+      reached.resolve();
+      await gate.promise;
+      return "a";
+    },
+    B: (x) => `${x}b`,
+  });
   const checkpointed = await a.engine.start(request("t", topology("B"), agents, { sessionId: "s" }));
   await checkpointed.outcome;
   const checkpointId = await a.engine.createCheckpoint("s");
-  const handle = await a.engine.start(request("t", topology("A -> B"), agents, { sessionId: "s", idempotencyKey: "k" }));
+  const handle = await a.engine.start(
+    request("t", topology("A -> B"), agents, { sessionId: "s", idempotencyKey: "k" }),
+  );
   await reached.promise;
   return { a: a.engine, b: b.engine, agents, gate, handle, checkpointId };
 }
 
-const BUSY = { code: "ORCH_SESSION_BUSY", message: expect.stringContaining("host-a"), details: { sessionId: "s", host: "host-a" } };
+const BUSY = {
+  code: "ORCH_SESSION_BUSY",
+  message: expect.stringContaining("host-a"),
+  details: { sessionId: "s", host: "host-a" },
+};
 
 describe("a session that runs on another host", () => {
   it("is not taken from it, by whatever way: its host is named, and its run goes on", async () => {
@@ -39,7 +52,9 @@ describe("a session that runs on another host", () => {
     await expect(b.restoreCheckpoint(checkpointId)).rejects.toMatchObject(BUSY);
     await expect(b.deleteSession("s")).rejects.toMatchObject(BUSY);
     await expect(b.start(request("t", topology("B"), agents, { sessionId: "s" }))).rejects.toMatchObject(BUSY);
-    await expect(b.start(request("t", topology("B"), agents, { sessionId: "s", fresh: true }))).rejects.toMatchObject(BUSY);
+    await expect(b.start(request("t", topology("B"), agents, { sessionId: "s", fresh: true }))).rejects.toMatchObject(
+      BUSY,
+    );
     expect(await b.recover({ code: () => agents })).toEqual([]);
     gate.resolve();
     expect((await handle.outcome).finalResponse).toBe("ab");

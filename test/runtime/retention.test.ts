@@ -15,7 +15,13 @@ import { code, LIMITS, request, run, topology, world } from "./world.ts";
 
 const ROUNDS = 500;
 const MANY_STEPS = { limits: { ...LIMITS, maxSteps: 10_000 } };
-const LONG = topology("S -> Q", "S -> L", "L -> M", { edge: "M -> L", condition: "again", back: true }, { edge: "M -> E", condition: "done" });
+const LONG = topology(
+  "S -> Q",
+  "S -> L",
+  "L -> M",
+  { edge: "M -> L", condition: "again", back: true },
+  { edge: "M -> E", condition: "done" },
+);
 
 /** A run of 1,000 and some steps; a question is asked in its first moment and stays open all the while. */
 function long(onRound: (n: number) => Promise<unknown> = async () => undefined) {
@@ -52,32 +58,37 @@ async function untilWaiting(store: SessionStore, retention: RetentionPolicy | un
   });
   const handle = await here.engine.start(request("t", LONG, agents, { sessionId: "s", ...MANY_STEPS }));
   let heard = 0;
-  for await (const event of here.engine.events("s", { untilSettled: true })) if (event.type === "step.succeeded") heard++;
+  for await (const event of here.engine.events("s", { untilSettled: true }))
+    if (event.type === "step.succeeded") heard++;
   expect((await handle.outcome).status).toBe("awaiting_user");
   return { ...here, agents, checkpointId, heard };
 }
 
 describe("retention", () => {
-  it.each(["memory", "level"])("shrinks the log of a session that runs long (%s), and leaves its question and checkpoints whole", async (kind) => {
-    const store = await open(kind);
-    const { engine, again, agents, checkpointId, heard } = await untilWaiting(store, { keepHistory: false });
-    expect(heard).toBe(2 * ROUNDS + 3);
-    await expect.poll(async () => (await store.stats()).commits).toBeLessThan(600);
-    expect((await store.stats()).snapshots).toBe(2);
-    await engine.close();
+  it.each(["memory", "level"])(
+    "shrinks the log of a session that runs long (%s), and leaves its question and checkpoints whole",
+    async (kind) => {
+      const store = await open(kind);
+      const { engine, again, agents, checkpointId, heard } = await untilWaiting(store, { keepHistory: false });
+      expect(heard).toBe(2 * ROUNDS + 3);
+      await expect.poll(async () => (await store.stats()).commits).toBeLessThan(600);
+      expect((await store.stats()).snapshots).toBe(2);
+      await engine.close();
 
-    const later = again({ store }).engine;
-    expect((await later.questions("s")).map((question) => question.promptValue)).toEqual(["which colour?"]);
-    expect((await later.listCheckpoints("s")).map(({ name }) => name)).toEqual(["early"]);
-    expect(await later.restoreCheckpoint(checkpointId)).toBe(true);
-    const waiting = await (await later.resume("s", { code: agents })).outcome;
-    expect(waiting.status).toBe("awaiting_user");
-    const answered = await (await later.resume("s", { code: agents, userResponse: "blue" })).outcome;
-    expect(answered.finalResponse).toEqual(["blue", ROUNDS]);
-    expect((await store.verify()).problems).toEqual([]);
-    await later.close();
-    await store.close();
-  }, 60_000);
+      const later = again({ store }).engine;
+      expect((await later.questions("s")).map((question) => question.promptValue)).toEqual(["which colour?"]);
+      expect((await later.listCheckpoints("s")).map(({ name }) => name)).toEqual(["early"]);
+      expect(await later.restoreCheckpoint(checkpointId)).toBe(true);
+      const waiting = await (await later.resume("s", { code: agents })).outcome;
+      expect(waiting.status).toBe("awaiting_user");
+      const answered = await (await later.resume("s", { code: agents, userResponse: "blue" })).outcome;
+      expect(answered.finalResponse).toEqual(["blue", ROUNDS]);
+      expect((await store.verify()).problems).toEqual([]);
+      await later.close();
+      await store.close();
+    },
+    60_000,
+  );
 
   it("loses nothing where the user says nothing", async () => {
     const { engine, store } = await untilWaiting(memoryStorage(), undefined);
@@ -89,7 +100,8 @@ describe("retention", () => {
     for await (const step of engine.trace("s")) if (step.node !== "") traced++;
     expect(traced).toBe(steps);
     let replayed = 0;
-    for await (const event of engine.events("s", { untilSettled: true })) if (event.type === "step.succeeded") replayed++;
+    for await (const event of engine.events("s", { untilSettled: true }))
+      if (event.type === "step.succeeded") replayed++;
     expect(replayed).toBe(steps);
     expect((await store.stats()).snapshots).toBe(2);
     await engine.close();
@@ -134,8 +146,20 @@ describe("retention", () => {
     const storage = memoryStorage();
     const stateManager = new StateManager({ storage, retention: { keepHistory: false } });
     const result = await Orchestra.run({
-      agents: { S: () => ({ n: 0 }), L: ({ n }: { n: number }) => ({ n: n + 1 }), M: ({ n }: { n: number }) => ({ n, route: n < ROUNDS ? "again" : "done" }), E: ({ n }: { n: number }) => n },
-      topology: { edges: ["S -> L", "L -> M", { from: "M", to: "L", metadata: { condition: "again", back: true } }, { from: "M", to: "E", metadata: { condition: "done" } }] },
+      agents: {
+        S: () => ({ n: 0 }),
+        L: ({ n }: { n: number }) => ({ n: n + 1 }),
+        M: ({ n }: { n: number }) => ({ n, route: n < ROUNDS ? "again" : "done" }),
+        E: ({ n }: { n: number }) => n,
+      },
+      topology: {
+        edges: [
+          "S -> L",
+          "L -> M",
+          { from: "M", to: "L", metadata: { condition: "again", back: true } },
+          { from: "M", to: "E", metadata: { condition: "done" } },
+        ],
+      },
       task: "t",
       maxSteps: 10_000,
       stateManager,

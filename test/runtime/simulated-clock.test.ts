@@ -19,7 +19,10 @@ async function isOver(outcome: Promise<unknown>): Promise<boolean> {
 describe("on a simulated clock", () => {
   it("a step is tried again when its back-off is over, not before", async () => {
     const { clock, engine } = simulated();
-    const retry = { ...RETRY, transient: { maxAttempts: 3, initialDelayMs: HOUR, maxDelayMs: 10 * HOUR, factor: 3, jitter: 0 } };
+    const retry = {
+      ...RETRY,
+      transient: { maxAttempts: 3, initialDelayMs: HOUR, maxDelayMs: 10 * HOUR, factor: 3, jitter: 0 },
+    };
     const atMs: number[] = [];
     const agents = code(
       {
@@ -48,7 +51,20 @@ describe("on a simulated clock", () => {
     const { clock, engine } = simulated();
     const stopped: unknown[] = [];
     const { outcome } = await engine.start(
-      request("t", topology("A"), { A: (_x, ctx) => new Promise((_resolve, reject) => ctx.signal.addEventListener("abort", () => { stopped.push(clock.monotonicMs()); reject(new Error("stopped")); })) }, { limits: { ...LIMITS, stepTimeoutMs: 2 * HOUR } }),
+      request(
+        "t",
+        topology("A"),
+        {
+          A: (_x, ctx) =>
+            new Promise((_resolve, reject) =>
+              ctx.signal.addEventListener("abort", () => {
+                stopped.push(clock.monotonicMs());
+                reject(new Error("stopped"));
+              }),
+            ),
+        },
+        { limits: { ...LIMITS, stepTimeoutMs: 2 * HOUR } },
+      ),
     );
     await clock.advance(2 * HOUR - 1);
     expect(stopped).toEqual([]);
@@ -66,8 +82,20 @@ describe("on a simulated clock", () => {
       request(
         "t",
         topology("S -> A", "S -> B", "A -> J", "B -> J"),
-        { S: (x) => x, A: () => "fast", B: () => new Promise(() => undefined), J: (x) => x.map((one: { value: unknown }) => one.value) },
-        { limits: { ...LIMITS, stepTimeoutMs: 100 * HOUR, convergenceTimeoutMs: HOUR, convergencePolicy: { onInsufficient: "proceed" } } },
+        {
+          S: (x) => x,
+          A: () => "fast",
+          B: () => new Promise(() => undefined),
+          J: (x) => x.map((one: { value: unknown }) => one.value),
+        },
+        {
+          limits: {
+            ...LIMITS,
+            stepTimeoutMs: 100 * HOUR,
+            convergenceTimeoutMs: HOUR,
+            convergencePolicy: { onInsufficient: "proceed" },
+          },
+        },
       ),
     );
     await clock.advance(HOUR - 1);
@@ -83,10 +111,16 @@ describe("on a simulated clock", () => {
     const gate = code({
       S: (x) => x,
       A: () => "fast",
-      B: (_x, ctx) => new Promise((_resolve, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped")))),
+      B: (_x, ctx) =>
+        new Promise((_resolve, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped")))),
       J: (x) => x.map((one: { value: unknown }) => one.value),
     });
-    const limits = { ...LIMITS, stepTimeoutMs: 100 * HOUR, convergenceTimeoutMs: HOUR, convergencePolicy: { onInsufficient: "proceed" as const } };
+    const limits = {
+      ...LIMITS,
+      stepTimeoutMs: 100 * HOUR,
+      convergenceTimeoutMs: HOUR,
+      convergencePolicy: { onInsufficient: "proceed" as const },
+    };
     const handle = await engine.start(request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), gate, { limits }));
     await clock.advance(HOUR / 2);
     await engine.pause(handle.sessionId, "lunch", "abort");
@@ -104,10 +138,24 @@ describe("on a simulated clock", () => {
   it("draining waits for steps in flight up to its limit, and leaves the rest to be resumed", async () => {
     const { clock, engine, again } = simulated();
     const agents = (b: () => unknown) => code({ A: () => "a", B: b, C: (x) => `${x}c` });
-    const handle = await engine.start(request("t", topology("A -> B -> C"), agents(() => new Promise(() => undefined))));
+    const handle = await engine.start(
+      request(
+        "t",
+        topology("A -> B -> C"),
+        agents(() => new Promise(() => undefined)),
+      ),
+    );
     await clock.settle();
     const drained = engine.drain({ timeoutMs: 10_000 });
-    await expect(engine.start(request("t", topology("C"), agents(() => 1)))).rejects.toMatchObject({ code: "ORCH_DRAINING" });
+    await expect(
+      engine.start(
+        request(
+          "t",
+          topology("C"),
+          agents(() => 1),
+        ),
+      ),
+    ).rejects.toMatchObject({ code: "ORCH_DRAINING" });
     await clock.advance(9_000);
     expect(await isOver(drained)).toBe(false);
     expect(await isOver(handle.outcome)).toBe(false);
@@ -125,7 +173,12 @@ describe("on a simulated clock", () => {
 
   it("draining ends as soon as the steps in flight have", async () => {
     const { clock, engine } = simulated();
-    const handle = await engine.start(request("t", topology("A -> B"), { A: () => new Promise((resolve) => clock.setTimer(3_000, () => resolve("a"))), B: (x) => x }));
+    const handle = await engine.start(
+      request("t", topology("A -> B"), {
+        A: () => new Promise((resolve) => clock.setTimer(3_000, () => resolve("a"))),
+        B: (x) => x,
+      }),
+    );
     await clock.settle();
     const drained = engine.drain({ timeoutMs: HOUR });
     await clock.advance(4_000);
