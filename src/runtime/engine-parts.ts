@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Bus, InboxCommand, Journal } from "../bus/ports.ts";
+import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -15,7 +15,7 @@ import type { EnginePorts } from "./engine-ports.ts";
 import type { Engine, RunCode } from "./engine-api.ts";
 import { EventHub } from "./event-hub.ts";
 import { factsOfCommand } from "./inbox-commands.ts";
-import { isLiveElsewhere } from "./live-owners.ts";
+import { liveElsewhere } from "./live-owners.ts";
 import { LiveSessions } from "./live-sessions.ts";
 import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
@@ -69,6 +69,8 @@ export interface EngineParts {
   readonly maxSessions: number;
   /** The host on which the session is live when that is not this engine's; null when nobody else has it. */
   ownerElsewhere(sessionId: string, entry: SessionEntry): Promise<string | null>;
+  /** Where the owner of a session reads what is asked of it. */
+  inboxOf(sessionId: string): Inbox;
   sessionsWithQuestions(): Promise<readonly string[]>;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
@@ -206,8 +208,9 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     maxConcurrency: options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY,
     maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
     readInbox,
+    inboxOf: (sessionId) => (liveElsewhere(store, sessionId, live) ?? live).inbox,
     async ownerElsewhere(sessionId, entry) {
-      if (isLiveElsewhere(store, sessionId, live)) return entry.host;
+      if (liveElsewhere(store, sessionId, live) !== undefined) return entry.host;
       if (entry.host === host || isEnded(entry.status)) return null;
       if (!(await bus.liveness.alive()).some((one) => one.host === entry.host)) return null;
       // One that is paused or waits may have been let go of, or have steps in flight that finish.

@@ -229,7 +229,7 @@ class LocalEngine implements Engine {
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) return false;
       if ((await this.#parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
-        await ports.bus.inbox.post(sessionId, { id: ports.ids.next("cmd"), ...command });
+        await this.#parts.inboxOf(sessionId).post(sessionId, { id: ports.ids.next("cmd"), ...command });
         return true;
       }
       return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;

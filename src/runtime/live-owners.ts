@@ -4,12 +4,18 @@
 // each other. Keyed by the store that was handed in: engines meet here only where they share one. Safety does not
 // rest on this (the append itself proves ownership); it spares pointless fights.
 
+import type { Inbox } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
 
-const owners = new WeakMap<SessionStore, Map<string, object>>();
+/** Where what others ask of the sessions of an engine is to be put: engines that share a store need not share a bus. */
+export interface LiveOwner {
+  readonly inbox: Inbox;
+}
+
+const owners = new WeakMap<SessionStore, Map<string, LiveOwner>>();
 
 /** False when another engine on this store has the session live. */
-export function takeLive(store: SessionStore, sessionId: string, engine: object): boolean {
+export function takeLive(store: SessionStore, sessionId: string, engine: LiveOwner): boolean {
   let sessions = owners.get(store);
   if (sessions === undefined) owners.set(store, (sessions = new Map()));
   const owner = sessions.get(sessionId);
@@ -23,7 +29,8 @@ export function dropLive(store: SessionStore, sessionId: string, engine: object)
   if (sessions?.get(sessionId) === engine) sessions.delete(sessionId);
 }
 
-export function isLiveElsewhere(store: SessionStore, sessionId: string, engine: object): boolean {
+/** The other engine on this store that has the session live. */
+export function liveElsewhere(store: SessionStore, sessionId: string, engine: LiveOwner): LiveOwner | undefined {
   const owner = owners.get(store)?.get(sessionId);
-  return owner !== undefined && owner !== engine;
+  return owner === engine ? undefined : owner;
 }

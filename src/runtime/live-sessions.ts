@@ -11,6 +11,7 @@ import { errorToData } from "../base/error-data.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { Question } from "../actors/effects.ts";
+import type { Inbox } from "../bus/ports.ts";
 import type { Commit } from "../state/ports.ts";
 import type { Blobs, CommitAnswer } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -51,6 +52,9 @@ export class LiveSessions implements SessionOwner {
     this.#hooks = hooks;
   }
 
+  get inbox(): Inbox {
+    return this.#ports.bus.inbox;
+  }
   get size(): number {
     return this.#live.size;
   }

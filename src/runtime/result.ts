@@ -198,7 +198,8 @@ export class OrchestraResult {
       totalDurationMs: this.totalDurationMs,
       branches,
       invocations: { ...this.#invocations },
-      retries: this.#trace.reduce((sum, step) => sum + Math.max(0, step.attempt - 1), 0),
+      // The trace has an entry for each attempt.
+      retries: this.#trace.filter((step) => step.attempt > 1).length,
       usage: this.metadata.usage,
     };
   }

@@ -1,8 +1,13 @@
 // Lines of the contract that no other test shows.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import {
   AgentRegistry,
   Edge,
+  LevelStorage,
   memoryStorage,
   Node,
   Orchestra,
@@ -240,4 +245,48 @@ it("a result read from the store of a session that waits says what is asked", as
   });
   await orchestra.execute("x", { sessionId: "s" });
   expect((await orchestra.getResult("s")).metadata.questions).toMatchObject([{ node: "A", prompt: "really?" }]);
+});
+
+describe.each(["memory", "disk"])("a second instance on the same store (%s)", (kind) => {
+  it("pauses what runs in the first, which a third goes on with, knowing no topology", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "orchestra-promises-"));
+    const stateManager = new StateManager({ storage: kind === "memory" ? memoryStorage() : new LevelStorage(folder) });
+    const second = new OrchestraInstance({ stateManager });
+    const first = new OrchestraInstance({
+      topology: { nodes: ["A", "B"], edges: ["A -> B"] },
+      agents: {
+        A: async (input: string) => {
+          expect(await second.pauseSession("s", "enough")).toBe(true);
+          await expect.poll(async () => (await second.getSession("s"))?.status).toBe("paused");
+          return input;
+        },
+        B: upper,
+      },
+      stateManager,
+    });
+    expect(await first.execute("x", { sessionId: "s" })).toMatchObject({
+      status: "paused",
+      metadata: { pausedReason: "enough" },
+    });
+    const third = new OrchestraInstance({ agents: { A: upper, B: upper }, stateManager });
+    expect((await third.resumeSession("s")).finalResponse).toBe("X");
+    for (const instance of [first, second, third]) await instance.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+});
+
+it("a retry is counted once", async () => {
+  let calls = 0;
+  const result = await Orchestra.run({
+    task: "x",
+    topology: { nodes: ["A"] },
+    agents: {
+      A: () => {
+        if (++calls < 3) throw Object.assign(new Error("again"), { retryable: true });
+        return calls;
+      },
+    },
+    executionConfig: { retry: { transient: { initialDelayMs: 1 } } },
+  });
+  expect([result.finalResponse, result.getMetrics().retries, result.getAgentInvocationCount("A")]).toEqual([3, 2, 1]);
 });
