@@ -5,6 +5,8 @@
 //     can still reach its end. When none is left it decides, once.
 // B3  A failed branch counts once at each nearest barrier it was a candidate of, else in its frame.
 // B4  Nothing that arrived is dropped without an event.
+// B5  Of two barriers of one instance that could each wait for the other (over a loop inside the instance), the one
+//     that comes first on forward paths does not wait: some barrier can always decide.
 
 import type { ErrorData } from "../base/errors.ts";
 import type { ConvergencePolicy } from "../topology/types.ts";
@@ -130,8 +132,15 @@ export function hasCandidate(draft: Draft, instance: Instance, barrier: Barrier)
   const { plan } = draft;
   const { end } = barrier;
   if (instance.marked) return candidates(draft, instance, end).length > 0;
-  // The barrier itself is counted at its own end and is no candidate of its own.
-  return instance.standing.find((count, at) => (at === end ? count - 1 : count) > 0 && plan.reaches(instance.fork, at, end)) !== undefined;
+  // The barrier itself is counted at its own end and is no candidate of its own, nor are those that wait for it (B5).
+  const others = instance.barriers.flatMap((other) => (other.end === end || waitsForIt(draft, instance, other.end, end) ? [other.end] : []));
+  const waiting = (count: number, at: number): boolean => (others.includes(at) ? count - 1 : count) > 0;
+  return instance.standing.find((count, at) => waiting(count, at) && plan.reaches(instance.fork, at, end)) !== undefined;
+}
+
+/** Would the barrier at `other` wait for the one at `end`, which comes first (B5)? */
+function waitsForIt({ plan }: Draft, instance: Instance, other: number, end: number): boolean {
+  return plan.rank(other) > plan.rank(end) && plan.reaches(instance.fork, end, other);
 }
 
 export type Candidate = { readonly branch: Branch; readonly at: number } | { readonly barrier: Barrier; readonly holder: Instance; readonly at: number };
@@ -148,8 +157,8 @@ export function candidates(draft: Draft, instance: Instance, end: number): Candi
   for (const holder of run.instances.values()) {
     if (holder.barriers.length === 0 || !isInside(draft, holder.id, instance.id)) continue;
     for (const barrier of holder.barriers) {
-      const itself = holder.id === instance.id && barrier.end === end;
-      if (!itself && waits(lateOf(barrier), barrier.end)) found.push({ barrier, holder, at: barrier.end });
+      const none = holder.id === instance.id && (barrier.end === end || waitsForIt(draft, instance, barrier.end, end));
+      if (!none && waits(lateOf(barrier), barrier.end)) found.push({ barrier, holder, at: barrier.end });
     }
   }
   return found;

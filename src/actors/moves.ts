@@ -6,6 +6,7 @@ import type { PlanEdge } from "../topology/plan.ts";
 import { arrive, ownerOf, ownsEnd, type Fired } from "./barriers.ts";
 import { inputOf, openInstance, type Draft } from "./draft.ts";
 import type { Arrival, StepInput } from "./effects.ts";
+import { NO_RECORDS, recordsAhead, withRecord, type StepJournal } from "./journal.ts";
 import type { Branch, Instance } from "./session-state.ts";
 import { enter, type Entering } from "./steps.ts";
 
@@ -17,8 +18,8 @@ export interface Cargo {
   readonly load: { readonly value: Stored } | { readonly error: ErrorData; readonly failedInput: StepInput };
   /** The step that was left, for stream edges. */
   readonly stepId?: string;
-  /** Journal entries made ahead by the target of a stream edge, by target node. */
-  readonly ahead?: Readonly<Record<string, Stored>>;
+  /** The journal of the step that was left: it holds what the target of a stream edge recorded ahead. */
+  readonly ahead?: StepJournal;
 }
 
 /** Uses of an edge that has `maxVisits` are counted here and nowhere else. */
@@ -168,17 +169,13 @@ function alongOf(draft: Draft, edge: PlanEdge, { load, stepId, ahead }: Cargo): 
   const streams = edge.data.type === "stream" && stepId !== undefined;
   return {
     ...("error" in load ? { error: load.error } : {}),
-    ...(streams ? { streamedFrom: stepId, journal: aheadFor(draft.nodeName(edge.to), ahead) } : {}),
+    ...(streams ? { streamedFrom: stepId, journal: journalAhead(ahead, draft.nodeName(edge.to)) } : {}),
     ...(edge.data.timeoutMs === undefined ? {} : { edgeTimeoutMs: edge.data.timeoutMs }),
   };
 }
 
-/** Entries that a stream target journaled before it had a step of its own stand under `>node/key`. */
-function aheadFor(node: string, journal: Readonly<Record<string, Stored>> = {}): Record<string, Stored> {
-  const prefix = `>${node}/`;
-  return Object.fromEntries(
-    Object.entries(journal).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
-  );
+function journalAhead(ahead: StepJournal = NO_RECORDS, node: string): StepJournal {
+  return recordsAhead(ahead, node).reduce((journal, [key, value]) => withRecord(journal, key, value), NO_RECORDS);
 }
 
 /** The outermost instance around `instance` that a back edge to `head` leaves. */

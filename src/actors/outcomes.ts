@@ -26,6 +26,7 @@ import {
 } from "./frames.ts";
 import { fork, forkParallel, isSpent, moveToPeer, outsideOfReturn, proceed, traverse, type Cargo } from "./moves.ts";
 import type { Barrier, Branch, Frame, Instance } from "./session-state.ts";
+import type { StepJournal } from "./journal.ts";
 import { ask, askInsufficient, enter } from "./steps.ts";
 import type { Outcome } from "./facts.ts";
 
@@ -33,7 +34,7 @@ import type { Outcome } from "./facts.ts";
 export interface Source {
   readonly held: readonly number[];
   readonly stepId?: string;
-  readonly journal?: Readonly<Record<string, Stored>>;
+  readonly journal?: StepJournal;
   /** The step was woken by replies: a plain value makes no calls. */
   readonly woken?: boolean;
   /** Input of the step, for a handler of its failure. */

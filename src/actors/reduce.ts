@@ -18,11 +18,13 @@ import { Draft } from "./draft.ts";
 import type { Effect, KernelEvent } from "./effects.ts";
 import { cancelRun, failRun } from "./ending.ts";
 import type { Fact, StateWrite } from "./facts.ts";
+import { aheadKey, recordIn, withRecord } from "./journal.ts";
 import { pauseRun, restoreSession, resumeRun } from "./lifecycle.ts";
 import { answerInsufficient, applyOutcome, failStep, leave, refusalOf, settle } from "./outcomes.ts";
 import type { Branch, OpenQuestion, RunState, SessionState, StepWork } from "./session-state.ts";
 import type { CommitReduction, Reduction } from "./reduction.ts";
 import { startRun } from "./start.ts";
+import { agentStateOf } from "./session-state.ts";
 import { enter, offer, openQuestion, releaseQueue } from "./steps.ts";
 import { branchName } from "./draft.ts";
 import { findStep } from "./find-step.ts";
@@ -239,7 +241,7 @@ function account(draft: Draft, { usage }: StepEnd): void {
 function writeState(draft: Draft, branch: Branch, writes: readonly StateWrite[]): void {
   if (writes.length === 0) return;
   const node = draft.nodeName(branch.node);
-  const known: Record<string, Stored> = { ...draft.session.agentState[node] };
+  const known: Record<string, Stored> = { ...agentStateOf(draft.session, node) };
   for (const { key, value } of writes) {
     if (value === undefined) delete known[key];
     else known[key] = value;
@@ -274,7 +276,7 @@ function stepSuspended(draft: Draft, fact: Extract<Fact, { type: "step.suspended
 function journaled(draft: Draft, { stepId, key, value }: Extract<Fact, { type: "journaled" }>): string | undefined {
   const [source = "", target] = stepId.split(">");
   let at = findStep(draft, source);
-  let entry = target === undefined ? key : `>${target}/${key}`;
+  let entry = target === undefined ? key : aheadKey(target, key);
   if (typeof at === "string" && target !== undefined) {
     // The source of a stream edge has ended, and its target has a step of its own by now.
     for (const branch of draft.run.branches.values()) {
@@ -285,8 +287,8 @@ function journaled(draft: Draft, { stepId, key, value }: Extract<Fact, { type: "
   }
   if (typeof at === "string") return at;
   const { branch, work } = at;
-  if (work.journal[entry] !== undefined) return `${stepId} has a record of ${JSON.stringify(key)}`;
-  draft.putBranch({ ...branch, phase: { kind: "step", work: { ...work, journal: { ...work.journal, [entry]: value } } } });
+  if (recordIn(work.journal, entry) !== undefined) return `${stepId} has a record of ${JSON.stringify(key)}`;
+  draft.putBranch({ ...branch, phase: { kind: "step", work: { ...work, journal: withRecord(work.journal, entry, value) } } });
   return undefined;
 }
 

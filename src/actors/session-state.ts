@@ -9,6 +9,7 @@ import type { TopologyData } from "../topology/types.ts";
 import type { Arrival, Question, RunStatus, RunValue, StepInput, TerminalReason } from "./effects.ts";
 import type { Fact, RunLimits, Usage } from "./facts.ts";
 import type { IntMap } from "./int-map.ts";
+import type { StepJournal } from "./journal.ts";
 
 /** Raised whenever a stored state would be read differently. */
 export const REDUCER_VERSION = 1;
@@ -31,6 +32,11 @@ export interface SessionState {
 }
 
 export const RUN_HISTORY_MAX = 50;
+
+/** What `ctx.state` holds for a node. Names are the user's: `constructor` is one like any other. */
+export function agentStateOf({ agentState }: Pick<SessionState, "agentState">, node: string): Readonly<Record<string, Stored>> {
+  return (Object.hasOwn(agentState, node) ? agentState[node] : undefined) ?? {};
+}
 
 export interface RunSummary {
   readonly runId: string;
@@ -160,7 +166,7 @@ export interface StepWork {
   readonly question?: { readonly id: string; readonly prompt: Stored; readonly input: StepInput };
   readonly streamedFrom?: string;
   /** Results of `ctx.once`, by key. */
-  readonly journal: Readonly<Record<string, Stored>>;
+  readonly journal: StepJournal;
   readonly answers: Readonly<Record<string, Stored>>;
   /** It was just woken by replies: a plain value makes no calls. */
   readonly woken: boolean;

@@ -6,6 +6,7 @@ import { branchName, type Draft } from "./draft.ts";
 import type { Arrival, StepInput, StepOffer } from "./effects.ts";
 import { failRun } from "./ending.ts";
 import { decideGate, decideWarnings } from "./gate.ts";
+import { NO_RECORDS, type StepJournal } from "./journal.ts";
 import type { BarrierKey, Branch, OpenQuestion, SessionState, StepWork } from "./session-state.ts";
 import { stepIdOf } from "../base/ids.ts";
 
@@ -15,7 +16,7 @@ export interface Entering {
   readonly error?: ErrorData;
   readonly question?: StepWork["question"];
   readonly streamedFrom?: string;
-  readonly journal?: Readonly<Record<string, Stored>>;
+  readonly journal?: StepJournal;
   readonly edgeTimeoutMs?: number;
   readonly woken?: boolean;
 }
@@ -39,7 +40,7 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
     input,
     timeoutMs: timeoutOf(draft, branch, along.edgeTimeoutMs),
     journal: along.journal ?? NO_RECORDS,
-    answers: NO_RECORDS,
+    answers: NO_ANSWERS,
     woken: along.woken ?? false,
     ...(along.replies === undefined ? {} : { replies: along.replies }),
     ...(along.error === undefined ? {} : { error: along.error }),
@@ -111,14 +112,14 @@ export function offerOf(session: Pick<SessionState, "generation">, branch: Branc
   if (work.error !== undefined) made.error = work.error;
   if (work.question !== undefined) made.question = work.question;
   if (work.streamedFrom !== undefined) made.streamedFrom = work.streamedFrom;
-  if (work.answers !== NO_RECORDS && Object.keys(work.answers).length > 0) made.answers = work.answers;
+  if (work.answers !== NO_ANSWERS && Object.keys(work.answers).length > 0) made.answers = work.answers;
   return made;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Shared by the many steps that have none. */
-const NO_RECORDS: Readonly<Record<string, Stored>> = Object.freeze({});
+const NO_ANSWERS: Readonly<Record<string, Stored>> = Object.freeze({});
 
 /** A step has ended: those that wait in line for the rule `max_agents` may go. */
 export function releaseQueue(draft: Draft): void {

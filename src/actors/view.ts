@@ -7,11 +7,13 @@ import { candidates } from "./barriers.ts";
 import { waysFrom } from "./commands.ts";
 import { barrierName, branchName, convergenceTimer, Draft } from "./draft.ts";
 import type { Effect, Question, StepOffer } from "./effects.ts";
+import { aheadKey, NO_RECORDS, recordIn, recordsAhead, recordsOf, type JournalRecord, type StepJournal } from "./journal.ts";
 import { stepsAndQuestions } from "./lifecycle.ts";
 import { planOfRun } from "./reduce.ts";
 import type { Branch, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
 
+export { agentStateOf } from "./session-state.ts";
 export { decodeState, encodeState } from "./state-codec.ts";
 
 /** What a run waits for now, for people. */
@@ -122,29 +124,33 @@ export function openQuestions(state: SessionState): readonly Question[] {
   return state.run?.questions ?? [];
 }
 
-/** Results of `ctx.once` of a live step. */
-export function journalOf(state: SessionState, stepId: string): Readonly<Record<string, Stored>> {
-  const { run } = state;
-  if (run === null) return {};
+/** Results of `ctx.once` of a live step; `<step>><node>` names those its stream target recorded ahead. */
+export function journalOf(state: SessionState, stepId: string): readonly JournalRecord[] {
   const [source = "", target] = stepId.split(">");
-  const branch = branchOfStep(state, run, source);
-  if (branch === undefined || branch.phase.kind !== "step") return target === undefined ? {} : aheadOf(run, source, target);
-  const { journal } = branch.phase.work;
-  if (target === undefined) return journal;
-  const prefix = `>${target}/`;
-  return Object.fromEntries(Object.entries(journal).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])));
+  const own = journalOfStep(state, source);
+  if (target === undefined) return own === undefined ? [] : recordsOf(own);
+  return own === undefined ? recordsOf(journalOfTarget(state, source, target)) : recordsAhead(own, target);
+}
+
+/** One of them. */
+export function recordOf(state: SessionState, stepId: string, key: string): Stored | undefined {
+  const [source = "", target] = stepId.split(">");
+  const own = journalOfStep(state, source);
+  if (target === undefined) return own === undefined ? undefined : recordIn(own, key);
+  return own === undefined ? recordIn(journalOfTarget(state, source, target), key) : recordIn(own, aheadKey(target, key));
+}
+
+function journalOfStep(state: SessionState, stepId: string): StepJournal | undefined {
+  const branch = state.run === null ? undefined : branchOfStep(state, state.run, stepId);
+  return branch?.phase.kind === "step" ? branch.phase.work.journal : undefined;
 }
 
 /** The journal of the step that a stream edge led to, once its source has ended. */
-function aheadOf(run: RunState, source: string, target: string): Readonly<Record<string, Stored>> {
-  const found = run.branches.find(
+function journalOfTarget({ run }: SessionState, source: string, target: string): StepJournal {
+  const found = run?.branches.find(
     ({ phase, node }) => phase.kind === "step" && phase.work.streamedFrom === source && run.topology.nodes[node]?.name === target,
   );
-  return found?.phase.kind === "step" ? found.phase.work.journal : {};
-}
-
-export function agentStateOf(state: SessionState, node: string): Readonly<Record<string, Stored>> {
-  return state.agentState[node] ?? {};
+  return found?.phase.kind === "step" ? found.phase.work.journal : NO_RECORDS;
 }
 
 /** Since when a paused run stands still, or null. A resume fact moves deadlines by the time since then. */

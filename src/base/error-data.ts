@@ -23,7 +23,11 @@ export interface ErrorDataOptions {
  * `data` (for an OrchestraError its `details`) where that is plain and below 64 KiB. Never throws.
  */
 export function errorToData(error: unknown, options: ErrorDataOptions = {}): ErrorData {
-  return describe(error, options, CAUSES_MAX);
+  try {
+    return describe(error, options, CAUSES_MAX);
+  } catch {
+    return { code: options.fallbackCode ?? "ORCH_AGENT_FAILED", message: "something was thrown that cannot be read" };
+  }
 }
 
 /** An Error with the name, message, code, data and causes of `data`. Its stack is the stored one, or one line. */
@@ -47,12 +51,7 @@ function describe(error: unknown, options: ErrorDataOptions, causesLeft: number)
   const message = read(error, "message");
   const name = read(error, "name");
   const stack = options.stack === true ? read(error, "stack") : undefined;
-  const data =
-    error instanceof OrchestraError
-      ? Object.keys(error.details).length > 0
-        ? error.details
-        : undefined
-      : read(error, "data");
+  const data = detailsOf(error) ?? read(error, "data");
   const errors = read(error, "errors");
   const cause = read(error, "cause") ?? (Array.isArray(errors) ? (errors as unknown[])[0] : undefined);
   const kept = data === undefined ? undefined : plainOrNothing(data);
@@ -66,6 +65,15 @@ function describe(error: unknown, options: ErrorDataOptions, causesLeft: number)
       ? {}
       : { cause: describe(cause, { fallbackCode: fallback }, causesLeft - 1) }),
   };
+}
+
+// A proxy that was revoked, or whose traps throw, cannot even be asked what it is.
+function detailsOf(error: object): unknown {
+  try {
+    return error instanceof OrchestraError && Object.keys(error.details).length > 0 ? error.details : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function cut(text: string, lengthMax: number): string {

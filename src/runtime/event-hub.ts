@@ -35,6 +35,8 @@ export class Subscription {
   #buffer: HubItem[] = [];
   #head = 0;
   #wake: (() => void) | null = null;
+  /** Nudged while nobody waited: the next wait returns at once, or what the nudge was about would be slept through. */
+  #nudged = false;
   lagging = false;
 
   push(item: HubItem): void {
@@ -45,7 +47,7 @@ export class Subscription {
         this.lagging = true;
       } else this.#buffer.push(item);
     }
-    this.nudge();
+    this.#wakeUp();
   }
 
   shift(): HubItem | undefined {
@@ -73,6 +75,11 @@ export class Subscription {
   }
 
   nudge(): void {
+    if (this.#wake === null) this.#nudged = true;
+    else this.#wakeUp();
+  }
+
+  #wakeUp(): void {
     const wake = this.#wake;
     this.#wake = null;
     wake?.();
@@ -80,7 +87,10 @@ export class Subscription {
 
   /** Resolves at the next push or nudge; at once when something is buffered. */
   wait(): Promise<void> {
-    if (this.lagging || this.pending) return Promise.resolve();
+    if (this.lagging || this.pending || this.#nudged) {
+      this.#nudged = false;
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       this.#wake = resolve;
     });

@@ -72,6 +72,7 @@ export class LiveSessions implements SessionOwner {
    */
   async open(start: SessionStart, facts: readonly Fact[], blobs: Blobs | undefined): Promise<{ live: Live; answer: CommitAnswer }> {
     const { sessionId } = start;
+    if (this.#closed) throw closed();
     if (this.#live.has(sessionId) || !takeLive(this.#ports.store, sessionId, this)) throw busy(sessionId, "it is live already");
     const session = new Session(start, this.#ports, this);
     const live = liveOf(session);

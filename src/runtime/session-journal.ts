@@ -2,7 +2,7 @@
 
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { journalOf } from "../actors/view.ts";
+import { journalOf, recordOf } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import type { CommitAnswer } from "./committer.ts";
@@ -24,12 +24,11 @@ export class SessionJournal {
   }
 
   recorded(stepId: string, key: string): Stored | undefined {
-    const entries = journalOf(this.#ports.state(), stepId);
-    return Object.hasOwn(entries, key) ? entries[key] : undefined;
+    return recordOf(this.#ports.state(), stepId, key);
   }
 
   entries(stepId: string): readonly { key: string; value: Stored }[] {
-    return Object.entries(journalOf(this.#ports.state(), stepId)).map(([key, value]) => ({ key, value }));
+    return journalOf(this.#ports.state(), stepId).map(([key, value]) => ({ key, value }));
   }
 
   /** `already`: another value stands under the key, or is just being committed. @throws ORCH_CANCELLED when nobody waits for the step any more. */

@@ -48,6 +48,7 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   #state: AgentContext["state"] | undefined;
   #writes: Map<string, { value: unknown } | null> | undefined;
   #once: Map<string, Promise<unknown>> | undefined;
+  #records: ReadonlyMap<string, Stored> | undefined;
   #usage: Usage | undefined;
   #closed = false;
 
@@ -215,11 +216,12 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   #getState(key: string): unknown {
     const write = this.#writes?.get(key);
     if (write !== undefined) return write === null ? undefined : copyValue(write.value, { allowNonFinite: true }).value;
-    const stored = this.#body.agentState[key];
+    const stored = Object.hasOwn(this.#body.agentState, key) ? this.#body.agentState[key] : undefined;
     return stored === undefined ? undefined : this.#read(stored);
   }
 
   #write(key: string, write: { value: unknown } | null): void {
+    if (key === "__proto__") throw new OrchestraError("ORCH_BAD_OPTION", 'state: expected a key other than "__proto__", which no store keeps');
     if (this.#closed) throw new OrchestraError("ORCH_CLOSED", `state.${key}: step ${this.stepId} of "${this.node}" has ended; its writes are settled`);
     (this.#writes ??= new Map()).set(key, write);
   }
@@ -245,10 +247,15 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   }
 
   async #recordOnce(key: string, fn: () => MaybePromise<unknown>): Promise<unknown> {
-    const recorded = Object.hasOwn(this.#body.journal, key) ? this.#body.journal[key] : undefined;
+    const recorded = this.#recorded(key);
     if (recorded !== undefined) return this.#runtime.values.resolve(recorded);
     const value = copyValue(await fn(), { name: `once(${JSON.stringify(key)})` }).value;
     return this.#runtime.journal(this.#attempt, key, value);
+  }
+
+  #recorded(key: string): Stored | undefined {
+    this.#records ??= new Map(this.#body.journal);
+    return this.#records.get(key);
   }
 }
 

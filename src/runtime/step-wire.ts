@@ -20,7 +20,7 @@ export interface StepBody {
   readonly agentState: Readonly<Record<string, Stored>>;
   readonly runs: readonly RunSummary[];
   readonly successors: AgentContext["successors"];
-  readonly journal: Readonly<Record<string, Stored>>;
+  readonly journal: readonly (readonly [key: string, value: Stored])[];
 }
 
 /** What one attempt came to on its worker. The owner makes a fact of it. */

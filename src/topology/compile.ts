@@ -86,6 +86,7 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
     reaches: (fork, from, end) => ends.reaches(fork, from, end),
     leaves: (head, fork) => ends.leaves(head, fork),
     before: (a, b) => ends.before(a, b),
+    rank: (end) => ends.rank(end),
     mustReach: (from, end) => ends.mustReach(from, end),
     mayFork: (from, end, fork) => ends.mayFork(from, end, fork),
   };

@@ -133,6 +133,11 @@ export class Ends {
     return hasBit(owned, end);
   }
 
+  /** Rises along every forward path. */
+  rank(end: number): number {
+    return 2 * this.#nodeCount - (this.#number[end] ?? 0);
+  }
+
   reaches(fork: number, from: number, end: number): boolean {
     const table = this.#reachTableOf(fork);
     if (from < this.#nodeCount) return hasBit(this.#reachRow(table, from), end);

@@ -66,6 +66,8 @@ export function parseNotation(text: string): Notation {
 /** What keeps `name` from being a node's name: empty, too long, spaces around it, or an arrow or control character in it. */
 export function wrongName(name: string): string | undefined {
   if (name.trim() === "") return "empty name";
+  // Names stand as keys in stored records, and this key is one no record keeps.
+  if (name === "__proto__") return '"__proto__" cannot be a name';
   if (name.length > 200) return `name of ${name.length} characters (at most 200)`;
   if (name !== name.trim()) return `spaces around the name ${JSON.stringify(name)}`;
   const odd = /[<>\p{Cc}]/u.exec(name);

@@ -80,6 +80,8 @@ export interface Plan {
   leaves(head: number, fork: number): boolean;
   /** Does a forward path (of at least one edge) lead from end `a` to end `b`? */
   before(a: number, b: number): boolean;
+  /** Place of an end in one order in which every forward path rises. */
+  rank(end: number): number;
   /** Does every forward path from `from` lead to `end`, with no chance to end or to cross a back edge first? */
   mustReach(from: number, end: number): boolean;
   /** Can a branch at `from` become several by a fork before it reaches `end`, over forward edges and, with `fork`, natural back edges that stay in an instance of it? */

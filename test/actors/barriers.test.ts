@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { why } from "../../src/actors/view.ts";
-import { ask, final, parallel, play, type Play } from "./play.ts";
+import { ask, final, invoke, parallel, play, type Play } from "./play.ts";
 
 const boom = (): never => {
   throw new Error("boom");
@@ -141,6 +141,15 @@ describe("the cases the simpler rules get wrong", () => {
     expect(count(run, "N")).toBe(1);
     expect((run.inputs("N")[0] as { from: string }[]).map((i) => i.from)).toEqual(["C", "D", "E", "G"]);
   });
+});
+
+it("two barriers that could wait for each other over a loop do not: the first on forward paths decides", () => {
+  // Q waited for what stood at P, which could come round by R and H; P waited for Q.
+  const topology = { nodes: ["S", "H", "P", "Q", "R"], edges: ["S -> H", "H -> P", "H -> Q", "Q -> P", "P -> R", { from: "R", to: "H", maxVisits: 1 }], entryPoint: "S" };
+  let calls = 0;
+  const run = play(topology, { S: () => parallel(["H", 1], ["H", 2]), H: (x) => (++calls === 1 ? invoke("Q", x) : x) }).run();
+  expect(["completed", "failed"]).toContain(run.state.status);
+  expect(count(run, "Q")).toBeGreaterThan(0);
 });
 
 describe("a parallel command", () => {
