@@ -16,7 +16,7 @@ export type RunEvent = {
   readonly at: number;
   readonly sessionId: string;
   readonly runId: string;
-} & (Resolved<KernelEvent> | { readonly type: "step.chunk"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly chunk: unknown });
+} & (Resolved<KernelEvent> | { readonly type: "step.chunk"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly chunk: unknown; /** Chunks lost before this one, because the reader was too far behind. */ readonly dropped?: number });
 
 /** The same event with `Stored` values replaced by the values themselves. */
 export type Resolved<E> = E extends { readonly type: infer T } ? { readonly type: T } & { readonly [K in keyof E as Exclude<K, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome" ? unknown : E[K] } : never;

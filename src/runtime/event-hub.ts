@@ -5,7 +5,7 @@
 //
 // H1  A run never waits for a listener: what is published goes into a bounded buffer.
 // H2  A full buffer is emptied and marked as lagging: the reader goes back to the log from where it stands, so nothing
-//     is lost but chunks, which are live only.
+//     is lost but chunks, which are live only: one that finds no room is dropped, and the next says how many were.
 // H3  Without a listener an event costs a map lookup.
 
 import type { KernelEvent } from "../actors/effects.ts";
@@ -24,12 +24,14 @@ export interface ChunkEvent {
   readonly chunk: unknown;
   readonly atMs: number;
   readonly runId: string;
+  /** Chunks lost before this one, because the reader was too far behind. */
+  readonly dropped?: number;
 }
 
 export type HubItem = { readonly type: "batch"; readonly batch: EventBatch } | { readonly type: "chunk"; readonly chunk: ChunkEvent };
 
 /** Items a subscriber may be behind before it is sent back to the log. */
-const BUFFER_MAX = 1_024;
+const BUFFER_MAX = 8_192;
 
 export class Subscription {
   #buffer: HubItem[] = [];
@@ -37,17 +39,33 @@ export class Subscription {
   #wake: (() => void) | null = null;
   /** Nudged while nobody waited: the next wait returns at once, or what the nudge was about would be slept through. */
   #nudged = false;
+  #dropped = 0;
   lagging = false;
 
   push(item: HubItem): void {
-    if (!this.lagging) {
-      if (this.#buffer.length - this.#head >= BUFFER_MAX) {
+    if (item.type === "chunk") this.#pushChunk(item.chunk);
+    else if (!this.lagging) {
+      if (this.#full) {
+        this.#dropped += this.#buffer.slice(this.#head).filter((one) => one.type === "chunk").length;
         this.#buffer = [];
         this.#head = 0;
         this.lagging = true;
       } else this.#buffer.push(item);
     }
     this.#wakeUp();
+  }
+
+  #pushChunk(chunk: ChunkEvent): void {
+    if (this.lagging || this.#full) {
+      this.#dropped++;
+      return;
+    }
+    this.#buffer.push({ type: "chunk", chunk: this.#dropped === 0 ? chunk : { ...chunk, dropped: this.#dropped } });
+    this.#dropped = 0;
+  }
+
+  get #full(): boolean {
+    return this.#buffer.length - this.#head >= BUFFER_MAX;
   }
 
   shift(): HubItem | undefined {

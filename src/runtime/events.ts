@@ -110,8 +110,9 @@ export function* runEvents(sessionId: string, batch: EventBatch): Iterable<RunEv
   }
 }
 
-function chunkEvent(sessionId: string, { stepId, branchId, node, chunk, atMs, runId }: ChunkEvent, seq: number): RunEvent {
-  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk };
+function chunkEvent(sessionId: string, { stepId, branchId, node, chunk, atMs, runId, dropped }: ChunkEvent, seq: number): RunEvent {
+  const lost = dropped === undefined ? {} : { dropped };
+  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk, ...lost };
 }
 
 /** The event with its stored values shown as values; big ones as `{ $blob, bytes }`. */

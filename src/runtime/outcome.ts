@@ -13,7 +13,13 @@ export interface OutcomePorts {
   readonly values: Values;
 }
 
-export async function outcomeOf(ports: OutcomePorts, state: SessionState, recorder: Recorder): Promise<RunOutcome> {
+/** `fromTheMiddle`: the log no longer has the run's beginning. */
+export async function outcomeOf(
+  ports: OutcomePorts,
+  state: SessionState,
+  recorder: Recorder,
+  fromTheMiddle = false,
+): Promise<RunOutcome> {
   const { run } = state;
   if (run === null) throw new OrchestraError("ORCH_SESSION_STATE", `session "${state.sessionId}" has no run`);
   return {
@@ -22,8 +28,11 @@ export async function outcomeOf(ports: OutcomePorts, state: SessionState, record
     finalResponse: await ports.values.resolveRunValue(run.end?.value ?? null),
     error: run.end?.error ?? null,
     branches: await recorder.branches(ports.values),
-    trace: recorder.trace(),
-    traceTruncated: recorder.traceTruncated,
+    // Few callers look, so it is put together when one does; the recorder changes no more.
+    get trace() {
+      return recorder.trace();
+    },
+    traceTruncated: recorder.traceTruncated || fromTheMiddle,
     checkpointIds: recorder.checkpointIds,
     durability: ports.store.durability,
     startedAtMs: run.startedAtMs,
@@ -35,12 +44,14 @@ export async function outcomeOf(ports: OutcomePorts, state: SessionState, record
 export async function outcomeFromLog(ports: OutcomePorts, sessionId: string): Promise<RunOutcome> {
   const recorder = new Recorder();
   let state: SessionState | null = null;
+  let whole = false;
   for await (const { commit, reduction } of foldLog(ports.store, sessionId, await foldStart(ports.store, sessionId, 0))) {
+    if (commit.facts.some((fact) => fact.type === "run.started" || fact.type === "restored")) whole = true;
     recorder.fold(reduction.events, commit.atMs);
     state = reduction.state;
   }
   if (state === null) throw unknownSession(sessionId);
-  return outcomeOf(ports, state, recorder);
+  return outcomeOf(ports, state, recorder, !whole);
 }
 
 /** All steps of the last run, in commit order, however many. */

@@ -49,7 +49,9 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
     sessionId: outcome.state.sessionId,
     runId: run.runId,
     checkpointIds: outcome.checkpointIds,
-    trace: outcome.trace.map(traceStep),
+    get trace() {
+      return outcome.trace.map(traceStep);
+    },
     invocations: invocationsOf(outcome.state),
     followUps: [],
   });

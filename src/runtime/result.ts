@@ -94,6 +94,7 @@ export interface ResultData {
   readonly sessionId: string;
   readonly runId: string;
   readonly checkpointIds: readonly string[];
+  /** May be put together on first use. */
   readonly trace: readonly TraceStep[];
   /** Steps handed out per node; exact however long the run. */
   readonly invocations: Readonly<Record<string, number>>;
@@ -131,7 +132,8 @@ export class OrchestraResult {
   readonly checkpointIds: readonly string[];
   readonly traceTruncated: boolean;
   readonly followUps: readonly OrchestraResult[];
-  readonly #trace: readonly TraceStep[];
+  readonly #data: Pick<ResultData, "trace">;
+  #traced: readonly TraceStep[] | undefined;
   readonly #invocations: Readonly<Record<string, number>>;
 
   constructor(data: ResultData) {
@@ -149,7 +151,7 @@ export class OrchestraResult {
     this.checkpointIds = data.checkpointIds;
     this.traceTruncated = data.metadata.traceTruncated;
     this.followUps = data.followUps;
-    this.#trace = data.trace;
+    this.#data = data;
     this.#invocations = data.invocations;
   }
 
@@ -186,7 +188,7 @@ export class OrchestraResult {
 
   /** Steps in commit order, the last 1,000; `traceTruncated` says whether there were more. */
   getExecutionTrace(): readonly TraceStep[] {
-    return this.#trace;
+    return (this.#traced ??= this.#data.trace);
   }
 
   getMetrics(): ResultMetrics {
@@ -199,7 +201,7 @@ export class OrchestraResult {
       branches,
       invocations: { ...this.#invocations },
       // The trace has an entry for each attempt.
-      retries: this.#trace.filter((step) => step.attempt > 1).length,
+      retries: this.getExecutionTrace().filter((step) => step.attempt > 1).length,
       usage: this.metadata.usage,
     };
   }
@@ -226,7 +228,7 @@ export class OrchestraResult {
 
   /** The same result, with those of the questions that followed it. */
   withFollowUps(followUps: readonly OrchestraResult[]): OrchestraResult {
-    return new OrchestraResult({ ...this, trace: this.#trace, invocations: this.#invocations, followUps });
+    return new OrchestraResult({ ...this, trace: this.getExecutionTrace(), invocations: this.#invocations, followUps });
   }
 
   /** Plain JSON data; what JSON cannot say (dates, maps, big integers…) is tagged. `fromJSON` reads it back. */
@@ -239,7 +241,7 @@ export class OrchestraResult {
         totalDuration,
         traceTruncated,
         ...fields,
-        trace: this.#trace,
+        trace: this.getExecutionTrace(),
         invocations: this.#invocations,
       }) as Record<string, unknown>),
       followUps: followUps.map((result) => result.toJSON()),

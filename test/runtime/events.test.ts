@@ -68,6 +68,23 @@ describe("events of a session", () => {
     await engine.close();
   });
 
+  it("say how many chunks a burst cost a reader that had no room for them", async () => {
+    // A full buffer was emptied as a whole and nobody was told.
+    const { engine } = world();
+    const burst = 10_000;
+    const gate = deferred();
+    const handle = await engine.start(request("t", topology("A"), { A: async (_x, ctx) => { await gate.promise; for (let i = 0; i < burst; i++) ctx.emit(i); await new Promise((resolve) => setImmediate(resolve)); ctx.emit("last"); return "done"; } }));
+    const reading = all(engine.events(handle.sessionId, { untilSettled: true }));
+    await new Promise((resolve) => setImmediate(resolve));
+    gate.resolve();
+    const events = await reading;
+    const chunks = events.flatMap((event) => (event.type === "step.chunk" ? [event] : []));
+    expect(chunks.at(-1)?.chunk).toBe("last");
+    expect(chunks.length + chunks.reduce((sum, chunk) => sum + (chunk.dropped ?? 0), 0)).toBe(burst + 1);
+    expect(events.at(-1)?.type).toBe("run.completed");
+    await engine.close();
+  });
+
   it("end when the reader's signal aborts, or the engine closes", async () => {
     const { engine } = world();
     const handle = await engine.start(request("t", topology("A"), { A: () => new Promise(() => undefined) }));
