@@ -144,6 +144,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   const nestedPorts: NestedPorts = {
     engine,
     hooks: options.nested,
+    values,
     deadlines,
     parentState: (sessionId) => live.get(sessionId)?.session.state,
     answers: async (execution) => values.resolveAll(execution.body.offer.answers ?? {}),

@@ -57,8 +57,8 @@ export class Execution {
   #resolve: ((end: StepEnd | null) => void) | undefined;
   #end: StepEnd | null | undefined;
   aborted: AbortReason | null = null;
-  /** Runs begun by `ctx.run` in this attempt. */
-  nestedRuns = 0;
+  /** Runs begun by `ctx.run` in this attempt, by what they ask for. */
+  readonly nestedRuns = new Map<string, number>();
 
   constructor(claim: Pick<Claim, "step" | "beat">, agent: RunnableAgent, code: RunCode, ports: ExecutionPorts) {
     const body = claim.step.body as StepBody;

@@ -1,21 +1,28 @@
 // Nested runs
 //
 // A step may run another topology (`ctx.run`, or a topology as an agent). The nested run is a session of its own, named
-// after the step, so that a re-run of the step finds it again.
+// after the step and what is asked for, so that a re-run of the step finds it again.
 //
-// N1  Its session is `<sessionId>.<stepId>[.<k>]`, k from 2 for the second run of the same attempt.
+// N1  Its session is `<sessionId>.<stepId>.<hash of topology, task and context>[.<k>]`, k from 2 for the second of equal
+//     requests of one attempt. Whatever order a re-run asks in, and whatever else it asks for, each request finds its own.
 // N2  It never takes more steps, tokens or cost than its parent has left; what it took is added to the parent with the step.
 // N3  When it waits for people the step lets go of its host; its questions are the parent's, and are answered there.
 // N4  When the parent's step is cancelled so is the nested run; when the parent is paused it is paused, and reattached on resume.
+// N5  No nested run outlives its step (engine.ts): what is under way when the step has ended for good is cancelled, and
+//     nothing is begun from then on.
+// N6  A session that says another run, or none, is around it is refused: never answered from, never started over.
 
 import type { RunLimits } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { openQuestions } from "../actors/view.ts";
+import { encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
+import { nestedSessionId, requestHash } from "../base/nested-ids.ts";
 import type { SessionEntry } from "../state/ports.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
 import type { Execution } from "./execution.ts";
+import type { Values } from "./values.ts";
 
 export type NestedRequest = Pick<StartRequest, "task" | "topology" | "topologyHash" | "code" | "limits" | "context" | "autoCheckpoint">;
 
@@ -26,8 +33,9 @@ export interface NestedHooks {
 }
 
 export interface NestedPorts {
-  readonly engine: Pick<Engine, "start" | "resume" | "pause" | "cancel" | "outcome" | "getSession">;
+  readonly engine: Pick<Engine, "start" | "resume" | "pause" | "cancel" | "outcome" | "getSession" | "state">;
   readonly hooks: NestedHooks | undefined;
+  readonly values: Values;
   readonly deadlines: Deadlines;
   parentState(sessionId: string): SessionState | undefined;
   /** Values of answers that were given to the parent. */
@@ -42,18 +50,45 @@ export interface NestedPorts {
 
 const MOVE_POLL_MS = 250;
 
-export async function runNested(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
+export function runNested(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
+  const result = run(ports, execution, options);
+  // An agent may begin a run and not wait for it; that it was cancelled then is nobody's failure.
+  result.catch(() => undefined);
+  return result;
+}
+
+async function run(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
   const { hooks } = ports;
   if (hooks === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run: this engine was made without nested runs");
-  const k = ++execution.nestedRuns;
-  const { stepId } = execution.body.offer;
-  const sessionId = `${execution.sessionId}.${stepId}${k > 1 ? `.${k}` : ""}`;
   const letClockRun = execution.hold();
-  const untrack = ports.track(execution, sessionId);
-  const follow = (): void => stopWith(ports, execution, sessionId);
-  execution.signal.addEventListener("abort", follow, { once: true });
   try {
     const request = await hooks.prepare(options, execution.code);
+    const sessionId = await nameFor(ports, execution, request);
+    if (execution.ended) return await never();
+    return await follow(ports, execution, sessionId, request, hooks);
+  } finally {
+    letClockRun();
+  }
+}
+
+/** N1. A session that was deleted and made anew has other runs, so the run at the top is part of the name. */
+async function nameFor({ engine, values }: NestedPorts, execution: Execution, request: NestedRequest): Promise<string> {
+  const around = await engine.getSession(execution.sessionId);
+  const top = around?.parentSessionId === undefined ? execution.runId : null;
+  const task = values.store(request.task, "task", new Map());
+  const context = values.storeAll(request.context ?? {}, "context", new Map());
+  const hash = requestHash(encodeValue([top, request.topologyHash, task, context]));
+  const k = (execution.nestedRuns.get(hash) ?? 0) + 1;
+  execution.nestedRuns.set(hash, k);
+  return nestedSessionId(execution.sessionId, execution.body.offer.stepId, hash, k);
+}
+
+async function follow(ports: NestedPorts, execution: Execution, sessionId: string, request: NestedRequest, hooks: NestedHooks): Promise<unknown> {
+  const untrack = ports.track(execution, sessionId);
+  const stop = (): void => stopWith(ports, execution, sessionId);
+  execution.signal.addEventListener("abort", stop, { once: true });
+  const brought = new Set<string>();
+  try {
     for (;;) {
       const { outcome, told } = await attach(ports, execution, sessionId, request);
       if (outcome.status === "completed" || outcome.status === "failed" || outcome.status === "cancelled") {
@@ -62,7 +97,13 @@ export async function runNested(ports: NestedPorts, execution: Execution, option
       }
       if (execution.ended) return await never();
       if (outcome.status === "awaiting_user") {
-        execution.suspend(openQuestions(outcome.state).map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })));
+        const open = openQuestions(outcome.state);
+        const given = await ports.answers(execution);
+        // After a restore the nested run begins anew, and comes to its question when the answer is here already.
+        const here = open.filter(({ questionId }) => Object.hasOwn(given, questionId) && !brought.has(questionId));
+        for (const { questionId } of here) brought.add(questionId);
+        if (here.length > 0) continue;
+        execution.suspend(open.map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })));
         return await never();
       }
       if (ports.standsStill(execution.sessionId)) {
@@ -74,9 +115,8 @@ export async function runNested(ports: NestedPorts, execution: Execution, option
       if (execution.ended) return await never();
     }
   } finally {
-    execution.signal.removeEventListener("abort", follow);
+    execution.signal.removeEventListener("abort", stop);
     untrack();
-    letClockRun();
   }
 }
 
@@ -90,7 +130,7 @@ async function attach(ports: NestedPorts, execution: Execution, sessionId: strin
     return { outcome: await handle.outcome, told: false };
   };
   if (entry === null) return start(false);
-  if (entry.topologyHash !== request.topologyHash) return start(true);
+  assertNestedIn(await ports.engine.state(sessionId), { sessionId: execution.sessionId, stepId });
   switch (entry.status) {
     case "completed":
       return { outcome: await ports.engine.outcome(sessionId), told: attempt > 1 };
@@ -101,7 +141,7 @@ async function attach(ports: NestedPorts, execution: Execution, sessionId: strin
     case "awaiting_user": {
       const state = (await ports.engine.outcome(sessionId)).state;
       const given = await ports.answers(execution);
-      const answers = Object.fromEntries(openQuestions(state).flatMap(({ questionId }) => (questionId in given ? [[questionId, given[questionId]]] : [])));
+      const answers = Object.fromEntries(openQuestions(state).flatMap(({ questionId }) => (Object.hasOwn(given, questionId) ? [[questionId, given[questionId]]] : [])));
       if (Object.keys(answers).length === 0) return { outcome: await ports.engine.outcome(sessionId), told: false };
       return { outcome: await (await ports.engine.resume(sessionId, { code: request.code, answers })).outcome, told: false };
     }
@@ -112,6 +152,15 @@ async function attach(ports: NestedPorts, execution: Execution, sessionId: strin
     case "idle":
       return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
   }
+}
+
+/** N6 */
+function assertNestedIn({ sessionId, run }: SessionState, { sessionId: parentId, stepId }: { readonly sessionId: string; readonly stepId: string }): void {
+  if (run?.parent?.sessionId === parentId && run.parent.stepId === stepId) return;
+  const whose = run?.parent ? `step ${run.parent.stepId} of session "${run.parent.sessionId}"` : "no step of another";
+  throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" belongs to ${whose}, so step ${stepId} of session "${parentId}" cannot have its nested run there; delete it`, {
+    details: { sessionId, parentSessionId: parentId, stepId },
+  });
 }
 
 /** Paused during this very attempt: by a person, not by the parent's pause that is over. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { nestedIn } from "../../src/state/nested-sessions.ts";
 import type { NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
 import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
@@ -22,14 +23,14 @@ const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) => ctx.
 
 describe("a nested run", () => {
   it("is a session of its own whose steps count for its parent", async () => {
-    const { engine } = world({ nested: hooks });
+    const { engine, store } = world({ nested: hooks });
     const agents = code({ A: outer, B: (x) => `${x}b`, X: (x) => `${x}x`, Y: (x, ctx) => { ctx.usage({ inputTokens: 5 }); return `${x}y`; } });
     const handle = await engine.start(request("t", topology("A -> B"), agents));
     const outcome = await handle.outcome;
     expect(outcome.finalResponse).toBe("txyb");
     expect(outcome.state.run?.steps).toBe(4);
     expect(outcome.state.run?.usage).toMatchObject({ inputTokens: 5, nestedSteps: 2 });
-    const nestedId = `${handle.sessionId}.${outcome.trace[0]!.stepId}`;
+    const nestedId = (await nestedIn(store, handle.sessionId))[0]!.sessionId;
     expect(await engine.getSession(nestedId)).toMatchObject({ status: "completed", parentSessionId: handle.sessionId });
     await engine.close();
   });
