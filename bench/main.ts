@@ -24,13 +24,15 @@ const USAGE = `npm run bench -- [options]
   --no-build         measure dist/ as it stands
 The files are written under $TMPDIR: point it at the disk that is to be measured.`;
 
-/** How often a shape runs within one sample, so that a sample is well above the resolution of the clock. */
-const SHAPES: readonly (Shape & { readonly repeats: number })[] = [
-  { kind: "pipeline", size: 10, repeats: 20 },
-  { kind: "fan-out", size: 10, repeats: 20 },
-  { kind: "fan-out", size: 100, repeats: 4 },
-  { kind: "fan-out", size: 1_000, repeats: 1 },
+const SHAPES: readonly Shape[] = [
+  { kind: "pipeline", size: 10 },
+  { kind: "fan-out", size: 10 },
+  { kind: "fan-out", size: 100 },
+  { kind: "fan-out", size: 1_000 },
 ];
+
+/** A sample is as many runs as take about this long, so that a collection or two falls into each and none decides it. */
+const SAMPLE_MS = 200;
 
 /** Which two are told as a ratio, and why they may be compared. */
 const PAIRS: readonly (readonly [string, string])[] = [
@@ -59,7 +61,6 @@ interface Samples {
 }
 
 async function timed(prepared: Prepared, shape: Shape, repeats: number): Promise<number> {
-  globalThis.gc?.();
   const started = performance.now();
   for (let i = 0; i < repeats; i++) {
     const value = await prepared.run();
@@ -69,29 +70,31 @@ async function timed(prepared: Prepared, shape: Shape, repeats: number): Promise
 }
 
 async function measureShape(
-  shape: Shape & { readonly repeats: number },
+  shape: Shape,
   contenders: readonly Contender[],
   rounds: number,
   folder: string,
 ): Promise<Samples[]> {
-  const entries: { samples: Samples; prepared?: Prepared }[] = [];
+  const entries: { samples: Samples; prepared?: Prepared; repeats: number }[] = [];
   for (const contender of contenders) {
     const { id, name, keeps } = contender;
-    const entry: (typeof entries)[number] = { samples: { shape: nameOf(shape), id, name, keeps, steps: stepsOf(shape), msPerRun: [] } };
+    const entry: (typeof entries)[number] = { samples: { shape: nameOf(shape), id, name, keeps, steps: stepsOf(shape), msPerRun: [] }, repeats: 1 };
     entries.push(entry);
     await attempt(entry.samples, async () => {
       const own = join(folder, `${shape.kind}-${shape.size}`, id);
       mkdirSync(own, { recursive: true });
       entry.prepared = await contender.prepare(shape, own);
       const until = performance.now() + WARM_UP_MS;
-      while (performance.now() < until) await timed(entry.prepared, shape, 1);
+      let msPerRun = 0;
+      while (performance.now() < until) msPerRun = await timed(entry.prepared, shape, 1);
+      entry.repeats = Math.max(1, Math.round(SAMPLE_MS / msPerRun));
     });
   }
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < entries.length; i++) {
-      const { samples, prepared } = entries[(i + round) % entries.length] ?? {};
+      const { samples, prepared, repeats = 1 } = entries[(i + round) % entries.length] ?? {};
       if (samples === undefined || prepared === undefined || samples.failure !== undefined) continue;
-      await attempt(samples, async () => void samples.msPerRun.push(await timed(prepared, shape, shape.repeats)));
+      await attempt(samples, async () => void samples.msPerRun.push(await timed(prepared, shape, repeats)));
     }
     process.stderr.write(`\r${nameOf(shape)}: round ${round + 1} of ${rounds}   `);
   }

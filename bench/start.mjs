@@ -33,4 +33,4 @@ if (!args.includes("--help")) {
   }
   if (!args.includes("--no-build")) run(npm, ["run", "--silent", "build"]);
 }
-run(process.execPath, ["--expose-gc", "--import", "jiti/register", "bench/main.ts", ...args]);
+run(process.execPath, ["--import", "jiti/register", "bench/main.ts", ...args]);
