@@ -69,6 +69,8 @@ export type Fact =
       readonly fresh?: boolean;
       /** A follow-up question rather than a new task. */
       readonly followUp?: boolean;
+      /** Conditions of the topology that were functions; who goes on with the run must have them. Absent: none, or not recorded. */
+      readonly conditions?: readonly string[];
     }
   | {
       readonly type: "step.succeeded";

@@ -60,6 +60,8 @@ export interface RunState {
   readonly parent: { readonly sessionId: string; readonly stepId: string } | null;
   readonly idempotencyKey: string | null;
   readonly followUp: boolean;
+  /** Conditions that were functions when the run began. Absent: none, or not recorded. */
+  readonly conditions?: readonly string[];
   /** Steps handed out, nested runs' included. */
   readonly steps: number;
   readonly usage: Usage;

@@ -70,6 +70,7 @@ function newRun(fact: Started, seq: number, nodeCount: number, atMs: number): Ru
     parent: fact.parent ?? null,
     idempotencyKey: fact.idempotencyKey ?? null,
     followUp: fact.followUp ?? false,
+    ...(fact.conditions !== undefined && { conditions: fact.conditions }),
     steps: 0,
     usage: NO_USAGE,
     invocations: Array.from({ length: nodeCount }, () => 0),

@@ -79,19 +79,29 @@ export function isAgentDirectory(value: unknown): value is AgentDirectory {
 
 /** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` naming every node whose agent is missing. */
 export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): void {
+  const missing = missingAgents(topology, agents);
+  if (missing !== undefined) throw new OrchestraError("ORCH_AGENT_UNKNOWN", missing.message, { details: missing.details });
+}
+
+/** Undefined when none is missing. */
+export function missingAgents(
+  topology: TopologyData,
+  agents: AgentSource,
+): { readonly message: string; readonly details: { readonly nodes: string[]; readonly known: readonly string[] } } | undefined {
   const missing = topology.nodes
     .filter((node) => node.kind === "agent" || node.kind === "tool" || node.kind === "system")
     .filter((node) => agents.get(node.uses ?? node.name) === undefined);
-  if (missing.length === 0) return;
+  if (missing.length === 0) return undefined;
   const names = agents.names();
   const lines = missing.map((node) => {
     const wanted = node.uses ?? node.name;
     return `no ${node.kind} named "${wanted}"${wanted === node.name ? "" : ` (for node "${node.name}")`}${didYouMean(wanted, names)}`;
   });
   const known = names.length === 0 ? "no agents were given" : `known agents: ${names.join(", ")}`;
-  throw new OrchestraError("ORCH_AGENT_UNKNOWN", `${lines.join("; ")} (${known})`, {
+  return {
+    message: `${lines.join("; ")} (${known})`,
     details: { nodes: missing.map((node) => node.name), known: names },
-  });
+  };
 }
 
 /** The same agents, whose error handlers see only the code, message and node of a failure: `preserveErrorContext: false`. */

@@ -33,6 +33,7 @@ import { busy, closed, ownedElsewhere } from "./live-sessions.ts";
 import type { Live } from "./live-sessions.ts";
 import { loadSession, newPosition } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
+import { assertCodeWhole } from "./missing-code.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
 import type { QuestionListener } from "./question-listeners.ts";
@@ -115,6 +116,7 @@ class LocalEngine implements Engine {
     if (before?.run && before.run.end === null && request.fresh !== true) {
       throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
     }
+    if (request.followUp === true && before?.run?.topologyHash === request.topologyHash) assertCodeWhole(sessionId, before.run, request.code);
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
     const position = loaded?.position ?? newPosition(sessionId);
@@ -174,6 +176,7 @@ class LocalEngine implements Engine {
     if (code === undefined) {
       throw new OrchestraError("ORCH_AGENT_UNKNOWN", `session "${sessionId}": its agents were not given; hand them over to resume it`, { details: { sessionId } });
     }
+    assertCodeWhole(sessionId, run, code);
     const blobs: NewBlobs = new Map();
     const nowMs = ports.clock.nowMs();
     // Down-time moves open deadlines only when the run was moving; a pause moves them by itself.

@@ -7,6 +7,7 @@ import { edgesToJudge, openQuestions, pausedSinceMs } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { InboxCommand } from "../bus/ports.ts";
 import type { RunCode } from "./engine-api.ts";
+import { assertConditionsKnown } from "./missing-code.ts";
 import { judgeEdges } from "./step-facts.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
@@ -51,7 +52,7 @@ export function resumedFact(state: SessionState, nowMs: number): Fact {
   return { type: "resumed", shiftMs: sinceMs === null ? 0 : Math.max(0, nowMs - sinceMs) };
 }
 
-/** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_NOT_SERIALIZABLE` */
+/** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_CONDITION_UNKNOWN`, `ORCH_NOT_SERIALIZABLE` */
 export async function answerFact(state: SessionState, questionId: string, value: unknown, ports: CommandPorts, blobs: NewBlobs): Promise<Fact> {
   if (!openQuestions(state).some((question) => question.questionId === questionId)) throw unknownQuestion(state.sessionId, questionId);
   const stored = ports.values.store(value, "answer", blobs);
@@ -61,6 +62,7 @@ export async function answerFact(state: SessionState, questionId: string, value:
       details: { sessionId: state.sessionId, questionId },
     });
   }
+  if (edges.length > 0 && ports.code !== undefined && state.run !== null) assertConditionsKnown(state.sessionId, state.run, ports.code);
   const held = ports.code === undefined ? [] : await judgeEdges(state, edges, stored, null, { values: ports.values, code: ports.code });
   return { type: "user.answered", questionId, value: stored, held };
 }

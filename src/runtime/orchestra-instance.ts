@@ -127,14 +127,16 @@ export class OrchestraInstance implements AsyncDisposable {
    * Continues a session that is paused, waits for people, or was interrupted, exactly where its facts end. The topology
    * is the session's own; this instance brings the agents.
    *
-   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_SESSION_STATE` when it has ended, `ORCH_SESSION_BUSY`,
-   *   `ORCH_AMBIGUOUS_ANSWER` when several questions are open and `userResponse` does not say which it answers.
+   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_SESSION_STATE` when it has ended or is a nested run's,
+   *   `ORCH_SESSION_BUSY`, `ORCH_AMBIGUOUS_ANSWER` when several questions are open and `userResponse` does not say which
+   *   it answers, `ORCH_AGENT_UNKNOWN` and `ORCH_CONDITION_UNKNOWN` naming what this instance lacks; then it stays as it was.
    */
   async resumeSession(sessionId: string, options: ResumeOptions = {}): Promise<OrchestraResult> {
     const { additionalContext, userResponse, signal } = options;
     const kernel = await this.#open();
     const recovered = this.#live.get(parseSessionId(sessionId));
     if (recovered !== undefined && additionalContext === undefined && userResponse === undefined) return recovered;
+    await assertNoNested(kernel.engine, sessionId);
     const code = this.#code();
     const resume = (): Promise<RunHandle> =>
       kernel.engine.resume(sessionId, {
@@ -429,4 +431,16 @@ function taskOptions(first: TaskOptions | Task, second: ExecuteOptions): TaskOpt
   const options = typeof first === "object" && "task" in first ? (first as TaskOptions) : { ...second, task: first };
   assertTaskOptions(options);
   return options;
+}
+
+/** A nested run's functions come from the step around it, so only that step can go on with it. */
+async function assertNoNested(engine: Engine, sessionId: string): Promise<void> {
+  let outer = sessionId;
+  for (let parent; (parent = (await engine.getSession(outer))?.parentSessionId) !== undefined; ) outer = parent;
+  if (outer === sessionId) return;
+  throw new OrchestraError(
+    "ORCH_SESSION_STATE",
+    `session "${sessionId}" is a nested run and goes on with the session around it: resume "${outer}"`,
+    { details: { sessionId, parentSessionId: outer } },
+  );
 }

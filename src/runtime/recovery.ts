@@ -4,6 +4,8 @@ import { commitAside } from "./aside.ts";
 import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { errorToData } from "../base/error-data.ts";
+import { isOrchestraError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import { loadSession } from "./log-fold.ts";
 import type { SessionEntry } from "../state/ports.ts";
 
@@ -12,7 +14,7 @@ type Recovered = Awaited<ReturnType<Engine["recover"]>>[number];
 const PAGE = 200;
 
 /**
- * Continues those whose code is known; the others are left paused, so that nothing stays "running" with nobody behind it.
+ * Continues those whose code is known and whole; the others are left paused, so that nothing stays "running" with nobody behind it.
  * Nested runs are found again by the step that ran them. A session that cannot be read is reported to the logger and passed over.
  */
 export async function recoverSessions(
@@ -28,8 +30,11 @@ export async function recoverSessions(
     try {
       const code = options.code?.(entry) ?? (entry.topologyHash === null ? undefined : parts.codes.get(entry.topologyHash));
       if (options.resume !== false && code !== undefined) {
-        recovered.push({ sessionId, runId, action: "resumed", handle: await resume(sessionId, code) });
-        continue;
+        const handle = await resume(sessionId, code).catch((error: unknown) => leftFor(error, sessionId, ports.logger));
+        if (handle !== undefined) {
+          recovered.push({ sessionId, runId, action: "resumed", handle });
+          continue;
+        }
       }
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) continue;
@@ -44,6 +49,12 @@ export async function recoverSessions(
     }
   }
   return recovered;
+}
+
+/** Undefined, with a warning, when only functions were missing: then nothing was committed. */
+function leftFor(error: unknown, sessionId: string, logger: Logger): undefined {
+  if (!isOrchestraError(error, "ORCH_AGENT_UNKNOWN") && !isOrchestraError(error, "ORCH_CONDITION_UNKNOWN")) throw error;
+  logger.warn({ sessionId, error: errorToData(error) }, "an interrupted session is left paused until it is resumed with what it needs");
 }
 
 /** Read in full before any is touched: recovering one changes what the listing shows. */

@@ -8,6 +8,7 @@ import type { Ids } from "../base/ids.ts";
 import { compilePlan } from "../topology/compile.ts";
 import { judge } from "../topology/conditions.ts";
 import type { StartRequest } from "./engine-api.ts";
+import { conditionsUsed } from "./missing-code.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
 /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_CONDITION` */
@@ -23,6 +24,7 @@ export function startedFact(
   const edges = entryEdgesToJudge(plan);
   const view = { output: request.task, input: request.task, context: request.context ?? {}, task: request.task };
   const held = edges.length === 0 ? [] : judge(plan, edges, view, request.code.conditions);
+  const conditions = conditionsUsed(request.topology, request.code.conditions);
   return {
     type: "run.started",
     runId: ids.next("r"),
@@ -36,6 +38,7 @@ export function startedFact(
     ...(request.parent === undefined ? {} : { parent: request.parent }),
     ...(request.fresh === true && before !== undefined ? { fresh: true } : {}),
     ...(request.followUp === true ? { followUp: true } : {}),
+    ...(conditions.length === 0 ? {} : { conditions }),
   };
 }
 

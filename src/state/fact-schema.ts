@@ -60,6 +60,7 @@ const fact = z.discriminatedUnion("type", [
     parent: z.strictObject({ sessionId: z.string(), stepId: z.string() }).optional(),
     fresh: z.boolean().optional(),
     followUp: z.boolean().optional(),
+    conditions: z.array(z.string()).optional(),
   }),
   z.strictObject({
     type: z.literal("step.succeeded"),
