@@ -5,11 +5,12 @@ import type { Draft } from "./draft.ts";
 import type { Effect } from "./effects.ts";
 import type { Fact } from "./facts.ts";
 import type { Reduction } from "./reduction.ts";
-import type { Pause, RunState, SessionState } from "./session-state.ts";
+import type { Branch, OpenQuestion, Pause, Phase, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
 import { decodeState } from "./state-codec.ts";
 import { REDUCER_VERSION } from "./session-state.ts";
 import { stepIdOf } from "../base/ids.ts";
+import { renameNested } from "../base/nested-ids.ts";
 
 /** Stops handing out. Steps in flight finish (recorded, not followed) or are aborted and run again on resume. */
 export function pauseRun(draft: Draft, fact: Extract<Fact, { type: "paused" }>): string | undefined {
@@ -85,24 +86,44 @@ export function restoreSession(state: SessionState, fact: Extract<Fact, { type: 
 
 function stilled(run: RunState, saved: SessionState, restored: SessionState): RunState {
   const pause: Pause = { reason: "restored", inFlight: "abort", sinceMs: saved.atMs, pending: run.pause?.pending ?? [] };
-  // Questions get ids of their own here, so that an answer to the old ones cannot be taken for one to these.
-  const renamed = new Map(run.questions.map((q) => [q.questionId, renameQuestion(q.questionId, q.kind, saved, restored)]));
-  const nameOf = (id: string): string => renamed.get(id) ?? id;
-  const questions = run.questions.map((q) => ({ ...q, questionId: nameOf(q.questionId) }));
+  // Questions get ids of their own here, so that an answer to the old ones cannot be taken for one to these. Those of
+  // nested runs get the ones under which the step, run again by its new name, will have them asked.
+  const renamed = new Map(run.questions.map((q) => [q.questionId, renameQuestion(q, run, saved, restored)]));
+  const nameOf = (id: string): string => renamed.get(id)?.questionId ?? id;
+  const questions = [...renamed.values()];
   let { branches } = run;
   for (const branch of run.branches.values()) {
-    if (branch.phase.kind === "asking") {
-      branches = branches.set(branch.id, { ...branch, phase: { ...branch.phase, questionId: nameOf(branch.phase.questionId) } });
-    }
+    const phase = renamePhase(branch, run, saved, restored, nameOf);
+    if (phase !== branch.phase) branches = branches.set(branch.id, { ...branch, phase });
   }
   const pending = pause.pending.map(({ fact, atMs }) => ({ atMs, fact: renameFact(fact, run, restored, nameOf) }));
   return { ...run, questions, branches, pause: { ...pause, pending } };
 }
 
-function renameQuestion(id: string, kind: string, saved: SessionState, restored: SessionState): string {
-  if (kind === "nested") return id;
+function renameQuestion(question: OpenQuestion, run: RunState, saved: SessionState, restored: SessionState): OpenQuestion {
+  const id = question.questionId;
+  if (question.kind === "nested") {
+    const phase = run.branches.get(question.branch)?.phase;
+    if (phase?.kind !== "suspended") return question;
+    const rename = nestedRename(phase.work.step, run, saved, restored);
+    return { ...question, questionId: rename(id), ...(question.sessionId === undefined ? {} : { sessionId: rename(question.sessionId) }) };
+  }
   const local = id.slice(saved.sessionId.length + 2).split(".");
-  return `${restored.sessionId}/q${local[0]}.${restored.generation}.${local.slice(2).join(".")}`;
+  return { ...question, questionId: `${restored.sessionId}/q${local[0]}.${restored.generation}.${local.slice(2).join(".")}` };
+}
+
+function renamePhase({ phase }: Branch, run: RunState, saved: SessionState, restored: SessionState, nameOf: (id: string) => string): Phase {
+  if (phase.kind === "asking") return { ...phase, questionId: nameOf(phase.questionId) };
+  if (!("work" in phase) || Object.keys(phase.work.answers).length === 0) return phase;
+  const rename = nestedRename(phase.work.step, run, saved, restored);
+  const answers = Object.fromEntries(Object.entries(phase.work.answers).map(([id, value]) => [rename(id), value]));
+  return { ...phase, work: { ...phase.work, answers } };
+}
+
+function nestedRename(step: number, { seq }: RunState, saved: SessionState, restored: SessionState): (name: string) => string {
+  const from = { sessionId: saved.sessionId, stepId: stepIdOf(seq, saved.generation, step) };
+  const to = { sessionId: restored.sessionId, stepId: stepIdOf(seq, restored.generation, step) };
+  return (name) => renameNested(name, from, to);
 }
 
 /** Results held back by a pause at the checkpoint stay good: they are told under the new generation's ids. */

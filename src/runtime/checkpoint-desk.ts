@@ -2,6 +2,8 @@
 //
 // K1  A checkpoint is saved before it is told of: a crash between leaves one that nobody was promised.
 // K2  Only what was made automatically is ever removed to make room.
+// K3  What is nested in a session belongs to the steps before a restore, and is cancelled: a step that runs again from the
+//     checkpoint begins its nested runs anew, and their questions get the answers given meanwhile.
 
 import type { Fact } from "../actors/facts.ts";
 import { errorToData } from "../base/error-data.ts";
@@ -58,6 +60,7 @@ export class CheckpointDesk {
     const answer = running === undefined ? undefined : await live.commit(running.session, facts);
     if (answer !== undefined) {
       await running?.outcome;
+      if (answer.accepted) await this.#parts.cancelNested(sessionId);
       return answer.accepted;
     }
     return this.#exclusive.run(sessionId, async () => {
@@ -65,7 +68,9 @@ export class CheckpointDesk {
       if (loaded === null) throw unknownSession(sessionId);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
       if (host !== null) throw ownedElsewhere(sessionId, host, "restore the checkpoint there, or pause the run first");
-      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
+      const { accepted } = await commitAside(ports, sessionId, loaded.position, facts);
+      if (accepted) await this.#parts.cancelNested(sessionId);
+      return accepted;
     });
   }
 

@@ -8,6 +8,7 @@ import type { Ids } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
+import { nestedIn } from "../state/nested-sessions.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -72,6 +73,8 @@ export interface EngineParts {
   /** Where the owner of a session reads what is asked of it. */
   inboxOf(sessionId: string): Inbox;
   sessionsWithQuestions(): Promise<readonly string[]>;
+  /** Cancels what is nested in a session and has not ended; those of `begun` may not be in the store yet. What fails is reported to the logger. */
+  cancelNested(sessionId: string, begun?: Iterable<string>): Promise<void>;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
   drain(timeoutMs: number): Promise<void>;
@@ -136,6 +139,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       const listeners = commitListeners.get(session);
       if (listeners !== undefined) for (const listener of listeners) listener();
     },
+    beforeTold(session) {
+      if (session.state.run?.end == null || (session.nested.size === 0 && session.recorderComplete)) return undefined;
+      return cancelNested(session.sessionId, [...session.nested.values()].flatMap((begun) => [...begun]));
+    },
     onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
     onChange: () => presence.update(live.size),
@@ -164,6 +171,15 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
     standsStill: (sessionId) => hooks.standsStill(sessionId),
   };
+
+  async function cancelNested(sessionId: string, begun: Iterable<string> = []): Promise<void> {
+    try {
+      const unended = (await nestedIn(store, sessionId)).filter((entry) => !isEnded(entry.status));
+      for (const nestedId of new Set([...begun, ...unended.map((entry) => entry.sessionId)])) await engine.cancel(nestedId, "the run around it is over");
+    } catch (error) {
+      logger.warn({ sessionId, error: errorToData(error) }, "nested runs of a session could not be cancelled");
+    }
+  }
 
   function remember(session: Session): void {
     const hash = session.state.run?.topologyHash;
@@ -209,6 +225,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     maxConcurrency: options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY,
     maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
     readInbox,
+    cancelNested,
     inboxOf: (sessionId) => (liveElsewhere(store, sessionId, live) ?? live).inbox,
     async ownerElsewhere(sessionId, entry) {
       if (liveElsewhere(store, sessionId, live) !== undefined) return entry.host;
@@ -262,7 +279,7 @@ async function hasOwner(journal: Journal, sessionId: string): Promise<boolean> {
   }
 }
 
-function isEnded(status: RunStatus): boolean {
+export function isEnded(status: RunStatus): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 

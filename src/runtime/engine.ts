@@ -35,6 +35,7 @@ import { loadSession, newPosition } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
 import { assertCodeWhole } from "./missing-code.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
+import { recoverNested } from "./nested-recovery.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
 import type { QuestionListener } from "./question-listeners.ts";
 import { recoverSessions } from "./recovery.ts";
@@ -117,6 +118,7 @@ class LocalEngine implements Engine {
       throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
     }
     if (request.followUp === true && before?.run?.topologyHash === request.topologyHash) assertCodeWhole(sessionId, before.run, request.code);
+    if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId);
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
     const position = loaded?.position ?? newPosition(sessionId);
@@ -224,7 +226,11 @@ class LocalEngine implements Engine {
     const { live, ports } = this.#parts;
     const running = live.get(sessionId);
     const answer = running === undefined ? undefined : await this.#parts.live.commit(running.session, facts);
-    if (answer !== undefined) return answer.accepted;
+    if (answer !== undefined) {
+      // Once it is cancelled so is what is nested in it.
+      if (answer.accepted && command.type === "cancel") await running?.outcome;
+      return answer.accepted;
+    }
     return this.#exclusive.run(sessionId, async () => {
       const opened = live.get(sessionId);
       const late = opened === undefined ? undefined : await this.#parts.live.commit(opened.session, facts);
@@ -235,7 +241,9 @@ class LocalEngine implements Engine {
         await this.#parts.inboxOf(sessionId).post(sessionId, { id: ports.ids.next("cmd"), ...command });
         return true;
       }
-      return (await commitAside(ports, sessionId, loaded.position, facts)).accepted;
+      const { accepted } = await commitAside(ports, sessionId, loaded.position, facts);
+      if (accepted && command.type === "cancel") await this.#parts.cancelNested(sessionId);
+      return accepted;
     });
   }
 
@@ -337,7 +345,9 @@ class LocalEngine implements Engine {
 
   async recover(options: Parameters<Engine["recover"]>[0] = {}): ReturnType<Engine["recover"]> {
     this.#assertAccepting(false);
-    return recoverSessions(this.#parts, options, (sessionId, code) => this.resume(sessionId, { code }));
+    const recovered = await recoverSessions(this.#parts, options, (sessionId, code) => this.resume(sessionId, { code }));
+    await recoverNested(this.#parts, (sessionId) => this.cancel(sessionId, "the run around it is over"));
+    return recovered;
   }
 
   async drain(options: { timeoutMs?: number } = {}): Promise<void> {
@@ -354,9 +364,15 @@ class LocalEngine implements Engine {
   #advanced(session: Session, commit: Commit): void {
     this.#housekeeping.advanced(session, commit);
     for (const fact of commit.facts) {
+      if (fact.type === "step.succeeded" || (fact.type === "step.failed" && fact.retryAtMs === undefined)) this.#stepOver(session, fact.stepId);
       if (fact.type !== "paused") continue;
       for (const nested of session.nested.values()) for (const id of nested) this.pause(id, "the run around it was paused", fact.inFlight).catch(() => undefined);
     }
+  }
+
+  /** Nested runs that nobody waits for any more. */
+  #stepOver({ nested }: Session, stepId: string): void {
+    for (const id of nested.get(stepId) ?? []) this.cancel(id, "the step that ran it is over").catch(() => undefined);
   }
 
   /** Of a run that another host is at: its outcome is what the log comes to say. */

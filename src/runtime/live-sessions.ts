@@ -31,6 +31,8 @@ export interface Live {
 export interface LiveHooks {
   onQuestion(session: Session, question: Question): void;
   onAdvanced(session: Session, commit: Commit): void;
+  /** A run stopped moving; what has to be done before anyone is told. Never rejects. */
+  beforeTold(session: Session): Promise<void> | undefined;
   /** A run stopped moving, and who waited for it has been told. */
   onSettled(session: Session): void;
   onPosted(session: Session): void;
@@ -119,7 +121,8 @@ export class LiveSessions implements SessionOwner {
     const live = this.#remove(session);
     // An ended run wants no result any more; those that came too late must not pile up.
     if (session.state.run?.end) void this.#ports.bus.results.forget(session.sessionId).catch(() => undefined);
-    const outcome = this.#outcome(session);
+    const first = this.#hooks.beforeTold(session);
+    const outcome = first === undefined ? this.#outcome(session) : first.then(() => this.#outcome(session));
     live?.resolve(outcome);
     this.#ports.hub.nudge(session.sessionId);
     const told = (): void => this.#hooks.onSettled(session);

@@ -123,11 +123,11 @@ describe("a session of the user", () => {
 describe("names of nested sessions", () => {
   // They grew with each level, beyond what a session id may be.
   it("fit under a long name and however deep", async () => {
-    const M: Agent = async (depth, ctx) => (depth === 0 ? "bottom" : (await ctx.run({ task: depth - 1, topology: INNER })).orThrow().finalResponse);
+    const M: Agent = async ({ depth }, ctx) => (depth === 0 ? "bottom" : (await ctx.run({ task: { depth: depth - 1 }, topology: INNER })).orThrow().finalResponse);
     await using instance = instanceOn(memoryStorage(), async (x, ctx) => (await nested(ctx, x, M)).orThrow().finalResponse);
     const sessionId = "n".repeat(200);
-    expect((await instance.execute({ task: 1, sessionId })).finalResponse).toBe("bottom");
-    expect((await instance.execute({ task: 30, sessionId: "deep" })).finalResponse).toBe("bottom");
+    expect((await instance.execute({ task: { depth: 1 }, sessionId })).finalResponse).toBe("bottom");
+    expect((await instance.execute({ task: { depth: 30 }, sessionId: "deep" })).finalResponse).toBe("bottom");
     await instance.deleteSession("deep");
     await instance.deleteSession(sessionId);
     expect(await instance.listSessions()).toEqual([]);
@@ -186,7 +186,7 @@ describe("a nested run nobody waits for", () => {
     await started;
     await instance.close();
     await running;
-    await using later = instanceOn(storage, A);
+    await using later = new OrchestraInstance({ topology: ONE_NODE, agents: { A }, stateManager: new StateManager({ storage }) }, { recover: false });
     await later.recover({ resume: false });
     expect(await listed(later)).toEqual({ s: "paused", nested: "paused" });
     await later.cancelSession("s");
