@@ -313,7 +313,7 @@ export function timeOutBarrier(draft: Draft, instance: Instance, barrier: Barrie
       draft.dropBarrier(candidate.holder, candidate.barrier.end);
     }
   }
-  draft.touched.add(instance.id);
+  draft.touch(instance.id);
 }
 
 /** Fork order: element by element, the shorter first. */

@@ -27,13 +27,13 @@ export class Draft {
   readonly effects: Effect[] = [];
   readonly events: KernelEvent[] = [];
   /** Instances whose barriers may have become decidable. */
-  readonly touched = new Set<number>();
+  touched: Set<number> | undefined;
   /** Frames that may have come to their end. */
   readonly emptied: number[] = [];
   /** Questions or barriers changed, so clocks may have to stop or go on. */
   clocks = false;
   /** Children of a fork whose first move is already shown by their start. */
-  readonly #unmoved = new Set<number>();
+  #unmoved: Set<number> | undefined;
 
   constructor(session: SessionState, run: RunState, plan: Plan, atMs: number) {
     this.plan = plan;
@@ -92,8 +92,12 @@ export class Draft {
       const count = (around.standing.get(end) ?? 0) + delta;
       const standing = count === 0 ? around.standing.delete(end) : around.standing.set(end, count);
       this.putInstance({ ...around, standing, total: around.total + delta });
-      this.touched.add(around.id);
+      this.touch(around.id);
     }
+  }
+
+  touch(instance: number): void {
+    (this.touched ??= new Set()).add(instance);
   }
 
   addLive(frame: number, delta: 1 | -1): void {
@@ -117,7 +121,7 @@ export class Draft {
       id: this.run.nextBranch++,
     };
     this.putBranch(branch);
-    if (shown.node !== branch.node) this.#unmoved.add(branch.id);
+    if (shown.node !== branch.node) (this.#unmoved ??= new Set()).add(branch.id);
     this.addLive(branch.frame, 1);
     this.stand(branch.instance, branch.node, 1);
     this.events.push({
@@ -138,7 +142,7 @@ export class Draft {
   moveBranch(branch: Branch, node: number, into: { instance: number; order: readonly number[] } = branch): Branch {
     this.stand(branch.instance, branch.node, -1);
     this.stand(into.instance, node, 1);
-    if (!this.#unmoved.delete(branch.id)) {
+    if (this.#unmoved?.delete(branch.id) !== true) {
       this.events.push({ type: "branch.moved", branchId: branchName(branch.id), from: this.nodeName(branch.node), node: this.nodeName(node) });
     }
     return this.putBranch({
@@ -181,7 +185,7 @@ export class Draft {
     const barriers = known ? holder.barriers.map((b) => (b.end === barrier.end ? barrier : b)) : [...holder.barriers, barrier];
     this.putInstance({ ...holder, barriers });
     if (known) {
-      this.touched.add(instance);
+      this.touch(instance);
       return;
     }
     this.stand(instance, barrier.end, 1);
@@ -196,7 +200,7 @@ export class Draft {
     for (const instance of instances) for (const barrier of instance.barriers) this.dropBarrier(instance, barrier.end);
     for (const instance of instances) {
       this.run.instances = this.run.instances.delete(instance.id);
-      this.touched.delete(instance.id);
+      this.touched?.delete(instance.id);
     }
     this.run.questions.filter((q) => q.frame === id).forEach((q) => this.withdraw(q.questionId));
   }

@@ -43,7 +43,7 @@ function endRun(draft: Draft, end: RunEnd, cancelReason?: string): void {
   run.instances = IntMap.empty();
   run.pause = null;
   run.endedAtMs = draft.atMs;
-  draft.touched.clear();
+  draft.touched?.clear();
   draft.emptied.length = 0;
   session.status = end.status;
   session.runs = [...session.runs, summaryOf(draft, end)].slice(-RUN_HISTORY_MAX);

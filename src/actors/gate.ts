@@ -12,9 +12,9 @@ export type GateVerdict =
   | { readonly type: "wait" }
   | { readonly type: "refuse"; readonly reason: TerminalReason; readonly rule: string; readonly message: string };
 
-type GateView = Pick<RunState, "steps" | "usage" | "limits"> & { readonly inFlight: number };
+type GateView = Pick<RunState, "steps" | "usage" | "limits"> & { readonly steppers: { readonly size: number } };
 
-export function decideGate({ steps, usage, limits, inFlight }: GateView): GateVerdict {
+export function decideGate({ steps, usage, limits, steppers }: GateView): GateVerdict {
   if (steps >= limits.maxSteps) {
     return { type: "refuse", reason: "max_steps", rule: "max_steps", message: `the run may take ${limits.maxSteps} steps and has taken ${steps}` };
   }
@@ -25,7 +25,7 @@ export function decideGate({ steps, usage, limits, inFlight }: GateView): GateVe
   if (limits.costUsd !== false && usage.costUsd >= limits.costUsd) {
     return { type: "refuse", reason: "cost", rule: "budget.costUsd", message: `the run may cost ${limits.costUsd} USD and has cost ${usage.costUsd}` };
   }
-  return limits.maxAgents !== false && inFlight >= limits.maxAgents ? { type: "wait" } : { type: "pass" };
+  return limits.maxAgents !== false && steppers.size >= limits.maxAgents ? { type: "wait" } : { type: "pass" };
 }
 
 export interface BudgetWarning {
@@ -38,14 +38,12 @@ const WARN_AT = 0.8;
 
 /** Budgets of which at least 80 % are used and that were not warned of before. */
 export function decideWarnings({ steps, usage, limits, warned }: Pick<RunState, "steps" | "usage" | "limits" | "warned">): BudgetWarning[] {
-  const accounts: [BudgetWarning["budget"], number, number | false][] = [
-    ["steps", steps, limits.maxSteps],
-    ["tokens", usage.inputTokens + usage.outputTokens, limits.tokens],
-    ["costUsd", usage.costUsd, limits.costUsd],
-  ];
   const warnings: BudgetWarning[] = [];
-  for (const [budget, used, limit] of accounts) {
+  const look = (budget: BudgetWarning["budget"], used: number, limit: number | false): void => {
     if (limit !== false && used >= limit * WARN_AT && !warned.includes(budget)) warnings.push({ budget, used, limit });
-  }
+  };
+  look("steps", steps, limits.maxSteps);
+  look("tokens", usage.inputTokens + usage.outputTokens, limits.tokens);
+  look("costUsd", usage.costUsd, limits.costUsd);
   return warnings;
 }

@@ -108,13 +108,13 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
     return;
   }
   // 0
-  const conversation = out.conversation.map((id) => plan.edges[id]!).find((e) => !branch.conversed.includes(e.id) && holds(draft, e, source.held));
+  const conversation = out.conversation.find((id) => !branch.conversed.includes(id) && holds(draft, plan.edges[id]!, source.held));
   if (conversation !== undefined) {
-    openConversation(draft, branch, conversation, value);
+    openConversation(draft, branch, plan.edges[conversation]!, value);
     return;
   }
   // 1
-  if (source.woken !== true) {
+  if (source.woken !== true && out.call.length > 0) {
     const callees = choose(draft, out.call, source.held).filter((edge) => !frame.callers.includes(edge.to));
     if (callees.length > 0) {
       const mode = plan.nodes[branch.node]!.data.parallelCalls === true ? "parallel" : "sequential";
@@ -123,18 +123,17 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
     }
   }
   for (const edge of choose(draft, out.notify, source.held)) {
-    if (draft.run.end !== null) return;
     notify(draft, branch, edge, value);
+    if (draft.run.end !== null) return;
   }
-  if (draft.run.end !== null) return;
   // 2
   if (branch.enteredByCall) {
     deliver(draft, branch, value);
     return;
   }
   // 3
-  const chosen = choose(draft, [...out.flow, ...out.exit], source.held);
-  const flows = chosen.filter((edge) => edge.role === "flow");
+  const chosen = choose(draft, out.exit.length === 0 ? out.flow : [...out.flow, ...out.exit], source.held);
+  const flows = out.exit.length === 0 ? chosen : chosen.filter((edge) => edge.role === "flow");
   if (flows.length > 0) {
     const cargo = cargoOf(draft, branch, value, source);
     if (flows.length === 1) traverse(draft, branch, flows[0]!, cargo);
@@ -176,9 +175,11 @@ function holds(draft: Draft, edge: PlanEdge, held: readonly number[]): boolean {
   return false;
 }
 
+const NO_EDGES: readonly PlanEdge[] = Object.freeze([]);
+
 /** The edges of a group that hold; `else` edges where no conditional sibling does. */
-function choose(draft: Draft, ids: readonly number[], held: readonly number[]): PlanEdge[] {
-  if (ids.length === 0) return [];
+function choose(draft: Draft, ids: readonly number[], held: readonly number[]): readonly PlanEdge[] {
+  if (ids.length === 0) return NO_EDGES;
   const edges = ids.map((id) => draft.plan.edges[id]!);
   const holding = edges.filter((edge) => holds(draft, edge, held));
   if (holding.some((edge) => edge.conditional)) return holding;
@@ -223,6 +224,7 @@ export function settle(draft: Draft, held: readonly number[]): void {
 }
 
 function nextDecidable(draft: Draft): { instance: Instance; barrier: Barrier; verdict: "fire" | "insufficient" } | undefined {
+  if (draft.touched === undefined) return undefined;
   for (const id of draft.touched) {
     const instance = draft.run.instances.get(id);
     if (instance !== undefined && instance.total > 0) {

@@ -34,7 +34,7 @@ function promptOf(input: StepInput): Stored {
 }
 
 export function schedule(draft: Draft, branch: Branch, input: StepInput, along: Entering): void {
-  const work: StepWork = {
+  const work: Mutable<StepWork> = {
     step: draft.run.nextStep++,
     attempt: 1,
     input,
@@ -42,12 +42,12 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
     journal: along.journal ?? NO_RECORDS,
     answers: NO_ANSWERS,
     woken: along.woken ?? false,
-    ...(along.replies === undefined ? {} : { replies: along.replies }),
-    ...(along.error === undefined ? {} : { error: along.error }),
-    ...(along.question === undefined ? {} : { question: along.question }),
-    ...(along.streamedFrom === undefined ? {} : { streamedFrom: along.streamedFrom }),
   };
-  const verdict = decideGate({ ...draft.run, inFlight: draft.run.steppers.size });
+  if (along.replies !== undefined) work.replies = along.replies;
+  if (along.error !== undefined) work.error = along.error;
+  if (along.question !== undefined) work.question = along.question;
+  if (along.streamedFrom !== undefined) work.streamedFrom = along.streamedFrom;
+  const verdict = decideGate(draft.run);
   switch (verdict.type) {
     case "refuse": {
       const node = draft.nodeName(branch.node);
@@ -125,7 +125,7 @@ const NO_ANSWERS: Readonly<Record<string, Stored>> = Object.freeze({});
 export function releaseQueue(draft: Draft): void {
   const { run } = draft;
   while (run.queue.length > 0 && run.end === null) {
-    const verdict = decideGate({ ...run, inFlight: run.steppers.size });
+    const verdict = decideGate(run);
     if (verdict.type === "wait") return;
     const branch = draft.branch(run.queue[0]!);
     run.queue = run.queue.slice(1);

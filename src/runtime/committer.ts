@@ -180,16 +180,10 @@ export class Committer {
       answerAll(batch, reduction, this.#n);
       return;
     }
-    const commit: Commit = {
-      v: 1,
-      n: this.#n + 1,
-      epoch: epochAfter(reduction.accepted, this.#epoch),
-      id: this.#nextId(),
-      host: this.#ports.host,
-      atMs,
-      ...(inbox > 0 ? { inbox } : {}),
-      facts: reduction.accepted,
-    };
+    const n = this.#n + 1;
+    const epoch = epochAfter(reduction.accepted, this.#epoch);
+    const plain: Commit = { v: 1, n, epoch, id: this.#nextId(), host: this.#ports.host, atMs, facts: reduction.accepted };
+    const commit = inbox > 0 ? { ...plain, inbox } : plain;
     const entry = this.#entryFor(reduction.state, commit);
     const blobs = blobsOf(batch);
     await this.#append(commit, entry, blobs);
@@ -210,13 +204,11 @@ export class Committer {
   }
 
   async #append(commit: Commit, entry: SessionEntry | undefined, blobs: Blobs | undefined): Promise<void> {
-    const request = {
-      sessionId: this.#sessionId,
-      expected: this.#n,
-      commit,
-      ...(blobs === undefined ? {} : { blobs }),
-      ...(entry === undefined ? {} : { entry }),
-    };
+    const plain = { sessionId: this.#sessionId, expected: this.#n, commit };
+    const request =
+      blobs === undefined && entry === undefined
+        ? plain
+        : { ...plain, ...(blobs === undefined ? {} : { blobs }), ...(entry === undefined ? {} : { entry }) };
     for (let repeat = 0; ; repeat++) {
       const result: AppendResult = await this.#ports.store.append(request);
       if (result.ok || result.last?.id === commit.id) return;

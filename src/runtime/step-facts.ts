@@ -70,16 +70,10 @@ export async function judgeEdges(
 }
 
 function succeededFact(offer: StepOffer, end: Extract<StepEnd, { kind: "succeeded" }>, held: readonly number[]): Fact {
-  return {
-    type: "step.succeeded",
-    stepId: offer.stepId,
-    attempt: offer.attempt,
-    outcome: end.outcome,
-    held,
-    tookMs: end.tookMs,
-    ...(end.usage === undefined ? {} : { usage: end.usage }),
-    ...(end.state === undefined ? {} : { state: end.state }),
-  };
+  const { outcome, tookMs, usage, state } = end;
+  const plain = { type: "step.succeeded", stepId: offer.stepId, attempt: offer.attempt, outcome, held, tookMs } as const;
+  if (usage === undefined && state === undefined) return plain;
+  return { ...plain, ...(usage === undefined ? {} : { usage }), ...(state === undefined ? {} : { state }) };
 }
 
 async function failedFact(
