@@ -1,10 +1,11 @@
 // Moving a session between stores
 //
 // An export is one record holding everything a session left behind: commits, blobs, the newest two snapshots,
-// checkpoints and the index entry. It needs nothing else to be read.
+// checkpoints and the index entry, and the same of every session nested in it. It needs nothing else to be read.
 //
 // T1  The file is checked as a whole, then each part by its schema, before anything is written.
-// T2  An import is visible piece by piece while it runs and is taken back when it fails.
+// T2  An import is visible piece by piece while it runs and is taken back when it fails. What is nested comes first, so
+//     that nobody goes on with a session before all of it is there.
 
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
@@ -16,28 +17,37 @@ import { parseSessionId } from "../base/ids.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
 import { checkpointSchema, commitSchema, entrySchema, snapshotSchema } from "./fact-schema.ts";
+import { allNestedIn } from "./nested-sessions.ts";
 import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "./ports.ts";
+import { newNames, renamed } from "./rename-sessions.ts";
 
-export const EXPORT_FORMAT = 1;
+/** 2 where sessions are nested in the one exported, 1 without. */
+export const EXPORT_FORMAT = 2;
 const BINDING = "orchestra/export";
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
 
-const exportSchema = z.strictObject({
+const contentSchema = z.strictObject({
   entry: entrySchema,
   commits: z.array(commitSchema),
   snapshots: z.array(snapshotSchema),
   checkpoints: z.array(checkpointSchema),
   blobs: z.map(z.string(), z.instanceof(Uint8Array)),
 });
+const exportSchema = contentSchema.extend({ nested: z.array(contentSchema).optional() });
 
-interface SessionExport {
+interface SessionContent {
   readonly entry: SessionEntry;
   readonly commits: readonly Commit[];
   readonly snapshots: readonly Snapshot[];
   readonly checkpoints: readonly Checkpoint[];
   readonly blobs: ReadonlyMap<string, Uint8Array>;
+}
+
+interface SessionExport extends SessionContent {
+  /** Those that hold others come before what is nested in them. */
+  readonly nested?: readonly SessionContent[];
 }
 
 /**
@@ -54,26 +64,21 @@ export async function exportSession(
     throw new OrchestraError("ORCH_SESSION_UNKNOWN", `session ${sessionId} is not in the store ${store.name}`, {
       details: { sessionId },
     });
-  const commits: Commit[] = [];
-  for await (const commit of store.read(sessionId)) commits.push(commit);
-  const snapshots = await newestTwo(store, sessionId);
-  const checkpoints = await store.listCheckpoints(sessionId);
-  const blobs = new Map<string, Uint8Array>();
-  for (const ref of blobRefs([...commits.flatMap((commit) => commit.facts), ...snapshots, ...checkpoints]))
-    blobs.set(ref, await store.getBlob(ref));
-  const content: SessionExport = { entry, commits, snapshots, checkpoints, blobs };
+  const nested: SessionContent[] = [];
+  for (const inner of await allNestedIn(store, sessionId)) nested.push(await contentOf(store, inner));
+  const content: SessionExport = { ...(await contentOf(store, entry)), ...(nested.length > 0 && { nested }) };
   const bytes = encodeValue(content);
   const body = options.compression ? await deflate(bytes) : bytes;
   return encodeRecord(
     "export",
-    encodeValue({ format: EXPORT_FORMAT, deflated: options.compression === true, body }),
+    encodeValue({ format: nested.length > 0 ? EXPORT_FORMAT : 1, deflated: options.compression === true, body }),
     BINDING,
   );
 }
 
 /**
- * Puts an exported session into a store, under its own id or `as` another. Resolves to that id.
- * @throws {OrchestraError} `ORCH_SESSION_STATE` when the store has a session of that id; `ORCH_STORE_VERSION` for an
+ * Puts an exported session into a store with what is nested in it, under its own id or `as` another. Resolves to that id.
+ * @throws {OrchestraError} `ORCH_SESSION_STATE` when the store has a session of one of those ids; `ORCH_STORE_VERSION` for an
  *   export by a newer program; `ORCH_STORE_CORRUPT` for one that is damaged or not what it says.
  */
 export async function importSession(
@@ -81,37 +86,73 @@ export async function importSession(
   bytes: Uint8Array,
   options: { readonly as?: string } = {},
 ): Promise<string> {
-  const content = await readExport(bytes);
-  const sessionId = parseSessionId(options.as ?? content.entry.sessionId);
-  if ((await store.last(sessionId)) !== null) {
-    throw new OrchestraError(
-      "ORCH_SESSION_STATE",
-      `session ${sessionId} is in the store ${store.name} already; import it \`as\` another id`,
-      { details: { sessionId } },
-    );
-  }
-  try {
-    if (!(await appendAll(store, sessionId, content)))
+  const { nested = [], ...content } = await readExport(bytes);
+  const top = content.entry.sessionId;
+  const sessionId = parseSessionId(options.as ?? top);
+  const names = newNames(top, sessionId, nested.map(({ entry }) => entry));
+  const contents = [content, ...nested].map((one) => (sessionId === top ? one : renamedContent(one, names)));
+  for (const { entry } of contents) {
+    if ((await store.last(entry.sessionId)) !== null)
       throw new OrchestraError(
         "ORCH_SESSION_STATE",
-        `session ${sessionId} was begun by somebody else during the import`,
-        { details: { sessionId } },
+        `session ${entry.sessionId} is in the store ${store.name} already; import it \`as\` another id`,
+        { details: { sessionId: entry.sessionId } },
       );
-    for (const snapshot of content.snapshots) await store.saveSnapshot(sessionId, snapshot);
-    for (const checkpoint of content.checkpoints)
-      await store.saveCheckpoint(await ownCheckpoint(store, sessionId, checkpoint, options.as !== undefined));
+  }
+  const begun: SessionContent[] = [];
+  try {
+    // T2
+    for (const one of contents.toReversed()) {
+      begun.push(one);
+      await putContent(store, one, sessionId !== top);
+    }
   } catch (error) {
-    await takeBack(store, sessionId, content.commits);
+    for (const { entry, commits } of begun) await takeBack(store, entry.sessionId, commits);
     throw error;
   }
   return sessionId;
+}
+
+async function contentOf(store: SessionStore, entry: SessionEntry): Promise<SessionContent> {
+  const { sessionId } = entry;
+  const commits: Commit[] = [];
+  for await (const commit of store.read(sessionId)) commits.push(commit);
+  const snapshots = await newestTwo(store, sessionId);
+  const checkpoints = await store.listCheckpoints(sessionId);
+  const blobs = new Map<string, Uint8Array>();
+  for (const ref of blobRefs([...commits.flatMap((commit) => commit.facts), ...snapshots, ...checkpoints]))
+    blobs.set(ref, await store.getBlob(ref));
+  return { entry, commits, snapshots, checkpoints, blobs };
+}
+
+function renamedContent(content: SessionContent, names: ReadonlyMap<string, string>): SessionContent {
+  return {
+    ...content,
+    entry: renamed(content.entry, names),
+    commits: content.commits.map((commit) => ({ ...commit, facts: renamed(commit.facts, names) })),
+    snapshots: renamed(content.snapshots, names),
+    checkpoints: renamed(content.checkpoints, names),
+  };
+}
+
+async function putContent(store: SessionStore, content: SessionContent, isCopy: boolean): Promise<void> {
+  const { sessionId } = content.entry;
+  if (!(await appendAll(store, sessionId, content)))
+    throw new OrchestraError(
+      "ORCH_SESSION_STATE",
+      `session ${sessionId} was begun by somebody else during the import`,
+      { details: { sessionId } },
+    );
+  for (const snapshot of content.snapshots) await store.saveSnapshot(sessionId, snapshot);
+  for (const checkpoint of content.checkpoints)
+    await store.saveCheckpoint(await ownCheckpoint(store, sessionId, checkpoint, isCopy));
 }
 
 /** False when another writer was first. */
 async function appendAll(
   store: SessionStore,
   sessionId: string,
-  { commits, entry, blobs }: SessionExport,
+  { commits, entry, blobs }: SessionContent,
 ): Promise<boolean> {
   const results = await Promise.all(
     commits.map((commit, i) =>
@@ -185,9 +226,11 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
   if (!parsed.success) throw damaged(z.prettifyError(parsed.error).split("\n").slice(0, 4).join(" "));
   // The schema leaves topology, limits and states to those who know them; with that, it is the type.
   const content = parsed.data as SessionExport;
-  checkNumbers(content.commits);
-  for (const [ref, blob] of content.blobs)
-    if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
+  for (const { commits, blobs } of [content, ...(content.nested ?? [])]) {
+    checkNumbers(commits);
+    for (const [ref, blob] of blobs)
+      if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
+  }
   return content;
 }
 

@@ -105,7 +105,7 @@ describe("an exported session", () => {
   const parts = { entry, commits: [commit], snapshots: [], checkpoints: [], blobs: new Map() };
 
   it("by a newer program is refused as such", async () => {
-    await expect(importSession(memoryStorage(), forge(parts, 2))).rejects.toMatchObject({ code: "ORCH_STORE_VERSION" });
+    await expect(importSession(memoryStorage(), forge(parts, 3))).rejects.toMatchObject({ code: "ORCH_STORE_VERSION" });
   });
 
   it("with a right checksum is still read with suspicion", async () => {

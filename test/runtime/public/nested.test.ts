@@ -238,4 +238,16 @@ describe("an exported session", () => {
     await target.deleteSession(id);
     expect(await target.listSessions()).toEqual([]);
   });
+
+  // Answers named the questions of the session it had been, so a copy of it had none of them answered.
+  it("is the same run under another name, answers and all", async () => {
+    const from = new StateManager({ storage: memoryStorage() });
+    const base = { topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: { A, B: (x: string, ctx: any) => (ctx.question ? `B ${x}` : ctx.ask(x)) } };
+    await using source = new OrchestraInstance({ ...base, stateManager: from });
+    await source.execute({ task: "t", sessionId: "s" });
+    expect((await source.resumeSession("s", { userResponse: "1" })).status).toBe("awaiting_user");
+    const copy = await from.importSession(await from.exportSession("s"), { as: "copy" });
+    expect((await source.resumeSession(copy, { userResponse: "2" })).finalResponse).toBe("B 2");
+    expect((await source.resumeSession("s", { userResponse: "3" })).finalResponse).toBe("B 3");
+  });
 });
