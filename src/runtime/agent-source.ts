@@ -10,7 +10,7 @@ import { isTopologySource, type TopologySource } from "../topology/source.ts";
 import type { TopologyData } from "../topology/types.ts";
 import type { AgentFunction, AgentSource, RunnableAgent } from "./agent.ts";
 import { didYouMean } from "./did-you-mean.ts";
-import { isRecordLike } from "./option-schema.ts";
+import { attempt, isRecordLike } from "./option-schema.ts";
 
 /** A topology given as an agent, with the functions behind it; without `agents` it uses those of the run around it. */
 export interface NestedRun {
@@ -55,13 +55,17 @@ export type NamedAgent = AgentObject & { readonly name: string };
 /** An `AgentSource` over a record (read at once) or a directory (asked each time, so that it may grow). */
 export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
   if (isAgentDirectory(agents)) {
-    return mapped({ names: () => agents.names(), get: (name) => agents.get(name) }, (agent, name) =>
+    const get = (name: string): AgentLike | undefined => attempt(`agent "${name}"`, () => agents.get(name));
+    return mapped({ names: () => agents.names(), get }, (agent, name) =>
       toRunnableAgent(name, agent, `agent "${name}"`),
     );
   }
   const byName = new Map<string, RunnableAgent>();
-  for (const [name, value] of Object.entries(agents ?? {}))
-    byName.set(name, toRunnableAgent(name, value, `${path}.${name}`));
+  const given = (agents ?? {}) as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(given)) {
+    const at = `${path}.${name}`;
+    byName.set(name, toRunnableAgent(name, attempt(at, () => given[name]), at));
+  }
   return { get: (name) => byName.get(name), names: () => [...byName.keys()] };
 }
 

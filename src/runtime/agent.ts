@@ -1,8 +1,9 @@
 // The agent port: what the runtime is handed and hands out. Agents implement it; the runtime never imports them.
 
 import type { Logger } from "../base/logger.ts";
-import type { ErrorData } from "../base/errors.ts";
+import { OrchestraError, type ErrorData } from "../base/errors.ts";
 import type { FailureClass } from "../actors/facts.ts";
+import { isRecordLike, shown } from "./option-schema.ts";
 
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -127,7 +128,7 @@ export const next = Object.freeze({
   parallel: (items: readonly { agent: string; input?: unknown }[]): Command => ({
     [COMMAND]: true,
     kind: "parallel",
-    items: items.map(({ agent, input }) => ({ agent, input })),
+    items: parallelItems(items),
   }),
   /** Ends the frame this step stands in; `value` is its only result. */
   final: (value?: unknown): Command => ({ [COMMAND]: true, kind: "final", value }),
@@ -136,6 +137,15 @@ export const next = Object.freeze({
   /** Fails the step for good. */
   fail: (error: unknown): Command => ({ [COMMAND]: true, kind: "fail", error }),
 });
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+function parallelItems(items: unknown): { agent: string; input: unknown }[] {
+  if (!Array.isArray(items)) throw new OrchestraError("ORCH_BAD_OPTION", `next.parallel: expected a list of { agent, input }, got ${shown(items)}`);
+  return items.map((item: unknown, i) => {
+    if (isRecordLike(item) && typeof item["agent"] === "string") return { agent: item["agent"], input: item["input"] };
+    throw new OrchestraError("ORCH_BAD_OPTION", `next.parallel[${i}]: expected { agent, input } with the name of an agent, got ${shown(item)}`);
+  });
+}
 
 export function isCommand(value: unknown): value is Command {
   return typeof value === "object" && value !== null && COMMAND in value;

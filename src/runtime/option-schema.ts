@@ -5,6 +5,7 @@
 
 import { z } from "zod";
 
+import { errorToData } from "../base/error-data.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { didYouMean } from "./did-you-mean.ts";
 
@@ -23,6 +24,7 @@ export const amount = check<number | false>(
   "a number above 0, or false to switch the bound off",
 );
 export const count = check<number>((value) => Number.isInteger(value) && Number(value) >= 1, "a whole number from 1");
+export const countFrom0 = check<number>((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number from 0");
 export const delayMs = check<number>((value) => isFinite(value) && value >= 0, "milliseconds, 0 or more");
 export const flag = check<boolean>((value) => typeof value === "boolean", "true or false");
 export const text = check<string>((value) => typeof value === "string" && value !== "", "a non-empty string");
@@ -63,12 +65,21 @@ export function assertOptions(schema: z.ZodObject, value: unknown, at = ""): voi
       `${at === "" ? "options" : at}: expected an object, got ${shown(value)}`,
     );
   }
-  const checked = schema.safeParse(value);
+  const checked = attempt(at === "" ? "options" : at, () => schema.safeParse(value));
   if (checked.success) return;
   const problems = checked.error.issues.flatMap((issue) => describe(schema, value, issue, at));
   throw new OrchestraError("ORCH_BAD_OPTION", problems.map(({ message }) => message).join("; "), {
     details: { paths: problems.map(({ path }) => path) },
   });
+}
+
+/** What a user's getter or method gives. @throws {OrchestraError} `ORCH_BAD_OPTION` with what it threw as `cause`. */
+export function attempt<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new OrchestraError("ORCH_BAD_OPTION", `${path}: could not be read: ${errorToData(cause).message}`, { cause });
+  }
 }
 
 function describe(
@@ -111,7 +122,7 @@ function knownKeys(schema: z.ZodObject, path: readonly PropertyKey[]): string[] 
   return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
 }
 
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint" || typeof value === "symbol" || (typeof value === "number" && !Number.isFinite(value)))
     return String(value);

@@ -30,6 +30,7 @@ import type {
   Step,
 } from "./instance-types.ts";
 import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
+import { assertOptions } from "./option-schema.ts";
 import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import { agentsOf, runCodeOf } from "./run-code.ts";
@@ -37,6 +38,7 @@ import { keyedSessionId } from "./started-fact.ts";
 import { driveOptionsOf, driveRun, type DriveOptions } from "./run-driver.ts";
 import {
   assertInstanceOptions,
+  eventsSchema,
   assertTaskOptions,
   sessionIdOf,
   type InstanceOptions,
@@ -195,11 +197,12 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#engine()).deleteSession(parseSessionId(sessionId));
   }
 
-  /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes. */
+  /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_BAD_OPTION` for an `after` that is no whole number from 0. */
   async *events(
     sessionId: string,
     options: { after?: number; signal?: AbortSignal } = {},
   ): AsyncGenerator<RunEvent, void, undefined> {
+    assertOptions(eventsSchema, options, "events");
     yield* (await this.#engine()).events(parseSessionId(sessionId), options);
   }
 

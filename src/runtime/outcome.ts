@@ -33,11 +33,18 @@ export async function outcomeOf(
       return recorder.trace();
     },
     traceTruncated: recorder.traceTruncated || fromTheMiddle,
-    checkpointIds: recorder.checkpointIds,
+    checkpointIds: await present(ports.store, state.sessionId, recorder.checkpointIds),
     durability: ports.store.durability,
     startedAtMs: run.startedAtMs,
     endedAtMs: run.endedAtMs ?? Math.max(recorder.lastAtMs, run.startedAtMs),
   };
+}
+
+/** Without those that were removed since, to make room or by somebody. */
+async function present(store: SessionStore, sessionId: string, checkpointIds: readonly string[]): Promise<readonly string[]> {
+  if (checkpointIds.length === 0) return [];
+  const kept = new Set((await store.listCheckpoints(sessionId)).map((checkpoint) => checkpoint.checkpointId));
+  return checkpointIds.filter((id) => kept.has(id));
 }
 
 /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_SESSION_STATE` when nothing was ever run in it. */

@@ -23,6 +23,7 @@ import {
 import {
   assertOptions,
   check,
+  countFrom0,
   durationMs,
   flag,
   having,
@@ -155,6 +156,12 @@ const shared = {
   clock: having("a Clock", "nowMs", "monotonicMs", "setTimer"),
   random: having("a Random", "next"),
 };
+const abortSignal = check(
+  (value) =>
+    isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function",
+  "an AbortSignal",
+);
+export const eventsSchema = z.strictObject({ after: countFrom0, signal: abortSignal });
 const perTask = {
   task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), {
     error: "expected a string or a plain object",
@@ -165,11 +172,7 @@ const perTask = {
   executionConfig: executionConfigSchema.optional(),
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
-  signal: check(
-    (value) =>
-      isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function",
-    "an AbortSignal",
-  ),
+  signal: abortSignal,
   idempotencyKey: text,
   allowFollowUps: flag,
   followUpTimeoutMs: durationMs,
