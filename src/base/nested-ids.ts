@@ -23,6 +23,18 @@ export function nestedPrefix(parentId: string): string {
   return parentId.length <= STEM_LENGTH_MAX ? `${parentId}.` : `nested_${hashOf(parentId).slice(0, 32)}.`;
 }
 
+/** Whether the step that ran it was made at the latest in this run, before or since a restore. Generations count restores. */
+export function isFromUpTo(nestedId: string, parentId: string, { run, generation }: StepsUpTo): boolean {
+  const [ofRun, ofGeneration] = nestedId.slice(nestedPrefix(parentId).length).split(".").map(Number);
+  if (ofRun === undefined || ofGeneration === undefined) return false;
+  return ofGeneration < generation || (ofGeneration === generation && ofRun <= run);
+}
+
+export interface StepsUpTo {
+  readonly run: number;
+  readonly generation: number;
+}
+
 /** Of the encoded request. */
 export function requestHash(bytes: Uint8Array): string {
   return hashOf(bytes).slice(0, REQUEST_LENGTH);

@@ -6,6 +6,7 @@
 //     checkpoint begins its nested runs anew, and their questions get the answers given meanwhile.
 
 import type { Fact } from "../actors/facts.ts";
+import type { SessionState } from "../actors/session-state.ts";
 import { errorToData } from "../base/error-data.ts";
 import { parseSessionId } from "../base/ids.ts";
 import { commitAside } from "./aside.ts";
@@ -60,7 +61,7 @@ export class CheckpointDesk {
     const answer = running === undefined ? undefined : await live.commit(running.session, facts);
     if (answer !== undefined) {
       await running?.outcome;
-      if (answer.accepted) await this.#parts.cancelNested(sessionId);
+      if (answer.accepted && running !== undefined) await this.#cancelNested(running.session.state);
       return answer.accepted;
     }
     return this.#exclusive.run(sessionId, async () => {
@@ -68,10 +69,15 @@ export class CheckpointDesk {
       if (loaded === null) throw unknownSession(sessionId);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
       if (host !== null) throw ownedElsewhere(sessionId, host, "restore the checkpoint there, or pause the run first");
-      const { accepted } = await commitAside(ports, sessionId, loaded.position, facts);
-      if (accepted) await this.#parts.cancelNested(sessionId);
+      const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
+      if (accepted) await this.#cancelNested(state);
       return accepted;
     });
+  }
+
+  /** K3. `restored`: the session right after. */
+  #cancelNested({ sessionId, generation }: SessionState): Promise<void> {
+    return this.#parts.cancelNested(sessionId, { generation: generation - 1, run: Infinity });
   }
 
   async fork(checkpointId: string, named?: string): Promise<string> {

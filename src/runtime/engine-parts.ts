@@ -1,10 +1,13 @@
 // Engine parts: what an engine is made of, and how the parts reach each other.
 
 import type { Question, RunStatus } from "../actors/effects.ts";
+import type { SessionState } from "../actors/session-state.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
+import { isFromUpTo } from "../base/nested-ids.ts";
+import type { StepsUpTo } from "../base/nested-ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
@@ -73,8 +76,11 @@ export interface EngineParts {
   /** Where the owner of a session reads what is asked of it. */
   inboxOf(sessionId: string): Inbox;
   sessionsWithQuestions(): Promise<readonly string[]>;
-  /** Cancels what is nested in a session and has not ended; those of `begun` may not be in the store yet. What fails is reported to the logger. */
-  cancelNested(sessionId: string, begun?: Iterable<string>): Promise<void>;
+  /**
+   * Cancels what steps up to a point, or all, have nested in a session and has not ended; those of `begun` may not be in
+   * the store yet. What fails is reported to the logger.
+   */
+  cancelNested(sessionId: string, upTo: StepsUpTo | "all", begun?: Iterable<string>): Promise<void>;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
   drain(timeoutMs: number): Promise<void>;
@@ -141,7 +147,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
     beforeTold(session) {
       if (session.state.run?.end == null || (session.nested.size === 0 && session.recorderComplete)) return undefined;
-      return cancelNested(session.sessionId, [...session.nested.values()].flatMap((begun) => [...begun]));
+      return cancelNested(session.sessionId, stepsOf(session.state), [...session.nested.values()].flatMap((begun) => [...begun]));
     },
     onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
@@ -172,9 +178,11 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     standsStill: (sessionId) => hooks.standsStill(sessionId),
   };
 
-  async function cancelNested(sessionId: string, begun: Iterable<string> = []): Promise<void> {
+  async function cancelNested(sessionId: string, upTo: StepsUpTo | "all", begun: Iterable<string> = []): Promise<void> {
     try {
-      const unended = (await nestedIn(store, sessionId)).filter((entry) => !isEnded(entry.status));
+      // Who was not told yet that the run is over may have begun the next one.
+      const isMeant = (entry: SessionEntry): boolean => upTo === "all" || isFromUpTo(entry.sessionId, sessionId, upTo);
+      const unended = (await nestedIn(store, sessionId)).filter((entry) => !isEnded(entry.status) && isMeant(entry));
       for (const nestedId of new Set([...begun, ...unended.map((entry) => entry.sessionId)])) await engine.cancel(nestedId, "the run around it is over");
     } catch (error) {
       logger.warn({ sessionId, error: errorToData(error) }, "nested runs of a session could not be cancelled");
@@ -277,6 +285,11 @@ async function hasOwner(journal: Journal, sessionId: string): Promise<boolean> {
     if (isOrchestraError(error, "ORCH_FENCED")) return false;
     throw error;
   }
+}
+
+/** All steps of a session until now. */
+export function stepsOf({ generation, run }: SessionState): StepsUpTo {
+  return { generation, run: run?.seq ?? 0 };
 }
 
 export function isEnded(status: RunStatus): boolean {

@@ -24,7 +24,7 @@ import { diffHistories } from "./checkpoints.ts";
 import { earlierRun, handleOfRun } from "./earlier-run.ts";
 import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
 import { Exclusive } from "./exclusive.ts";
-import { openEngineParts } from "./engine-parts.ts";
+import { openEngineParts, stepsOf } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
 import { sessionEvents } from "./events.ts";
 import { answerFact, resumedFact } from "./inbox-commands.ts";
@@ -118,7 +118,7 @@ class LocalEngine implements Engine {
       throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
     }
     if (request.followUp === true && before?.run?.topologyHash === request.topologyHash) assertCodeWhole(sessionId, before.run, request.code);
-    if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId);
+    if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId, stepsOf(before));
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
     const position = loaded?.position ?? newPosition(sessionId);
@@ -241,8 +241,8 @@ class LocalEngine implements Engine {
         await this.#parts.inboxOf(sessionId).post(sessionId, { id: ports.ids.next("cmd"), ...command });
         return true;
       }
-      const { accepted } = await commitAside(ports, sessionId, loaded.position, facts);
-      if (accepted && command.type === "cancel") await this.#parts.cancelNested(sessionId);
+      const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
+      if (accepted && command.type === "cancel") await this.#parts.cancelNested(sessionId, stepsOf(state));
       return accepted;
     });
   }

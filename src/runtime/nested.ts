@@ -199,7 +199,8 @@ function addUsage(execution: Execution, outcome: RunOutcome): void {
 /** N4 */
 function stopWith({ engine }: NestedPorts, execution: Execution, sessionId: string): void {
   const reason = execution.aborted;
-  if (reason === "fenced" || reason === "closing") return;
+  // Where another execution of the step took its place, the nested run is that one's.
+  if (reason === "fenced" || reason === "closing" || reason === "superseded") return;
   const stopped = reason === "paused" ? engine.pause(sessionId, "the run around it was paused", "abort") : engine.cancel(sessionId, "the step that ran it was stopped");
   // Whether it was still there to be stopped does not matter any more.
   stopped.catch(() => undefined);

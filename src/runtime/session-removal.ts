@@ -22,7 +22,7 @@ export function removeSession(parts: Parts, exclusive: Exclusive, sessionId: str
     const host = entry === null ? null : await parts.ownerElsewhere(sessionId, entry);
     if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before deleting it");
     const nested = await allNestedIn(ports.store, sessionId);
-    await parts.cancelNested(sessionId);
+    await parts.cancelNested(sessionId, "all");
     for (const { sessionId: nestedId } of nested.reverse()) await exclusive.run(nestedId, () => drop(parts, nestedId));
     return drop(parts, sessionId);
   });
