@@ -129,4 +129,55 @@ describe("a nested run", () => {
     expect(outcome.finalResponse).toBe("t");
     await engine.close();
   });
+
+  // Recovery passed nested sessions over, so one whose parent was gone stayed "running" with nobody behind it.
+  it("is cancelled by recovery when the run around it is gone", async () => {
+    const { engine, store, again } = world({ nested: hooks });
+    const reached = deferred();
+    const agents = code({ A: outer, X: () => { reached.resolve(); return new Promise(() => undefined); }, Y: (x) => x });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await reached.promise;
+    await engine.close();
+    await store.deleteSession(handle.sessionId);
+    const later = again({ nested: hooks }).engine;
+    expect(await later.recover()).toEqual([]);
+    expect((await later.listSessions()).map((entry) => entry.status)).toEqual(["cancelled"]);
+    await later.close();
+  });
+
+  // The runs of an attempt that will be repeated were told from those of a step that is over by nothing.
+  it("goes on while its step waits for another attempt, and is found by it", async () => {
+    const { engine } = world({ nested: hooks });
+    const gate = deferred();
+    const calls: unknown[] = [];
+    const slow = async (ctx: any): Promise<unknown> => (await ctx.run({ task: "slow", topology: INNER })).finalResponse;
+    const agents = code({
+      A: async (_, ctx) => {
+        const slowly = slow(ctx);
+        if (ctx.attempt > 1) {
+          gate.resolve();
+          return slowly;
+        }
+        while (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        throw Object.assign(new Error("again"), { code: "ECONNRESET" });
+      },
+      X: async (x) => { calls.push(x); await gate.promise; return x; },
+      Y: (x) => `${x} y`,
+    });
+    const outcome = await (await engine.start(request("t", topology("A"), agents))).outcome;
+    expect(outcome.finalResponse).toBe("slow y");
+    expect(calls).toEqual(["slow"]);
+    await engine.close();
+  });
+
+  // Only nested runs that somebody still held were looked for when a run was started over.
+  it("is cancelled when its parent, which waits, is started over", async () => {
+    const { engine, store } = world({ nested: hooks });
+    const agents = code({ A: outer, X: (x) => x, Y: (_, ctx) => ctx.ask("really?") });
+    const start = (fresh: boolean) => engine.start(request("t", topology("A"), agents, { sessionId: "s", fresh })).then((handle) => handle.outcome);
+    await start(false);
+    expect((await start(true)).status).toBe("awaiting_user");
+    expect((await nestedIn(store, "s")).map((entry) => entry.status)).toEqual(["cancelled", "awaiting_user"]);
+    await engine.close();
+  });
 });
