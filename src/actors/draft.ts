@@ -7,13 +7,14 @@
 // D1  `live` of a frame counts its branches and undecided barriers; a frame with none is due to end.
 // D2  `standing` of an instance counts every live branch and undecided barrier in it and in instances nested
 //     in it, by the end they stand at. What changes it marks the instance as touched.
-// D3  Frames, barriers and instances are only closed while settling, never in the middle of a move.
+// D3  Frames, barriers, instances and the run itself are only closed while settling, never in the middle of a move:
+//     a move that hands out several steps goes to its end even when the first of them is refused.
 
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { stepIdOf } from "../base/ids.ts";
 import type { Plan } from "../topology/plan.ts";
-import type { BranchStatus, Effect, KernelEvent, StepInput } from "./effects.ts";
+import type { BranchStatus, Effect, KernelEvent, StepInput, TerminalReason } from "./effects.ts";
 import { IntMap } from "./int-map.ts";
 import type { Barrier, Branch, Frame, Instance, RunState, SessionState } from "./session-state.ts";
 
@@ -30,6 +31,8 @@ export class Draft {
   touched: Set<number> | undefined;
   /** Frames that may have come to their end. */
   readonly emptied: number[] = [];
+  /** A step was refused: the run ends by this while settling. */
+  refused: { readonly error: ErrorData; readonly reason: TerminalReason } | null = null;
   /** Questions or barriers changed, so clocks may have to stop or go on. */
   clocks = false;
   /** Children of a fork whose first move is already shown by their start. */

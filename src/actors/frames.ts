@@ -103,7 +103,6 @@ export function startCalls(draft: Draft, branch: Branch, targets: readonly CallT
 
 /** Calls the next target; false when there is none left. */
 export function callNext(draft: Draft, branchId: number): boolean {
-  if (draft.run.end !== null) return false;
   const branch = draft.branch(branchId);
   const calls = callsOf(branch);
   const target = calls.targets[calls.next];

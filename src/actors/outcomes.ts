@@ -124,7 +124,6 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
   }
   for (const edge of choose(draft, out.notify, source.held)) {
     notify(draft, branch, edge, value);
-    if (draft.run.end !== null) return;
   }
   // 2
   if (branch.enteredByCall) {
@@ -211,6 +210,10 @@ function wake(draft: Draft, branch: Branch, replies: readonly Arrival[]): void {
 /** Settles everything that is due (D3), until nothing more follows. `held`: conditions judged with the fact at hand. */
 export function settle(draft: Draft, held: readonly number[]): void {
   while (draft.run.end === null) {
+    if (draft.refused !== null) {
+      failRun(draft, draft.refused.error, draft.refused.reason);
+      return;
+    }
     const due = nextDecidable(draft);
     if (due !== undefined) {
       closeBarrier(draft, due.instance, due.barrier, due.verdict);

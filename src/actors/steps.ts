@@ -4,8 +4,7 @@ import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { branchName, type Draft } from "./draft.ts";
 import type { Arrival, StepInput, StepOffer } from "./effects.ts";
-import { failRun } from "./ending.ts";
-import { decideGate, decideWarnings } from "./gate.ts";
+import { decideGate, decideWarnings, type GateVerdict } from "./gate.ts";
 import { NO_RECORDS, type StepJournal } from "./journal.ts";
 import type { BarrierKey, Branch, OpenQuestion, SessionState, StepWork } from "./session-state.ts";
 import { stepIdOf } from "../base/ids.ts";
@@ -49,13 +48,10 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
   if (along.streamedFrom !== undefined) work.streamedFrom = along.streamedFrom;
   const verdict = decideGate(draft.run);
   switch (verdict.type) {
-    case "refuse": {
-      const node = draft.nodeName(branch.node);
-      draft.events.push({ type: "rule.refused", rule: verdict.rule, node, message: verdict.message });
-      draft.noteOnce("boundsHit", verdict.rule);
-      failRun(draft, { code: verdict.reason === "max_steps" ? "ORCH_MAX_STEPS" : "ORCH_BUDGET", message: `${verdict.message}; refused: ${node}`, node }, verdict.reason);
+    case "refuse":
+      draft.putBranch({ ...branch, input, phase: { kind: "queued", work } });
+      refuse(draft, draft.nodeName(branch.node), verdict);
       return;
-    }
     case "wait":
       draft.putBranch({ ...branch, input, phase: { kind: "queued", work } });
       draft.run.queue = [...draft.run.queue, branch.id];
@@ -63,6 +59,14 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
     case "pass":
       handOut(draft, branch, work);
   }
+}
+
+function refuse(draft: Draft, node: string, { rule, reason, message }: Extract<GateVerdict, { type: "refuse" }>): void {
+  if (draft.refused !== null) return;
+  draft.events.push({ type: "rule.refused", rule, node, message });
+  draft.noteOnce("boundsHit", rule);
+  const code = reason === "max_steps" ? "ORCH_MAX_STEPS" : "ORCH_BUDGET";
+  draft.refused = { reason, error: { code, message: `${message}; refused: ${node}`, node } };
 }
 
 /** Hands out the step: it counts, and its offer is an effect. */
@@ -124,13 +128,13 @@ const NO_ANSWERS: Readonly<Record<string, Stored>> = Object.freeze({});
 /** A step has ended: those that wait in line for the rule `max_agents` may go. */
 export function releaseQueue(draft: Draft): void {
   const { run } = draft;
-  while (run.queue.length > 0 && run.end === null) {
+  while (run.queue.length > 0 && run.end === null && draft.refused === null) {
     const verdict = decideGate(run);
     if (verdict.type === "wait") return;
     const branch = draft.branch(run.queue[0]!);
     run.queue = run.queue.slice(1);
     if (branch.phase.kind !== "queued") throw new TypeError(`branch ${branch.id} is in line without a step`);
-    if (verdict.type === "refuse") schedule(draft, branch, branch.phase.work.input, {});
+    if (verdict.type === "refuse") refuse(draft, draft.nodeName(branch.node), verdict);
     else handOut(draft, branch, branch.phase.work);
   }
 }
