@@ -228,7 +228,7 @@ class LocalEngine implements Engine {
     const answer = running === undefined ? undefined : await this.#parts.live.commit(running.session, facts);
     if (answer !== undefined) {
       // Once it is cancelled so is what is nested in it.
-      if (answer.accepted && command.type === "cancel") await running?.outcome;
+      if (answer.accepted && command.type === "cancel") await running?.outcome.catch(() => undefined);
       return answer.accepted;
     }
     return this.#exclusive.run(sessionId, async () => {
