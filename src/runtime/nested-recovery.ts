@@ -31,7 +31,8 @@ export async function recoverNested(parts: Parts, cancel: (sessionId: string) =>
     const { sessionId, parentSessionId, status } = entry;
     if (parentSessionId === undefined || isEnded(status)) return status;
     const around = await settled(parentSessionId);
-    if (parts.live.get(sessionId) !== undefined || (await parts.ownerElsewhere(sessionId, entry)) !== null) return status;
+    if (parts.live.get(sessionId) !== undefined || (await parts.ownerElsewhere(sessionId, entry)) !== null)
+      return status;
     if (around === "gone" || isEnded(around)) {
       await cancel(sessionId);
       return "cancelled";
@@ -41,7 +42,12 @@ export async function recoverNested(parts: Parts, cancel: (sessionId: string) =>
     return "paused";
   };
   for (const entry of await nestedEntries(parts)) {
-    await settled(entry.sessionId).catch((error: unknown) => logger.error({ sessionId: entry.sessionId, error: errorToData(error) }, "a nested session could not be recovered"));
+    await settled(entry.sessionId).catch((error: unknown) =>
+      logger.error(
+        { sessionId: entry.sessionId, error: errorToData(error) },
+        "a nested session could not be recovered",
+      ),
+    );
   }
 }
 
@@ -49,7 +55,7 @@ export async function recoverNested(parts: Parts, cancel: (sessionId: string) =>
 async function nestedEntries({ ports }: Parts): Promise<SessionEntry[]> {
   const found: SessionEntry[] = [];
   for (const status of ["running", "paused", "awaiting_user"] as const) {
-    for (let cursor: string | undefined; ; ) {
+    for (let cursor: string | undefined; ;) {
       const page = await ports.store.listSessions({ status, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
       for (const entry of page) if (entry.parentSessionId !== undefined) found.push(entry);
       if (page.length < PAGE) break;
@@ -64,7 +70,12 @@ async function leavePaused({ ports }: Parts, sessionId: string): Promise<void> {
   if (loaded === null) return;
   const { position } = loaded;
   await commitAside(ports, sessionId, position, [
-    { type: "owned", host: ports.host, epoch: position.epoch + 1, shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs) },
+    {
+      type: "owned",
+      host: ports.host,
+      epoch: position.epoch + 1,
+      shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs),
+    },
     { type: "paused", reason: "the run around it stands still", inFlight: "abort" },
   ]);
 }

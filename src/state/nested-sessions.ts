@@ -9,7 +9,7 @@ const PAGE = 200;
 export async function nestedIn(store: Pick<SessionStore, "listSessions">, sessionId: string): Promise<SessionEntry[]> {
   const prefix = nestedPrefix(sessionId);
   const found: SessionEntry[] = [];
-  for (let cursor = prefix; ; ) {
+  for (let cursor = prefix; ;) {
     const page = await store.listSessions({ limit: PAGE, cursor });
     for (const entry of page) {
       if (!entry.sessionId.startsWith(prefix)) return found;
@@ -22,8 +22,12 @@ export async function nestedIn(store: Pick<SessionStore, "listSessions">, sessio
 }
 
 /** However deep, those that hold others before what is nested in them. */
-export async function allNestedIn(store: Pick<SessionStore, "listSessions">, sessionId: string): Promise<SessionEntry[]> {
+export async function allNestedIn(
+  store: Pick<SessionStore, "listSessions">,
+  sessionId: string,
+): Promise<SessionEntry[]> {
   const found: SessionEntry[] = [];
-  for (const entry of await nestedIn(store, sessionId)) found.push(entry, ...(await allNestedIn(store, entry.sessionId)));
+  for (const entry of await nestedIn(store, sessionId))
+    found.push(entry, ...(await allNestedIn(store, entry.sessionId)));
   return found;
 }

@@ -9,7 +9,10 @@ export function newNames(top: string, as: string, nested: readonly SessionEntry[
   for (const { sessionId, parentSessionId = top } of nested) {
     const parent = names.get(parentSessionId) ?? parentSessionId;
     const before = nestedPrefix(parentSessionId);
-    names.set(sessionId, sessionId.startsWith(before) ? nestedPrefix(parent) + sessionId.slice(before.length) : sessionId);
+    names.set(
+      sessionId,
+      sessionId.startsWith(before) ? nestedPrefix(parent) + sessionId.slice(before.length) : sessionId,
+    );
   }
   return names;
 }

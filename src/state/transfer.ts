@@ -89,7 +89,11 @@ export async function importSession(
   const { nested = [], ...content } = await readExport(bytes);
   const top = content.entry.sessionId;
   const sessionId = parseSessionId(options.as ?? top);
-  const names = newNames(top, sessionId, nested.map(({ entry }) => entry));
+  const names = newNames(
+    top,
+    sessionId,
+    nested.map(({ entry }) => entry),
+  );
   const contents = [content, ...nested].map((one) => (sessionId === top ? one : renamedContent(one, names)));
   for (const { entry } of contents) {
     if ((await store.last(entry.sessionId)) !== null)
@@ -228,8 +232,7 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
   const content = parsed.data as SessionExport;
   for (const { commits, blobs } of [content, ...(content.nested ?? [])]) {
     checkNumbers(commits);
-    for (const [ref, blob] of blobs)
-      if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
+    for (const [ref, blob] of blobs) if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
   }
   return content;
 }

@@ -9,16 +9,24 @@ const RETRY_AT_ONCE = { retry: { transient: { initialDelayMs: 1, maxDelayMs: 1 }
 
 type Agent = (input: any, ctx: any) => unknown;
 
-const nested = (ctx: any, task: unknown, M: Agent, topology: unknown = INNER): Promise<any> => ctx.run({ task, topology, agents: { M } });
+const nested = (ctx: any, task: unknown, M: Agent, topology: unknown = INNER): Promise<any> =>
+  ctx.run({ task, topology, agents: { M } });
 const refused = (): Error => Object.assign(new Error("again"), { code: "ECONNRESET" });
 
 function instanceOn(storage: ReturnType<typeof memoryStorage>, A: Agent, more: object = {}): OrchestraInstance {
-  return new OrchestraInstance({ topology: ONE_NODE, agents: { A }, stateManager: new StateManager({ storage }), ...more });
+  return new OrchestraInstance({
+    topology: ONE_NODE,
+    agents: { A },
+    stateManager: new StateManager({ storage }),
+    ...more,
+  });
 }
 
 async function listed(instance: OrchestraInstance): Promise<Record<string, string>> {
   const sessions = await instance.listSessions();
-  return Object.fromEntries(sessions.map((entry: any) => [entry.parentSessionId === undefined ? entry.sessionId : "nested", entry.status]));
+  return Object.fromEntries(
+    sessions.map((entry: any) => [entry.parentSessionId === undefined ? entry.sessionId : "nested", entry.status]),
+  );
 }
 
 describe("a session that is deleted", () => {
@@ -41,8 +49,11 @@ describe("a session that is deleted", () => {
 
   // The same, where the nested run is deep and waits for a person.
   it("does not leave an old question behind", async () => {
-    const deep: Agent = (_, ctx) => nested(ctx, "deep", (x, inner) => nested(inner, x, (y, c) => (c.question ? y : c.ask("sure?"))));
-    await using instance = instanceOn(memoryStorage(), async (x, ctx) => (x === "ask" ? (await (deep(x, ctx) as any)).finalResponse : x));
+    const deep: Agent = (_, ctx) =>
+      nested(ctx, "deep", (x, inner) => nested(inner, x, (y, c) => (c.question ? y : c.ask("sure?"))));
+    await using instance = instanceOn(memoryStorage(), async (x, ctx) =>
+      x === "ask" ? (await (deep(x, ctx) as any)).finalResponse : x,
+    );
     expect((await instance.execute({ task: "ask", sessionId: "s" })).status).toBe("awaiting_user");
     await instance.cancelSession("s");
     await instance.deleteSession("s");
@@ -94,12 +105,25 @@ describe("a session of the user", () => {
     const ran: string[] = [];
     const A: Agent = async (x, ctx) => {
       if (x === "u") return "precious";
-      return (await nested(ctx, x, (y) => { ran.push(y); return `did ${y}`; }, ONE_NODE)).finalResponse;
+      return (
+        await nested(
+          ctx,
+          x,
+          (y) => {
+            ran.push(y);
+            return `did ${y}`;
+          },
+          ONE_NODE,
+        )
+      ).finalResponse;
     };
     await using instance = instanceOn(memoryStorage(), async (x, ctx) => A(x, ctx), { agents: { A, M: A } });
     await instance.execute({ task: "u", sessionId: "v.1.0.1" });
     const inner = { topology: INNER, agents: { M: (y: unknown) => `did ${String(y)}` } };
-    await using other = instanceOn(memoryStorage(), async (x, ctx) => (await ctx.run({ task: x, ...inner })).finalResponse);
+    await using other = instanceOn(
+      memoryStorage(),
+      async (x, ctx) => (await ctx.run({ task: x, ...inner })).finalResponse,
+    );
     await other.execute({ task: "u", sessionId: "v.1.0.1" });
     expect((await other.execute({ task: "main", sessionId: "v" })).finalResponse).toBe("did main");
     expect((await other.getResult("v.1.0.1"))?.finalResponse).toBe("did u");
@@ -115,7 +139,10 @@ describe("a session of the user", () => {
     const [taken] = (await instance.listSessions()).filter((entry: any) => entry.parentSessionId !== undefined);
     await instance.execute({ task: "mine", sessionId: taken!.sessionId, fresh: true });
     const result = await instance.resumeSession("s", { userResponse: "yes" });
-    expect(result).toMatchObject({ status: "failed", error: { code: "ORCH_SESSION_STATE", message: expect.stringContaining(taken!.sessionId) } });
+    expect(result).toMatchObject({
+      status: "failed",
+      error: { code: "ORCH_SESSION_STATE", message: expect.stringContaining(taken!.sessionId) },
+    });
     expect((await instance.getResult(taken!.sessionId))?.finalResponse).toBe("precious");
   });
 });
@@ -123,8 +150,12 @@ describe("a session of the user", () => {
 describe("names of nested sessions", () => {
   // They grew with each level, beyond what a session id may be.
   it("fit under a long name and however deep", async () => {
-    const M: Agent = async ({ depth }, ctx) => (depth === 0 ? "bottom" : (await ctx.run({ task: { depth: depth - 1 }, topology: INNER })).orThrow().finalResponse);
-    await using instance = instanceOn(memoryStorage(), async (x, ctx) => (await nested(ctx, x, M)).orThrow().finalResponse);
+    const M: Agent = async ({ depth }, ctx) =>
+      depth === 0 ? "bottom" : (await ctx.run({ task: { depth: depth - 1 }, topology: INNER })).orThrow().finalResponse;
+    await using instance = instanceOn(
+      memoryStorage(),
+      async (x, ctx) => (await nested(ctx, x, M)).orThrow().finalResponse,
+    );
     const sessionId = "n".repeat(200);
     expect((await instance.execute({ task: { depth: 1 }, sessionId })).finalResponse).toBe("bottom");
     expect((await instance.execute({ task: { depth: 30 }, sessionId: "deep" })).finalResponse).toBe("bottom");
@@ -160,7 +191,19 @@ describe("a nested run nobody waits for", () => {
   it("is cancelled also when another of the step won", async () => {
     const M: Agent = (y) => (y === "fast" ? "won" : new Promise(() => undefined));
     const storage = memoryStorage();
-    const instance = instanceOn(storage, async (_, ctx) => (await Promise.race([nested(ctx, "slow", M), nested(ctx, "fast", async () => { await new Promise((r) => setTimeout(r, 10)); return "won"; })])).finalResponse);
+    const instance = instanceOn(
+      storage,
+      async (_, ctx) =>
+        (
+          await Promise.race([
+            nested(ctx, "slow", M),
+            nested(ctx, "fast", async () => {
+              await new Promise((r) => setTimeout(r, 10));
+              return "won";
+            }),
+          ])
+        ).finalResponse,
+    );
     expect((await instance.execute({ task: "t", sessionId: "s" })).finalResponse).toBe("won");
     const statuses = (await instance.listSessions()).map((entry: any) => entry.status).sort();
     expect(statuses).toEqual(["cancelled", "completed", "completed"]);
@@ -169,7 +212,10 @@ describe("a nested run nobody waits for", () => {
 
   // Cancelling looked only at what was live in this process.
   it("is cancelled with its parent when it waits for a person", async () => {
-    await using instance = instanceOn(memoryStorage(), async (x, ctx) => (await nested(ctx, x, () => next.ask("sure?"))).finalResponse);
+    await using instance = instanceOn(
+      memoryStorage(),
+      async (x, ctx) => (await nested(ctx, x, () => next.ask("sure?"))).finalResponse,
+    );
     expect((await instance.execute({ task: "t", sessionId: "s" })).status).toBe("awaiting_user");
     await instance.cancelSession("s");
     expect(await listed(instance)).toEqual({ s: "cancelled", nested: "cancelled" });
@@ -180,13 +226,22 @@ describe("a nested run nobody waits for", () => {
     const storage = memoryStorage();
     let reached = (): void => undefined;
     const started = new Promise<void>((resolve) => (reached = resolve));
-    const A: Agent = async (x, ctx) => (await nested(ctx, x, () => { reached(); return new Promise(() => undefined); })).finalResponse;
+    const A: Agent = async (x, ctx) =>
+      (
+        await nested(ctx, x, () => {
+          reached();
+          return new Promise(() => undefined);
+        })
+      ).finalResponse;
     const instance = instanceOn(storage, A);
     const running = instance.execute({ task: "t", sessionId: "s" }).catch((error: unknown) => error);
     await started;
     await instance.close();
     await running;
-    await using later = new OrchestraInstance({ topology: ONE_NODE, agents: { A }, stateManager: new StateManager({ storage }) }, { recover: false });
+    await using later = new OrchestraInstance(
+      { topology: ONE_NODE, agents: { A }, stateManager: new StateManager({ storage }) },
+      { recover: false },
+    );
     await later.recover({ resume: false });
     expect(await listed(later)).toEqual({ s: "paused", nested: "paused" });
     await later.cancelSession("s");
@@ -195,7 +250,9 @@ describe("a nested run nobody waits for", () => {
 });
 
 describe("an answer to a nested question", () => {
-  const A: Agent = async (x, ctx) => (await nested(ctx, x, (y, inner) => (inner.question ? `answered ${y}` : inner.ask("which?")))).orThrow().finalResponse;
+  const A: Agent = async (x, ctx) =>
+    (await nested(ctx, x, (y, inner) => (inner.question ? `answered ${y}` : inner.ask("which?")))).orThrow()
+      .finalResponse;
 
   // The step got a new name by the restore, and the open question still named the nested session of the old one.
   it("is followed after a restore, each time", async () => {
@@ -221,7 +278,9 @@ describe("an answer to a nested question", () => {
 });
 
 describe("an exported session", () => {
-  const A: Agent = async (x, ctx) => (await nested(ctx, x, (y, inner) => (inner.question ? `answered ${y}` : inner.ask("which?")))).orThrow().finalResponse;
+  const A: Agent = async (x, ctx) =>
+    (await nested(ctx, x, (y, inner) => (inner.question ? `answered ${y}` : inner.ask("which?")))).orThrow()
+      .finalResponse;
 
   // Only the one session was written down.
   it.each([undefined, "copy"])("brings what is nested in it (as %s)", async (as) => {
@@ -242,7 +301,10 @@ describe("an exported session", () => {
   // Answers named the questions of the session it had been, so a copy of it had none of them answered.
   it("is the same run under another name, answers and all", async () => {
     const from = new StateManager({ storage: memoryStorage() });
-    const base = { topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: { A, B: (x: string, ctx: any) => (ctx.question ? `B ${x}` : ctx.ask(x)) } };
+    const base = {
+      topology: { nodes: ["A", "B"], edges: ["A -> B"] },
+      agents: { A, B: (x: string, ctx: any) => (ctx.question ? `B ${x}` : ctx.ask(x)) },
+    };
     await using source = new OrchestraInstance({ ...base, stateManager: from });
     await source.execute({ task: "t", sessionId: "s" });
     expect((await source.resumeSession("s", { userResponse: "1" })).status).toBe("awaiting_user");
