@@ -31,12 +31,13 @@ export class Topology implements TopologySource {
   readonly #read: ReadTopology;
   #hash: string | undefined;
 
-  private constructor(read: ReadTopology) {
+  /** As `Topology.from`. (`read` is what reading `input` gave, where that is known.) */
+  constructor(input: TopologyInput, read: ReadTopology = readTopology(input)) {
     this.#read = read;
   }
 
   static from(input: TopologyInput): Topology {
-    return input instanceof Topology ? input : new Topology(readTopology(input));
+    return input instanceof Topology ? input : new Topology(input);
   }
 
   /**
@@ -47,7 +48,7 @@ export class Topology implements TopologySource {
   static fromJSON(json: unknown): Topology {
     const read = readTopology(typeof json === "string" ? parsedJson(json) : json);
     assertNoErrors(read.problems);
-    return new Topology(read);
+    return new Topology(read.data, read);
   }
 
   [READ](): ReadTopology {
