@@ -183,7 +183,7 @@ export class Topology implements TopologySource {
 
   // What was wrong with the topology stays wrong: a part that could not be read is still missing.
   #next(read: ReadTopology): Topology {
-    return new Topology({ ...read, problems: [...this.#read.problems, ...read.problems] });
+    return new Topology(read.data, { ...read, problems: [...this.#read.problems, ...read.problems] });
   }
 
   #known(name: string): void {
