@@ -6,7 +6,7 @@
 // I1  Nothing is opened before the first call that needs it, and nothing after close().
 // I2  What cannot start is refused before anything ran; what a run can end in is a result.
 // I3  Sessions found with nobody behind them are continued on first use where the topology is this instance's, and left
-//     for `resumeSession` otherwise.
+//     for `resumeSession` otherwise. A first use that is `recover()` does as its options say instead.
 
 import { errorToData } from "../base/error-data.ts";
 import { OrchestraError } from "../base/errors.ts";
@@ -54,7 +54,8 @@ export class OrchestraInstance implements AsyncDisposable {
   readonly #detach: () => void;
   readonly #running = new Set<Promise<unknown>>();
   readonly #recovering: boolean;
-  readonly #live = new Map<string, Promise<OrchestraResult>>();
+  /** What was recovered and is still going on. */
+  readonly #live = new Map<string, RecoveredSession & { readonly result: Promise<OrchestraResult> }>();
   /** The topology as it was at the first run. */
   #checked: CheckedTopology | undefined;
   #kernel: Promise<Kernel> | undefined;
@@ -136,7 +137,7 @@ export class OrchestraInstance implements AsyncDisposable {
   async resumeSession(sessionId: string, options: ResumeOptions = {}): Promise<OrchestraResult> {
     const { additionalContext, userResponse, signal } = options;
     const kernel = await this.#open();
-    const recovered = this.#live.get(parseSessionId(sessionId));
+    const recovered = this.#live.get(parseSessionId(sessionId))?.result;
     if (recovered !== undefined && additionalContext === undefined && userResponse === undefined) return recovered;
     await assertNoNested(kernel.engine, sessionId);
     const code = this.#code();
@@ -253,10 +254,18 @@ export class OrchestraInstance implements AsyncDisposable {
 
   /**
    * Finds sessions that were live when their process died and continues those of this instance's topology; the others,
-   * and with `resume: false` all of them, are left for `resumeSession`. Called on first use.
+   * and with `resume: false` all of them, are left for `resumeSession`. First use does this by itself; as the first use
+   * it takes the place of that. Afterwards it returns, before what it finds, what was recovered earlier and still runs.
    */
   async recover({ resume = true }: { resume?: boolean } = {}): Promise<readonly RecoveredSession[]> {
-    return this.#recover(await this.#open(), resume);
+    const atOpening: (readonly RecoveredSession[])[] = [];
+    const kernel = await this.#open(async (opened) => {
+      atOpening.push(await this.#recover(opened, resume));
+    });
+    const [found] = atOpening;
+    if (found !== undefined) return found;
+    const earlier = [...this.#live.values()];
+    return [...earlier, ...(await this.#recover(kernel, resume))];
   }
 
   /** Takes no more runs, lets steps in flight finish up to `timeoutMs` (default 30_000), leaves the rest resumable. */
@@ -355,18 +364,19 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#open()).engine;
   }
 
-  #open(): Promise<Kernel> {
+  /** `recover` is what is done about interrupted sessions if this call is the one that opens. */
+  #open(recover = (kernel: Kernel): Promise<void> => this.#recoverOnFirstUse(kernel)): Promise<Kernel> {
     if (this.#closing !== undefined)
       return Promise.reject(new OrchestraError("ORCH_CLOSED", "this OrchestraInstance is closed"));
     // An opening that failed may be tried again: the store may be free by then.
-    this.#kernel ??= this.#openKernel().catch((error: unknown) => {
+    this.#kernel ??= this.#openKernel(recover).catch((error: unknown) => {
       this.#kernel = undefined;
       throw error;
     });
     return this.#kernel;
   }
 
-  async #openKernel(): Promise<Kernel> {
+  async #openKernel(recover: (kernel: Kernel) => Promise<void>): Promise<Kernel> {
     const { stateManager, bus, random } = this.#options;
     const kernel = await openKernel(
       {
@@ -377,8 +387,12 @@ export class OrchestraInstance implements AsyncDisposable {
       },
       this.#grounds,
     );
-    if (this.#recovering && stateManager !== undefined && kernel.alone) await this.#recover(kernel, true);
+    await recover(kernel);
     return kernel;
+  }
+
+  async #recoverOnFirstUse(kernel: Kernel): Promise<void> {
+    if (this.#recovering && this.#options.stateManager !== undefined && kernel.alone) await this.#recover(kernel, true);
   }
 
   async #recover(kernel: Kernel, resume: boolean): Promise<readonly RecoveredSession[]> {
@@ -403,9 +417,10 @@ export class OrchestraInstance implements AsyncDisposable {
           "a recovered run could not be followed to its end",
         ),
       );
-      this.#live.set(sessionId, this.#track(result));
+      const recovered = { sessionId, runId, action, result: this.#track(result) };
+      this.#live.set(sessionId, recovered);
       void result.finally(() => this.#live.delete(sessionId)).catch(() => undefined);
-      return { sessionId, runId, action, result };
+      return recovered;
     });
   }
 

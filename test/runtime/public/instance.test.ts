@@ -478,10 +478,66 @@ describe("OrchestraInstance", () => {
       agents: { A: (input: string) => `done ${input}` },
       stateManager: new StateManager({ storage }),
     });
-    const recovered = await orchestra.recover();
-    expect(recovered).toEqual([]);
+    await orchestra.listSessions();
     for await (const event of orchestra.events("s")) if (event.type === "run.completed") break;
     expect((await orchestra.getResult("s")).finalResponse).toBe("done x");
+  });
+
+  describe("recover()", () => {
+    /** A store with the session "s", running, whose process is gone. */
+    async function storeLeftBehind(): Promise<ReturnType<typeof memoryStorage>> {
+      const storage = memoryStorage();
+      const crashed = new OrchestraInstance({
+        topology: one,
+        agents: { A: () => new Promise(() => undefined) },
+        stateManager: new StateManager({ storage }),
+      });
+      const handle = crashed.stream("x", { sessionId: "s" });
+      handle.result.catch(() => undefined);
+      for await (const event of handle) if (event.type === "step.started") break;
+      await crashed.close();
+      return storage;
+    }
+    const A = (input: string): string => `done ${input}`;
+
+    it("returns as the first call what it continues, with its result", async () => {
+      const stateManager = new StateManager({ storage: await storeLeftBehind() });
+      await using orchestra = new OrchestraInstance({ topology: one, agents: { A }, stateManager });
+      const recovered = await orchestra.recover();
+      expect(recovered).toMatchObject([{ sessionId: "s", action: "resumed" }]);
+      expect((await recovered[0]?.result)?.finalResponse).toBe("done x");
+      expect(await orchestra.recover()).toEqual([]);
+    });
+
+    it("continues nothing with resume: false as the first call, and leaves it to resumeSession", async () => {
+      const stateManager = new StateManager({ storage: await storeLeftBehind() });
+      let calls = 0;
+      await using orchestra = new OrchestraInstance({
+        topology: one,
+        agents: { A: (input: string) => (calls++, A(input)) },
+        stateManager,
+      });
+      expect(await orchestra.recover({ resume: false })).toMatchObject([{ sessionId: "s", action: "left" }]);
+      expect(await orchestra.getSession("s")).toMatchObject({ status: "paused" });
+      expect(calls).toBe(0);
+      expect((await orchestra.resumeSession("s")).finalResponse).toBe("done x");
+    });
+
+    it("returns afterwards what the first use continued, while it runs", async () => {
+      const stateManager = new StateManager({ storage: await storeLeftBehind() });
+      let open = (): void => undefined;
+      const opened = new Promise<void>((resolve) => (open = resolve));
+      await using orchestra = new OrchestraInstance({
+        topology: one,
+        agents: { A: (input: string) => opened.then(() => A(input)) },
+        stateManager,
+      });
+      await orchestra.listSessions();
+      const recovered = await orchestra.recover();
+      expect(recovered).toMatchObject([{ sessionId: "s", action: "resumed" }]);
+      open();
+      expect((await recovered[0]?.result)?.finalResponse).toBe("done x");
+    });
   });
 
   it("makes automatic checkpoints: after steps, and by the clock", async () => {
