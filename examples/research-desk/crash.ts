@@ -32,7 +32,7 @@ export async function crashDemo(options: DeskOptions): Promise<number> {
     const code = await runAgain({ ...options, resume: session, witness });
     if (code !== 0) return code;
     const events = await readEvents(options, session);
-    const evidence = judgeRecovery(events, await readStarts(witness), killed);
+    const evidence = judgeRecovery(events, await readStarts(witness), { sessionId: session, ...killed });
     const tell = options.json ? console.error : console.log;
     tell(`\nEvidence from the log of session ${session}\n\n${evidenceText(evidence)}`);
     return evidence.violations.length === 0 ? 0 : 1;

@@ -5,6 +5,8 @@ import type { RunEvent } from "orchestra";
 /** An agent function that began, noted by the process it began in. */
 export interface Start {
   readonly pid: number;
+  /** Step ids are unique within their session only. */
+  readonly sessionId: string;
   readonly node: string;
   readonly stepId: string;
 }
@@ -19,16 +21,18 @@ export interface Evidence {
 }
 
 interface Killed {
+  readonly sessionId: string;
   readonly pid: number;
   /** Steps the killed process had shown as finished. */
   readonly shown: readonly string[];
 }
 
 /**
- * `events` are all of the session's, from its log. A step counts as finished before the kill when the killed process
+ * `events` are all of the killed session's, from its log; of `starts` only that session's count. A step counts as finished before the kill when the killed process
  * said so, or when the log has its result and only that process ever began it.
  */
-export function judgeRecovery(events: readonly RunEvent[], starts: readonly Start[], killed: Killed): Evidence {
+export function judgeRecovery(events: readonly RunEvent[], noted: readonly Start[], killed: Killed): Evidence {
+  const starts = noted.filter(({ sessionId }) => sessionId === killed.sessionId);
   const violations: string[] = [];
   const results = new Map<string, number>();
   const finished = new Set<string>();

@@ -15,6 +15,10 @@ import { researchDesk } from "./topology.ts";
 /** Agent steps a run takes at most: three rounds of the lead and its analysts, three drafts, and the rest once. */
 const STEPS_MAX = 60;
 
+/** Interrupted sessions that are named. */
+const NAMED_MAX = 5;
+
+/** Goes on with no interrupted session by itself: a desk does the one session it was asked for. */
 export function openDesk({
   store,
   paceMs,
@@ -24,15 +28,18 @@ export function openDesk({
     witness === undefined
       ? {}
       : {
-          onStart: (node: string, stepId: string) =>
-            appendFileSync(witness, `${JSON.stringify({ pid: process.pid, node, stepId })}\n`),
+          onStart: (sessionId: string, node: string, stepId: string) =>
+            appendFileSync(witness, `${JSON.stringify({ pid: process.pid, sessionId, node, stepId })}\n`),
         };
-  return new OrchestraInstance({
-    topology: researchDesk,
-    agents: createTeam({ paceMs, ...onStart }),
-    stateManager: new StateManager({ storage: new LevelStorage(store) }),
-    maxSteps: STEPS_MAX,
-  });
+  return new OrchestraInstance(
+    {
+      topology: researchDesk,
+      agents: createTeam({ paceMs, ...onStart }),
+      stateManager: new StateManager({ storage: new LevelStorage(store) }),
+      maxSteps: STEPS_MAX,
+    },
+    { recover: false },
+  );
 }
 
 /** Runs to the end, with progress on standard error and the report on standard output. The exit code. */
@@ -46,6 +53,7 @@ export async function runDesk(options: DeskOptions): Promise<number> {
   };
   process.once("SIGINT", stop);
   try {
+    report(interruptedLine(await interrupted(desk, sessionId)));
     const result = options.resume === undefined ? await start(desk, sessionId, options) : await resume(desk, sessionId);
     show(result, options);
     return result.success ? 0 : 1;
@@ -91,6 +99,21 @@ async function watch(desk: OrchestraInstance, sessionId: string, sinceMs: number
     else if (event.type === "step.succeeded") report(`· ${event.node.padEnd(18)} is in the log`);
     if (hasEnded(event) && event.type !== "run.paused") return;
   }
+}
+
+/** Other sessions of the store that have not ended. */
+async function interrupted(desk: OrchestraInstance, sessionId: string): Promise<string[]> {
+  const [running, paused] = [
+    await desk.listSessions({ status: "running" }),
+    await desk.listSessions({ status: "paused" }),
+  ];
+  return [...running, ...paused].map((session) => session.sessionId).filter((id) => id !== sessionId);
+}
+
+function interruptedLine(ids: readonly string[]): string | undefined {
+  if (ids.length === 0) return undefined;
+  const more = ids.length > NAMED_MAX ? ` and ${ids.length - NAMED_MAX} more` : "";
+  return `interrupted earlier and left alone: ${ids.slice(0, NAMED_MAX).join(", ")}${more}; go on with --resume ID\n`;
 }
 
 function report(line: string | undefined): void {

@@ -48,7 +48,7 @@ export interface TeamOptions {
    */
   readonly paceMs?: number;
   /** Told of each step before it does anything. */
-  readonly onStart?: (node: string, stepId: string) => void;
+  readonly onStart?: (sessionId: string, node: string, stepId: string) => void;
 }
 
 /** One team with one shelf of indexed folders. */
@@ -76,7 +76,7 @@ export function createTeam({ paceMs = 0, onStart }: TeamOptions = {}): Record<Ag
   const watched =
     (run: AgentFunction, waitMs: number): AgentFunction =>
     async (input, ctx) => {
-      onStart?.(ctx.node, ctx.stepId);
+      onStart?.(ctx.sessionId, ctx.node, ctx.stepId);
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       return run(input, ctx);
     };

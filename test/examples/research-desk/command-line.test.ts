@@ -91,6 +91,25 @@ describe("the desk's command line", () => {
     expect(code).toBe(0);
   });
 
+  it("leaves an older interrupted session alone, says so, and goes on with it when told to", async () => {
+    const asked = ["--docs", docs, "--question", SMALL_QUESTION, "--store", store];
+    let killed = false;
+    await runMain([...asked, "--session", "older", "--pace", "250"], (stderr, child) => {
+      if (!killed && stderr.includes("✓ Indexer")) killed = child.kill("SIGKILL");
+    });
+
+    const demo = await runMain(["--crash", ...asked]);
+    expect(demo.stderr).toContain("interrupted earlier and left alone: older; go on with --resume ID");
+    expect(demo.stdout).not.toContain("BROKEN");
+    expect(demo.code).toBe(0);
+
+    const resumed = await runMain(["--resume", "older", "--store", store]);
+    expect(resumed.stderr).not.toContain("left alone");
+    expect(resumed.stderr).toContain("· Indexer            is in the log");
+    expect(resumed.stderr).toMatch(/✓ Writer /);
+    expect(resumed.code).toBe(0);
+  });
+
   it("keeps what is done when interrupted, and goes on when told to", async () => {
     let told = false;
     const stopped = await runMain(

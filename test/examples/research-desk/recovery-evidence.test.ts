@@ -17,15 +17,31 @@ const succeeded = (stepId: string): RunEvent => ({
   usage: null,
 });
 const completed: RunEvent = { ...base, type: "run.completed", value: null };
-const start = (pid: number, stepId: string) => ({ pid, node: stepId, stepId });
+const start = (pid: number, stepId: string, sessionId = "s") => ({ pid, sessionId, node: stepId, stepId });
 
 describe("evidence of recovery", () => {
   const log = [started("A"), succeeded("A"), started("B"), succeeded("B"), completed];
 
   it("finds nothing wrong when only what was in flight ran again", () => {
-    const evidence = judgeRecovery(log, [start(1, "A"), start(1, "B"), start(2, "B")], { pid: 1, shown: ["A"] });
+    const evidence = judgeRecovery(log, [start(1, "A"), start(1, "B"), start(2, "B")], {
+      sessionId: "s",
+      pid: 1,
+      shown: ["A"],
+    });
     expect(evidence).toEqual({ recorded: 2, finishedBeforeKill: ["A"], runAgain: ["B (B)"], violations: [] });
     expect(evidenceText(evidence)).toContain("B (B): run again, as promised");
+  });
+
+  it("takes steps of another session in the same process for no steps of this one", () => {
+    const starts = [start(1, "A"), start(1, "B"), start(1, "A", "older"), start(2, "B"), start(2, "A", "older")];
+    const evidence = judgeRecovery(log, starts, { sessionId: "s", pid: 1, shown: ["A"] });
+    expect(evidence).toEqual({ recorded: 2, finishedBeforeKill: ["A"], runAgain: ["B (B)"], violations: [] });
+  });
+
+  it("reports a step that one process began twice", () => {
+    const starts = [start(1, "A"), start(2, "B"), start(2, "B")];
+    const { violations } = judgeRecovery(log, starts, { sessionId: "s", pid: 1, shown: ["A"] });
+    expect(violations).toEqual(["process 2 began a step twice"]);
   });
 
   it.each([
@@ -55,7 +71,7 @@ describe("evidence of recovery", () => {
     ],
     ["a run that never ended", log.slice(0, 4), [start(1, "A"), start(2, "B")], "the run completed 0 times"],
   ])("reports %s", (_, events, starts, violation) => {
-    const evidence = judgeRecovery(events, starts, { pid: 1, shown: ["A"] });
+    const evidence = judgeRecovery(events, starts, { sessionId: "s", pid: 1, shown: ["A"] });
     expect(evidence.violations).toContain(violation);
     expect(evidenceText(evidence)).toContain(`BROKEN: ${violation}`);
   });
