@@ -18,6 +18,7 @@ export const READ_PROBLEM_CODES = [
   "bad_rule",
   "bad_topology",
   "bad_value",
+  "condition_near_function",
   "conflicting_options",
   "duplicate_edge",
   "duplicate_node",

@@ -15,6 +15,16 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   return best === undefined ? undefined : `did you mean ${JSON.stringify(best)}?`;
 }
 
+/** Whether two words differ by case alone or, from three letters on, by one edit. */
+export function isOneSlipApart(a: string, b: string): boolean {
+  if (a.toLowerCase() === b.toLowerCase()) return true;
+  return (
+    Math.min(a.length, b.length) > 2 &&
+    Math.abs(a.length - b.length) < 2 &&
+    editDistance(a.toLowerCase(), b.toLowerCase()) === 1
+  );
+}
+
 // Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1.
 function editDistance(a: string, b: string): number {
   let before: number[] = [];

@@ -7,7 +7,7 @@ import { parseCondition, type ConditionProblem } from "./conditions.ts";
 import { findPlanProblems } from "./plan-problems.ts";
 import { ProblemList, type ReadProblemCode, type ReadTopology } from "./problems.ts";
 import { readTopology } from "./read.ts";
-import { suggest } from "./suggestion.ts";
+import { isOneSlipApart, suggest } from "./suggestion.ts";
 import type { NodeKind, TopologyProblem } from "./types.ts";
 
 export interface ValidateOptions {
@@ -79,8 +79,11 @@ function checkConditions(
   for (const [i, { condition }] of data.edges.entries()) {
     if (condition === undefined || Object.hasOwn(functions, condition)) continue;
     const parsed = parseCondition(condition);
-    if (parsed.ok) continue;
     const path = `${edgePaths[i] ?? `edges[${i}]`}.condition`;
+    if (parsed.ok) {
+      if (parsed.condition.kind === "label") checkLabel(parsed.condition.label, path, functions, found);
+      continue;
+    }
     found.error(
       "bad_condition",
       path,
@@ -88,6 +91,23 @@ function checkConditions(
       parsed.problem.hint ?? nearFunction(condition, functions),
     );
   }
+}
+
+/** A label is compared with the output; one that nearly names a function was meant to call it. */
+function checkLabel(
+  label: string,
+  path: string,
+  functions: Readonly<Record<string, unknown>>,
+  found: ProblemList,
+): void {
+  const near = Object.keys(functions).find((name) => isOneSlipApart(label, name));
+  if (near === undefined) return;
+  found.warning(
+    "condition_near_function",
+    path,
+    `condition ${JSON.stringify(label)} names no registered function, so it is a label the output is compared with`,
+    `did you mean ${JSON.stringify(near)}?`,
+  );
 }
 
 function placed({ message, position }: ConditionProblem): string {

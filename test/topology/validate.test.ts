@@ -20,6 +20,7 @@ const EXAMPLES: Record<Exclude<(typeof READ_PROBLEM_CODES)[number], "unknown_edg
   bad_rule: { nodes: ["A"], rules: ["faster"] },
   bad_topology: "A -> B",
   bad_value: { nodes: ["A"], limits: { maxSteps: -1 } },
+  condition_near_function: { edges: [Edge("A", "B", { condition: "isgood" })] },
   conflicting_options: { edges: [Edge("A", "B", { else: true, condition: "x" }), Edge("A", "C", { condition: "y" })] },
   duplicate_edge: { edges: ["A -> B", "A -> B"] },
   duplicate_node: { nodes: ["A", "A"] },
@@ -37,7 +38,8 @@ const EXAMPLES: Record<Exclude<(typeof READ_PROBLEM_CODES)[number], "unknown_edg
 
 describe("validation", () => {
   it.each(Object.entries(EXAMPLES))("finds %s", (code, input) => {
-    expect(codes(input, code === "unknown_agent" ? { agents: ["Writer"] } : {})).toContain(code);
+    const options = { agents: ["Writer"], functions: { isGood: () => true } };
+    expect(codes(input, code === "unknown_agent" || code === "condition_near_function" ? options : {})).toContain(code);
   });
 
   it.each<[string, unknown, string]>([
@@ -85,6 +87,16 @@ describe("validation", () => {
     const input = { edges: ["A -> C", Edge("A", "B", { condition: "is it good?" })] };
     expect(codes(input)).toEqual(["bad_condition"]);
     expect(codes(input, { functions: { "is it good?": () => true } })).toEqual([]);
+  });
+
+  it("warns of a label that is one slip from a registered function, and of no other", () => {
+    const about = (condition: string) =>
+      validateTopology({ edges: [Edge("A", "B", { condition })] }, { functions: { isGood: () => true } });
+    for (const slip of ["isgood", "isGod", "isGoood"])
+      expect(about(slip)).toMatchObject([
+        { severity: "warning", path: "edges[0].condition", hint: 'did you mean "isGood"?' },
+      ]);
+    for (const other of ["isGood", "good", "approved"]) expect(about(other)).toEqual([]);
   });
 
   it("checks agents, tools and functions by the name a node uses, and no people", () => {
@@ -169,7 +181,13 @@ describe("the topologies of the guide", () => {
       "error recovery",
       {
         agents: ["User", "MainProcessor", "ErrorHandler", "Fallback"],
-        flows: ["User -> MainProcessor", "MainProcessor -> ErrorHandler", "ErrorHandler -> Fallback", "MainProcessor -> User", "Fallback -> User"],
+        flows: [
+          "User -> MainProcessor",
+          "MainProcessor -> ErrorHandler",
+          "ErrorHandler -> Fallback",
+          "MainProcessor -> User",
+          "Fallback -> User",
+        ],
       },
       ["User"],
       ["MainProcessor", "Fallback"],
