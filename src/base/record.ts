@@ -17,7 +17,8 @@ export type RecordKind =
   | "blob"
   | "blob-deflated"
   | "export"
-  | "reference";
+  | "reference"
+  | "ahead";
 const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   format: 1,
   head: 2,
@@ -29,6 +30,7 @@ const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   "blob-deflated": 8,
   export: 9,
   reference: 10,
+  ahead: 11,
 };
 
 /** Version of the frame: version, kind, CRC-32 (little end first) of binding, version, kind and payload, payload. */

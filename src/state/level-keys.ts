@@ -1,5 +1,6 @@
 // Keys of the durable store
 //
+//   !ahead               number of the last record that came by way of the write-ahead file, if any did
 //   !format              version of this layout
 //   h/<sid>              head: last n, epoch, id and time, first n kept       written with every commit
 //   c/<sid>/<n>          commit
@@ -10,6 +11,7 @@
 //
 // A session id holds no "/", so that no range reaches into another session.
 
+export const AHEAD_KEY = "!ahead";
 export const FORMAT_KEY = "!format";
 export const STORE_FORMAT = 1;
 

@@ -8,6 +8,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
+import type { AheadFile } from "./ahead-file.ts";
 import type { KeyValue } from "./key-value.ts";
 import { openLevelFolder, prepareFolder } from "./level-folder.ts";
 import { keys } from "./level-keys.ts";
@@ -34,6 +35,7 @@ import type {
   StoreStats,
   VerifyReport,
 } from "./ports.ts";
+import { openWriteAhead } from "./write-ahead.ts";
 
 export interface LevelStorageOptions {
   /** `disk` survives loss of power (one fsync per group of appends), `process` survives kill -9. Default `disk`. */
@@ -44,6 +46,8 @@ export interface LevelStorageOptions {
   readonly logger?: Logger;
   /** Stands between the store and its database, for tests that make it fail. Used by whoever opens the folder first. */
   readonly intercept?: (database: KeyValue) => KeyValue;
+  /** Likewise between a store of durability `process` and each file it writes ahead. */
+  readonly interceptFile?: (file: AheadFile) => AheadFile;
 }
 
 /** Keeps sessions in a folder of the local disk. One process at a time; within it, any number of stores. */
@@ -209,6 +213,7 @@ async function holdFolder(folder: string, options: LevelStorageOptions): Promise
   shared.holders += 1;
   try {
     const log = await shared.log;
+    if (options.durability === "process") log.writeAhead();
     return { log, release: () => letGo(path, shared, log) };
   } catch (error) {
     if (FOLDERS.get(path) === shared) FOLDERS.delete(path);
@@ -218,9 +223,11 @@ async function holdFolder(folder: string, options: LevelStorageOptions): Promise
 
 function openShared(
   path: string,
-  { logger = silentLogger, intercept = (database) => database }: LevelStorageOptions,
+  { logger = silentLogger, intercept = (database) => database, interceptFile }: LevelStorageOptions,
 ): Shared {
-  const log = openLevelFolder(path).then((database) => new LevelLog(path, intercept(database), logger));
+  const log = openLevelFolder(path)
+    .then((database) => openWriteAhead(path, intercept(database), logger, interceptFile))
+    .then((database) => new LevelLog(path, database, logger));
   const shared: Shared = { log, holders: 0, closing: null };
   FOLDERS.set(path, shared);
   return shared;

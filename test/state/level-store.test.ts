@@ -370,7 +370,7 @@ describe("LevelStorage writing", () => {
           return database.write(ops, sync);
         },
       });
-    const store = openStore(await temporaryFolder(), { intercept: counting });
+    const store = openStore(await temporaryFolder(), { durability: "disk", intercept: counting });
     const sessionId = "ses_01jd2x8c5x7k3m9p2q4r";
     const step = (n: number): Promise<unknown> =>
       store.append({
@@ -432,7 +432,7 @@ describe("LevelStorage writing", () => {
             ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
             : database.write(ops, sync),
       });
-    const store = openStore(await temporaryFolder(), { intercept: failing });
+    const store = openStore(await temporaryFolder(), { durability: "disk", intercept: failing });
     for (let n = 1; n <= 5; n++) {
       const one = (): Promise<unknown> =>
         store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
@@ -453,6 +453,7 @@ describe("LevelStorage writing", () => {
   it("fails all appends that shared a failed batch, and none of them is there", async () => {
     let fail = true;
     const store = openStore(await temporaryFolder(), {
+      durability: "disk",
       intercept: (database) =>
         passing(database, {
           write: (ops, sync) => (fail ? Promise.reject(new Error("EIO")) : database.write(ops, sync)),

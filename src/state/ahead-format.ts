@@ -1,0 +1,133 @@
+// Format of a write-ahead file
+//
+//   header   "owal", version (1 byte), 0, number of its first record (6 bytes), CRC-32 of these
+//   record   length of the payload (4), number (6), CRC-32 of both and the payload (4), payload
+//   payload  operations: 1 for put or 2 for delete (1), length of the key (4), of the value (4), key, value
+//
+// Numbers are little end first. Records count up by one, over all files of a folder.
+//
+// A1  What ends before its length says, or fails its checksum with nothing good behind it, was cut off by a crash: it
+//     is no record. With a good record behind it, it was damaged later.
+
+import { checksum } from "../base/crc.ts";
+import type { WriteOp } from "./key-value.ts";
+
+export const AHEAD_VERSION = 1;
+export const AHEAD_HEADER_BYTES = 16;
+const FRAME_BYTES = 14;
+const OP_BYTES = 9;
+const MAGIC = Buffer.from("owal");
+const PUT = 1;
+const DELETE = 2;
+const NO_BYTES = new Uint8Array(0);
+
+export interface AheadRecord {
+  readonly number: number;
+  readonly ops: readonly WriteOp[];
+  /** Where it begins in its file. */
+  readonly offset: number;
+}
+
+export type AheadContent =
+  /** `first` is null when the file was cut off before its header was whole; `end` is where the good bytes end. */
+  | { readonly type: "good"; readonly first: number | null; readonly records: readonly AheadRecord[]; readonly end: number }
+  | { readonly type: "damaged"; readonly offset: number; readonly message: string }
+  | { readonly type: "newer"; readonly version: number };
+
+export function encodeAheadHeader(first: number): Buffer {
+  const header = Buffer.alloc(AHEAD_HEADER_BYTES);
+  header.set(MAGIC);
+  header[4] = AHEAD_VERSION;
+  header.writeUIntLE(first, 6, 6);
+  header.writeUInt32LE(checksum(header.subarray(0, 12)), 12);
+  return header;
+}
+
+export function encodeAheadRecord(number: number, ops: readonly WriteOp[]): Buffer {
+  let most = FRAME_BYTES;
+  // A UTF-16 unit takes at most three bytes.
+  for (const op of ops) most += OP_BYTES + op.key.length * 3 + (op.type === "put" ? op.value.byteLength : 0);
+  const bytes = Buffer.allocUnsafe(most);
+  let at = FRAME_BYTES;
+  for (const op of ops) {
+    const value = op.type === "put" ? op.value : NO_BYTES;
+    const keyBytes = bytes.write(op.key, at + OP_BYTES, "utf8");
+    bytes[at] = op.type === "put" ? PUT : DELETE;
+    bytes.writeUInt32LE(keyBytes, at + 1);
+    bytes.writeUInt32LE(value.byteLength, at + 5);
+    bytes.set(value, at + OP_BYTES + keyBytes);
+    at += OP_BYTES + keyBytes + value.byteLength;
+  }
+  bytes.writeUInt32LE(at - FRAME_BYTES, 0);
+  bytes.writeUIntLE(number, 4, 6);
+  bytes.writeUInt32LE(sumOf(bytes, 0, at), 10);
+  return bytes.subarray(0, at);
+}
+
+export function decodeAhead(bytes: Buffer): AheadContent {
+  const header = readHeader(bytes);
+  if (header === null)
+    return hasRecordBehind(bytes, 0, 0)
+      ? { type: "damaged", offset: 0, message: "the header is damaged" }
+      : { type: "good", first: null, records: [], end: 0 };
+  if (header.version > AHEAD_VERSION) return { type: "newer", version: header.version };
+  const records: AheadRecord[] = [];
+  let at = AHEAD_HEADER_BYTES;
+  for (let number = header.first; at < bytes.length; number++) {
+    const length = goodLength(bytes, at);
+    if (length === null) {
+      if (!hasRecordBehind(bytes, at, number - 1)) break;
+      return { type: "damaged", offset: at, message: `record ${number} is damaged, and good ones follow` };
+    }
+    const found = bytes.readUIntLE(at + 4, 6);
+    if (found !== number)
+      return { type: "damaged", offset: at, message: `expected record ${number}, found ${found}` };
+    const ops = decodeOps(bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length));
+    if (ops === null) return { type: "damaged", offset: at, message: `record ${number} holds no operations` };
+    records.push({ number, ops, offset: at });
+    at += FRAME_BYTES + length;
+  }
+  return { type: "good", first: header.first, records, end: at };
+}
+
+function readHeader(bytes: Buffer): { readonly version: number; readonly first: number } | null {
+  if (bytes.length < AHEAD_HEADER_BYTES || !bytes.subarray(0, 4).equals(MAGIC)) return null;
+  if (bytes.readUInt32LE(12) !== checksum(bytes.subarray(0, 12))) return null;
+  return { version: bytes[4] ?? 0, first: bytes.readUIntLE(6, 6) };
+}
+
+/** Length of the payload of a whole record at `at` whose checksum is right, else null. */
+function goodLength(bytes: Buffer, at: number): number | null {
+  if (at + FRAME_BYTES > bytes.length) return null;
+  const length = bytes.readUInt32LE(at);
+  const end = at + FRAME_BYTES + length;
+  return end <= bytes.length && bytes.readUInt32LE(at + 10) === sumOf(bytes, at, end) ? length : null;
+}
+
+/** A1. Only numbers that can follow `last` are worth a checksum. */
+function hasRecordBehind(bytes: Buffer, from: number, last: number): boolean {
+  for (let at = from + 1; at + FRAME_BYTES <= bytes.length; at++) {
+    const number = bytes.readUIntLE(at + 4, 6);
+    if (number > last && (last === 0 || number <= last + bytes.length) && goodLength(bytes, at) !== null) return true;
+  }
+  return false;
+}
+
+function decodeOps(payload: Buffer): readonly WriteOp[] | null {
+  const ops: WriteOp[] = [];
+  for (let at = 0; at < payload.length; ) {
+    if (at + OP_BYTES > payload.length) return null;
+    const type = payload[at];
+    const keyEnd = at + OP_BYTES + payload.readUInt32LE(at + 1);
+    const end = keyEnd + payload.readUInt32LE(at + 5);
+    if (end > payload.length || (type !== PUT && type !== DELETE)) return null;
+    const key = payload.toString("utf8", at + OP_BYTES, keyEnd);
+    ops.push(type === PUT ? { type: "put", key, value: payload.subarray(keyEnd, end) } : { type: "del", key });
+    at = end;
+  }
+  return ops;
+}
+
+function sumOf(bytes: Buffer, from: number, to: number): number {
+  return checksum(bytes.subarray(from + FRAME_BYTES, to), checksum(bytes.subarray(from, from + 10)));
+}

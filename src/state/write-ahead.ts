@@ -1,0 +1,350 @@
+// Write-ahead
+//
+// Owns:      the way of a batch into the database of one folder. Without fsync it is appended to a file, which is as
+//            much as outliving the process takes, and handed to the database later, many batches at a time.
+// Does not:  order batches (group-commit.ts: one `write` at a time) or know the bytes of the file (ahead-format.ts).
+//
+// B1  A batch is in the file before it is acknowledged. Where the file did not take it whole, the file is cut back to
+//     what it held and the batch has failed; where it cannot be cut back, the next batch begins a new file, whose
+//     records stand in for those of the same number in an older one.
+// B2  The database says itself how far it has come: the number of the last record goes into it with its operations,
+//     in one batch. Records up to that number are never played again, whatever was written past the file since.
+// B3  Readers see what is acknowledged: by key out of memory, otherwise once it is in the database.
+// B4  A batch with fsync goes into the database itself, after everything before it.
+// B5  A file goes only when the database has, on disk, all that stands in it; at closing when it has it at all.
+// B6  When the database refuses, what was acknowledged stays in memory and in the file. The next batch or read tries
+//     again, and fails while it cannot be done. `close` tries a last time; the next to open plays the files.
+// B7  On opening, all files are checked before the first is played. A gap or damage in the middle is reported, and
+//     nothing is played or removed.
+// B8  Past `HELD_BYTES_MAX` not yet in the database, writers wait for it.
+
+import { decodeValue, encodeValue } from "../base/codec.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { decodeRecord, encodeRecord } from "../base/record.ts";
+import {
+  aheadPath,
+  createAheadFile,
+  listAheadFiles,
+  readAheadFile,
+  removeAheadFile,
+  type AheadFile,
+} from "./ahead-file.ts";
+import {
+  AHEAD_HEADER_BYTES,
+  AHEAD_VERSION,
+  decodeAhead,
+  encodeAheadHeader,
+  encodeAheadRecord,
+  type AheadRecord,
+} from "./ahead-format.ts";
+import type { KeyValue, WriteOp } from "./key-value.ts";
+import { AHEAD_KEY } from "./level-keys.ts";
+
+const FILE_BYTES = 4 * 1024 * 1024;
+const HELD_BYTES_MAX = 32 * 1024 * 1024;
+const MOVE_BYTES = 256 * 1024;
+
+interface Current {
+  readonly path: string;
+  readonly file: AheadFile;
+  length: number;
+}
+
+/** What is acknowledged and not in the database, the last operation of each key. */
+interface Held {
+  readonly ops: Map<string, WriteOp>;
+  bytes: number;
+}
+
+/**
+ * Plays what a process left behind, then stands before `database`, which it closes.
+ * @throws {OrchestraError} `ORCH_STORE_CORRUPT` naming file and offset, `ORCH_STORE_VERSION`, `ORCH_STORE_FAILED`
+ */
+export async function openWriteAhead(
+  folder: string,
+  database: KeyValue,
+  logger: Logger,
+  intercept: (file: AheadFile) => AheadFile = (file) => file,
+): Promise<WriteAhead> {
+  try {
+    const last = await replay(folder, database, logger);
+    return new WriteAhead(folder, database, logger, intercept, last);
+  } catch (error) {
+    await database.close().catch(() => undefined);
+    throw asFailure(folder, "what was written ahead cannot be played", error);
+  }
+}
+
+export class WriteAhead implements KeyValue {
+  /** Off, everything goes into the database itself. */
+  #on = false;
+  readonly #folder: string;
+  readonly #database: KeyValue;
+  readonly #logger: Logger;
+  readonly #intercept: (file: AheadFile) => AheadFile;
+  #current: Current | null = null;
+  #lastFile = 0;
+  /** Full or given up, in order. */
+  #old: { readonly path: string }[] = [];
+  #held: Held = { ops: new Map(), bytes: 0 };
+  #underWay: Held | null = null;
+  /** Number of the last record acknowledged, and of the last in the database. */
+  #last: number;
+  #moved: number;
+  #moving: Promise<void> | null = null;
+  #failed = false;
+  #suspect = false;
+  #reopening: Promise<void> | null = null;
+
+  constructor(
+    folder: string,
+    database: KeyValue,
+    logger: Logger,
+    intercept: (file: AheadFile) => AheadFile,
+    last: number,
+  ) {
+    this.#folder = folder;
+    this.#database = database;
+    this.#logger = logger;
+    this.#intercept = intercept;
+    this.#last = last;
+    this.#moved = last;
+  }
+
+  /** From now on batches without fsync go into the file. */
+  begin(): void {
+    this.#on = true;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    if (this.#failed) await this.#move();
+    const op = this.#heldOp(key);
+    if (op !== undefined) return op.type === "put" ? op.value : undefined;
+    return this.#database.get(key);
+  }
+
+  async getMany(wanted: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    await this.#move();
+    return this.#database.getMany(wanted);
+  }
+
+  async range(
+    from: string,
+    to: string,
+    options: { readonly limit: number; readonly reverse?: boolean },
+  ): Promise<readonly (readonly [string, Uint8Array])[]> {
+    await this.#move();
+    return this.#database.range(from, to, options);
+  }
+
+  async keys(from: string, to: string): Promise<readonly string[]> {
+    await this.#move();
+    return this.#database.keys(from, to);
+  }
+
+  async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
+    if (!this.#on) return this.#writeThrough(ops, sync);
+    if (sync || this.#failed || this.#held.bytes + (this.#underWay?.bytes ?? 0) > HELD_BYTES_MAX) await this.#move();
+    if (sync) return this.#writeThrough(ops, true);
+    const bytes = this.#append(ops);
+    for (const op of ops) this.#held.ops.set(op.key, op);
+    this.#held.bytes += bytes;
+    if (this.#held.bytes >= MOVE_BYTES && this.#moving === null) this.#move().catch(() => undefined);
+  }
+
+  async reopen(): Promise<void> {
+    if (this.#on && !this.#suspect) return;
+    this.#reopening ??= this.#database
+      .reopen()
+      .then(() => void (this.#suspect = false))
+      .finally(() => (this.#reopening = null));
+    await this.#reopening;
+  }
+
+  async size(): Promise<number> {
+    await this.#move();
+    return this.#database.size();
+  }
+
+  async close(): Promise<void> {
+    try {
+      try {
+        await this.#move();
+      } finally {
+        this.#current?.file.close();
+      }
+      for (const { path } of this.#current === null ? this.#old : [...this.#old, this.#current]) removeAheadFile(path);
+    } catch (error) {
+      this.#logger.warn({ path: this.#folder, err: error }, "what was written ahead stays in its file for the next to open");
+    } finally {
+      await this.#database.close();
+    }
+  }
+
+  #heldOp(key: string): WriteOp | undefined {
+    return this.#held.ops.get(key) ?? this.#underWay?.ops.get(key);
+  }
+
+  /** B1. The length of the record. */
+  #append(ops: readonly WriteOp[]): number {
+    const record = encodeAheadRecord(this.#last + 1, ops);
+    const current = (this.#current ??= this.#create());
+    try {
+      writeWhole(current.file, record, current.length);
+    } catch (error) {
+      this.#cutBack(current);
+      throw error;
+    }
+    current.length += record.byteLength;
+    this.#last += 1;
+    if (current.length >= FILE_BYTES) this.#giveUp(current);
+    return record.byteLength;
+  }
+
+  #create(): Current {
+    this.#lastFile = Math.max(this.#lastFile, this.#last) + 1;
+    const path = aheadPath(this.#folder, this.#lastFile);
+    const file = this.#intercept(createAheadFile(path));
+    try {
+      writeWhole(file, encodeAheadHeader(this.#last + 1), 0);
+    } catch (error) {
+      file.close();
+      removeAheadFile(path);
+      throw error;
+    }
+    return { path, file, length: AHEAD_HEADER_BYTES };
+  }
+
+  #cutBack(current: Current): void {
+    try {
+      current.file.truncate(current.length);
+    } catch (error) {
+      this.#logger.warn({ path: current.path, err: error }, "a write-ahead file cannot be cut back; a new one follows");
+      this.#giveUp(current);
+    }
+  }
+
+  #giveUp(current: Current): void {
+    this.#current = null;
+    this.#old.push({ path: current.path });
+    try {
+      current.file.close();
+    } catch (error) {
+      this.#logger.warn({ path: current.path, err: error }, "a write-ahead file did not close");
+    }
+  }
+
+  /** Resolves once the database has all that was acknowledged before the call. */
+  async #move(): Promise<void> {
+    const upTo = this.#last;
+    while (this.#moved < upTo) {
+      this.#moving ??= this.#moveHeld().finally(() => (this.#moving = null));
+      await this.#moving;
+    }
+  }
+
+  async #moveHeld(): Promise<void> {
+    const [held, last] = [this.#held, this.#last];
+    // B5: all records in them are among what is moved now, or were before.
+    const old = [...this.#old];
+    this.#underWay = held;
+    this.#held = { ops: new Map(), bytes: 0 };
+    try {
+      // B2, B5
+      await this.#writeThrough([...held.ops.values(), progress(last)], old.length > 0);
+      this.#moved = last;
+      this.#failed = false;
+    } catch (error) {
+      // B6: what came meanwhile is newer.
+      for (const [key, op] of this.#held.ops) held.ops.set(key, op);
+      held.bytes += this.#held.bytes;
+      this.#held = held;
+      this.#failed = true;
+      throw asFailure(this.#folder, "what was written ahead cannot be moved into the database", error);
+    } finally {
+      this.#underWay = null;
+    }
+    this.#old = this.#old.slice(old.length);
+    this.#remove(old);
+  }
+
+  /** One that stays is harmless: whoever opens next finds nothing new in it. */
+  #remove(files: readonly { readonly path: string }[]): void {
+    for (const { path } of files) {
+      try {
+        removeAheadFile(path);
+      } catch (error) {
+        this.#logger.warn({ path, err: error }, "a write-ahead file cannot be removed");
+      }
+    }
+  }
+
+  async #writeThrough(ops: readonly WriteOp[], sync: boolean): Promise<void> {
+    if (this.#on && this.#suspect) await this.reopen();
+    try {
+      await this.#database.write(ops, sync);
+    } catch (error) {
+      this.#suspect = true;
+      throw error;
+    }
+  }
+}
+
+function writeWhole(file: AheadFile, bytes: Uint8Array, position: number): void {
+  const taken = file.write(bytes, position);
+  if (taken !== bytes.byteLength) throw new Error(`only ${taken} of ${bytes.byteLength} bytes were written`);
+}
+
+function progress(number: number): WriteOp {
+  return { type: "put", key: AHEAD_KEY, value: encodeRecord("ahead", encodeValue(number), AHEAD_KEY) };
+}
+
+/** B2, B7. The number of the last record in the database. */
+async function replay(folder: string, database: KeyValue, logger: Logger): Promise<number> {
+  const stored = await database.get(AHEAD_KEY);
+  const moved = stored === undefined ? 0 : decodeValue(decodeRecord("ahead", stored, AHEAD_KEY));
+  if (typeof moved !== "number")
+    throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${folder}: record ${AHEAD_KEY} is no number`);
+  const files = listAheadFiles(folder);
+  if (files.length === 0) return moved;
+  let records: (AheadRecord & { readonly path: string })[] = [];
+  for (const { path } of files) {
+    const bytes = readAheadFile(path);
+    const content = decodeAhead(bytes);
+    if (content.type === "damaged") throw damaged(path, content.offset, content.message);
+    if (content.type === "newer")
+      throw new OrchestraError(
+        "ORCH_STORE_VERSION",
+        `write-ahead file ${path} has format ${content.version}; this program reads up to ${AHEAD_VERSION}`,
+        { details: { path, version: content.version, supported: AHEAD_VERSION } },
+      );
+    const { first, end } = content;
+    if (end < bytes.length) logger.warn({ path, offset: end }, "a write-ahead file ends in a record that was cut off");
+    // B1
+    if (first !== null) records = records.filter(({ number }) => number < first);
+    for (const record of content.records) records.push({ ...record, path });
+  }
+  records = records.filter(({ number }) => number > moved);
+  for (const [i, { number, path, offset }] of records.entries())
+    if (number !== moved + 1 + i) throw damaged(path, offset, `expected record ${moved + 1 + i}, found ${number}`);
+  for (const [i, { number, ops }] of records.entries())
+    await database.write([...ops, progress(number)], i === records.length - 1);
+  for (const { path } of files) removeAheadFile(path);
+  return records.at(-1)?.number ?? moved;
+}
+
+function damaged(path: string, offset: number, message: string): OrchestraError {
+  return new OrchestraError("ORCH_STORE_CORRUPT", `write-ahead file ${path} at byte ${offset}: ${message}`, {
+    details: { path, offset },
+  });
+}
+
+function asFailure(folder: string, what: string, cause: unknown): OrchestraError {
+  if (cause instanceof OrchestraError) return cause;
+  const { message, code } = cause as { message?: string; code?: string };
+  return new OrchestraError("ORCH_STORE_FAILED", `store ${folder}: ${what}: ${message}`, {
+    cause,
+    details: { store: folder, ...(code === undefined ? {} : { reason: code }) },
+  });
+}

@@ -1,0 +1,314 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { AheadFile } from "../../src/state/ahead-file.ts";
+import { decodeAhead, encodeAheadHeader, encodeAheadRecord } from "../../src/state/ahead-format.ts";
+import type { KeyValue } from "../../src/state/key-value.ts";
+import { LevelStorage, type LevelStorageOptions } from "../../src/state/level-store.ts";
+import type { Commit } from "../../src/state/ports.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+const CHILD = fileURLToPath(new URL("./append-until-killed.ts", import.meta.url));
+const JITI = import.meta.resolve("jiti/register");
+
+function commitOf(n: number, id = `c-${n}`, text = "x"): Commit {
+  return { v: 1, n, epoch: 1, id, host: "h", atMs: n, facts: [{ type: "timer.fired", timerId: text }] };
+}
+
+function open(folder: string, options: LevelStorageOptions = {}): LevelStorage {
+  const store = new LevelStorage(folder, { durability: "process", ...options });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+async function append(store: LevelStorage, n: number, id?: string, text?: string): Promise<void> {
+  expect(await store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n, id, text) })).toEqual({ ok: true });
+}
+
+async function idsOf(store: LevelStorage, sessionId = "s1"): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const commit of store.read(sessionId)) ids.push(commit.id);
+  return ids;
+}
+
+const upTo = (count: number): string[] => Array.from({ length: count }, (_, i) => `c-${i + 1}`);
+
+async function aheadFiles(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name.endsWith(".wal")).sort();
+}
+
+/** What a killed process leaves: the folder as it is in mid-run, without the lock of the one that runs. */
+async function copied(folder: string): Promise<string> {
+  const copy = join(await temporaryFolder(), "copy");
+  await cp(folder, copy, { recursive: true });
+  return copy;
+}
+
+/** Stands in for LevelDB failing, and for a file doing so. */
+interface Faults {
+  database?: boolean;
+  /** Bytes the next write to a file takes before it fails or, when `short`, returns. */
+  takes?: number;
+  short?: boolean;
+  truncate?: boolean;
+}
+
+function faulty(faults: Faults): LevelStorageOptions {
+  return {
+    intercept: (database): KeyValue => ({
+      get: (key) => database.get(key),
+      getMany: (all) => database.getMany(all),
+      range: (from, to, options) => database.range(from, to, options),
+      keys: (from, to) => database.keys(from, to),
+      write: (ops, sync) =>
+        faults.database
+          ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
+          : database.write(ops, sync),
+      reopen: () => database.reopen(),
+      size: () => database.size(),
+      close: () => database.close(),
+    }),
+    interceptFile: (file): AheadFile => ({
+      write: (bytes, position) => {
+        if (faults.takes === undefined) return file.write(bytes, position);
+        const taken = file.write(bytes.subarray(0, faults.takes), position);
+        delete faults.takes;
+        if (faults.short) return taken;
+        throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      },
+      truncate: (length) => {
+        if (faults.truncate) throw new Error("EIO");
+        file.truncate(length);
+      },
+      close: () => file.close(),
+    }),
+  };
+}
+
+describe("a write-ahead file", () => {
+  it("holds acknowledged commits, and is gone once the store is closed", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    for (let n = 1; n <= 5; n++) await append(store, n);
+    expect(await aheadFiles(folder)).toHaveLength(1);
+    expect((await store.stats()).commits).toBe(5);
+    await append(store, 6);
+    expect(await store.verify()).toMatchObject({ ok: true, commits: 6 });
+    await append(store, 7);
+    expect((await store.last("s1"))?.n).toBe(7);
+    await store.close();
+    expect(await aheadFiles(folder)).toEqual([]);
+    expect(await idsOf(open(folder, { durability: "disk" }))).toEqual(upTo(7));
+  });
+
+  it("is never written for a store of durability disk", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder, { durability: "disk" });
+    await append(store, 1);
+    expect(await aheadFiles(folder)).toEqual([]);
+  });
+
+  it("is followed by a new one when it is full, and goes once the database has it", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    for (let n = 1; n <= 120; n++) await append(store, n, undefined, "y".repeat(100_000));
+    expect((await store.verify()).commits).toBe(120);
+    expect((await aheadFiles(folder)).length).toBeLessThanOrEqual(2);
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(120));
+  });
+
+  it("keeps every acknowledged commit of a process that is killed, time after time", async () => {
+    const folder = await temporaryFolder();
+    for (let round = 0; round < 8; round++) {
+      const own = join(folder, String(round));
+      const child = spawn(process.execPath, ["--import", JITI, CHILD, own, "process"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const acknowledged = new Map<string, number>();
+      let lines = 0;
+      for await (const line of createInterface({ input: child.stdout })) {
+        const [sessionId = "", n] = line.split(" ");
+        if (n !== undefined) acknowledged.set(sessionId, Number(n));
+        if (++lines === 50 + round * 700) child.kill("SIGKILL");
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+      const store = open(own, { durability: round % 2 === 0 ? "process" : "disk" });
+      expect((await store.verify()).ok).toBe(true);
+      for (const [sessionId, n] of acknowledged) {
+        const ids = await idsOf(store, sessionId);
+        expect(ids.length).toBeGreaterThanOrEqual(n);
+        expect(ids).toEqual(ids.map((_, i) => `${sessionId}-${i + 1}`));
+      }
+    }
+  }, 60_000);
+
+  it("that is cut anywhere gives a prefix of what was written", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    for (let n = 1; n <= 3; n++) await append(store, n);
+    const [name = ""] = await aheadFiles(folder);
+    const bytes = await readFile(join(folder, name));
+    const killed = await copied(folder);
+    let most = 0;
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const copy = await copied(killed);
+      await writeFile(join(copy, name), bytes.subarray(0, cut));
+      const again = new LevelStorage(copy, { durability: "process" });
+      const ids = await idsOf(again);
+      expect(ids).toEqual(upTo(ids.length));
+      expect(ids.length).toBeGreaterThanOrEqual(most);
+      most = ids.length;
+      await append(again, ids.length + 1);
+      expect((await again.verify()).ok).toBe(true);
+      await again.close();
+    }
+    expect(most).toBe(3);
+  }, 60_000);
+
+  it("with any bit flipped before its last record is refused as damaged", () => {
+    const ops = (key: string) => [
+      { type: "put", key, value: Buffer.from("value") } as const,
+      { type: "del", key: "ü" } as const,
+    ];
+    const whole = Buffer.concat([encodeAheadHeader(7), ...[7, 8, 9].map((n) => encodeAheadRecord(n, ops(`k${n}`)))]);
+    const good = decodeAhead(whole);
+    expect(good).toMatchObject({ type: "good", first: 7, end: whole.length });
+    const last = good.type === "good" ? (good.records[2]?.offset ?? 0) : 0;
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const bytes = Buffer.from(whole);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      const found = decodeAhead(bytes);
+      if (bit >> 3 < last) expect(found.type).toBe("damaged");
+      else expect(found.type === "good" ? found.records.map((one) => one.number) : found.type).toEqual([7, 8]);
+    }
+  });
+
+  it("that is damaged stops the store from opening, and stays", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    for (let n = 1; n <= 3; n++) await append(store, n);
+    const copy = await copied(folder);
+    const [name = ""] = await aheadFiles(copy);
+    const bytes = await readFile(join(copy, name));
+    bytes[40]! ^= 4;
+    await writeFile(join(copy, name), bytes);
+    for (let i = 0; i < 2; i++)
+      await expect(open(copy).open()).rejects.toMatchObject({
+        code: "ORCH_STORE_CORRUPT",
+        message: expect.stringContaining(name),
+        details: { offset: 16 },
+      });
+    expect(await readFile(join(copy, name))).toEqual(bytes);
+  });
+
+  it("that follows a missing one is refused", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    await store.open();
+    const copy = await copied(folder);
+    const file = Buffer.concat([encodeAheadHeader(5), encodeAheadRecord(5, [{ type: "del", key: "x" }])]);
+    await writeFile(join(copy, "ahead-000000000005.wal"), file);
+    await expect(open(copy).open()).rejects.toMatchObject({
+      code: "ORCH_STORE_CORRUPT",
+      message: expect.stringContaining("expected record 1, found 5"),
+    });
+  });
+
+  it("is played again when playing it was interrupted", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    for (let n = 1; n <= 6; n++) await append(store, n);
+    const copy = await copied(folder);
+    for (let round = 0; round < 5; round++) {
+      let left = 1;
+      const dying = open(copy, {
+        intercept: (database) => ({
+          ...faultless(database),
+          write: (ops, sync) => (left-- > 0 ? database.write(ops, sync) : Promise.reject(new Error("killed"))),
+        }),
+      });
+      await expect(dying.open()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    }
+    const again = open(copy);
+    expect(await idsOf(again)).toEqual(upTo(6));
+    expect((await again.verify()).ok).toBe(true);
+  });
+});
+
+describe("a write-ahead file that cannot be written", () => {
+  const kinds: [string, Faults][] = [
+    ["fails", {}],
+    ["is short", { short: true }],
+    ["fails and cannot be cut back", { truncate: true }],
+    ["is short and cannot be cut back", { short: true, truncate: true }],
+  ];
+  it.each(kinds)("fails the append alone when the write %s", async (_, kind) => {
+    for (const takes of [0, 5, 14, 40, 1_000_000]) {
+      if (kind.short && takes === 1_000_000) continue;
+      const faults: Faults = { ...kind };
+      const folder = await temporaryFolder();
+      const store = open(folder, faulty(faults));
+      for (let n = 1; n <= 2; n++) await append(store, n);
+      faults.takes = takes;
+      await expect(append(store, 3, "lost")).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+      await append(store, 3);
+      await append(store, 4);
+      const copy = await copied(folder);
+      expect(await idsOf(store)).toEqual(upTo(4));
+      expect(await idsOf(open(copy))).toEqual(upTo(4));
+    }
+  });
+});
+
+describe("a database that refuses what was written ahead", () => {
+  it("fails reads and appends until it takes it, and nothing acknowledged is lost", async () => {
+    const faults: Faults = {};
+    const folder = await temporaryFolder();
+    const store = open(folder, faulty(faults));
+    await append(store, 1);
+    faults.database = true;
+    await append(store, 2);
+    const failure = { code: "ORCH_STORE_FAILED", details: { reason: "ENOSPC" } };
+    await expect(idsOf(store)).rejects.toMatchObject(failure);
+    await expect(append(store, 3)).rejects.toMatchObject(failure);
+    await expect(store.last("s1")).rejects.toMatchObject(failure);
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(2));
+    faults.database = false;
+    await append(store, 3);
+    expect(await idsOf(store)).toEqual(upTo(3));
+    faults.database = true;
+    await append(store, 4);
+    await store.close();
+    expect(await aheadFiles(folder)).toHaveLength(1);
+    expect(await idsOf(open(folder))).toEqual(upTo(4));
+  });
+});
+
+describe("stores of both durabilities on one folder", () => {
+  it("keep the order of what they write, also past a crash", async () => {
+    const folder = await temporaryFolder();
+    const [fast, safe] = [open(folder), open(folder, { durability: "disk" })];
+    for (let n = 1; n <= 40; n++) {
+      await append(n % 3 === 0 ? safe : fast, n);
+      // What stands in the file is older than what went past it, and must not be played over it.
+      if (n % 5 === 0 || n % 3 === 0) {
+        const again = new LevelStorage(await copied(folder), { durability: "process" });
+        expect(await idsOf(again)).toEqual(upTo(n));
+        expect((await again.verify()).ok).toBe(true);
+        await again.close();
+      }
+    }
+    expect(await idsOf(safe)).toEqual(upTo(40));
+    await safe.deleteSession("s1");
+    await append(fast, 1);
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(1));
+  });
+});
+
+function faultless(database: KeyValue): KeyValue {
+  return faulty({}).intercept?.(database) ?? database;
+}
