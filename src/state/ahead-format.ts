@@ -30,7 +30,12 @@ export interface AheadRecord {
 
 export type AheadContent =
   /** `first` is null when the file was cut off before its header was whole; `end` is where the good bytes end. */
-  | { readonly type: "good"; readonly first: number | null; readonly records: readonly AheadRecord[]; readonly end: number }
+  | {
+      readonly type: "good";
+      readonly first: number | null;
+      readonly records: readonly AheadRecord[];
+      readonly end: number;
+    }
   | { readonly type: "damaged"; readonly offset: number; readonly message: string }
   | { readonly type: "newer"; readonly version: number };
 
@@ -80,8 +85,7 @@ export function decodeAhead(bytes: Buffer): AheadContent {
       return { type: "damaged", offset: at, message: `record ${number} is damaged, and good ones follow` };
     }
     const found = bytes.readUIntLE(at + 4, 6);
-    if (found !== number)
-      return { type: "damaged", offset: at, message: `expected record ${number}, found ${found}` };
+    if (found !== number) return { type: "damaged", offset: at, message: `expected record ${number}, found ${found}` };
     const ops = decodeOps(bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length));
     if (ops === null) return { type: "damaged", offset: at, message: `record ${number} holds no operations` };
     records.push({ number, ops, offset: at });
@@ -115,7 +119,7 @@ function hasRecordBehind(bytes: Buffer, from: number, last: number): boolean {
 
 function decodeOps(payload: Buffer): readonly WriteOp[] | null {
   const ops: WriteOp[] = [];
-  for (let at = 0; at < payload.length; ) {
+  for (let at = 0; at < payload.length;) {
     if (at + OP_BYTES > payload.length) return null;
     const type = payload[at];
     const keyEnd = at + OP_BYTES + payload.readUInt32LE(at + 1);

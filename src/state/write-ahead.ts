@@ -176,7 +176,10 @@ export class WriteAhead implements KeyValue {
       }
       for (const { path } of this.#current === null ? this.#old : [...this.#old, this.#current]) removeAheadFile(path);
     } catch (error) {
-      this.#logger.warn({ path: this.#folder, err: error }, "what was written ahead stays in its file for the next to open");
+      this.#logger.warn(
+        { path: this.#folder, err: error },
+        "what was written ahead stays in its file for the next to open",
+      );
     } finally {
       await this.#database.close();
     }
