@@ -18,7 +18,7 @@ Examples:
   orchestra run team.yaml --agents agents.ts --task @task.json --json > result.json
       a topology written as data, with its agents in code; the task from a file
   orchestra run team.ts --store ./state --session otters --task "Again, shorter"
-      keeps the session on disk; the same --session again continues it
+      keeps the session on disk; the same --session again, once its run has ended, continues it with the new task
   orchestra resume otters --file team.ts --store ./state --answer "yes"
       answers an open question, or continues what was paused or interrupted
   orchestra sessions --store ./state --status awaiting_user
@@ -59,7 +59,10 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
 
   watched(coded(program.command("run <file>").description("run a topology on a task")))
     .option("-t, --task <text>", "the task: text, a JSON object, @FILE, or - for standard input")
-    .option("-s, --session <id>", "name of the session; an existing one is continued")
+    .option(
+      "-s, --session <id>",
+      "name of the session; one whose run has ended goes on with the task, one that has not is for resume",
+    )
     .option("--fresh", "start the session over")
     .option("-c, --context <key=value...>", "context the agents can read; JSON values are taken as such")
     .option("--max-steps <n>", "agent steps of the whole run", wholeNumber)

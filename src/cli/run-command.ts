@@ -14,6 +14,7 @@ import {
   readTask,
   storeFolder,
   type CodeFlags,
+  type Progress,
   type StoreFlags,
   type WatchFlags,
 } from "./session-options.ts";
@@ -36,16 +37,36 @@ export async function runCommand(file: string, flags: RunFlags, io: Io): Promise
     throw new UsageError("what is the task? Give it with --task TEXT, --task @FILE or --task - (standard input)");
   if (parts.topology === undefined) throw new UsageError(`${file}: it holds no topology`);
   const context = parseContext(flags.context);
-  const instance = openInstance(await instanceOptions(parts, flags, io));
-  const handle = (): Promise<OrchestraResult> =>
-    instance.execute({
+  const progress: Progress = { draining: false };
+  const instance = openInstance(await instanceOptions(parts, flags, io, progress));
+  const begin = async (): Promise<OrchestraResult> => {
+    if (flags.session !== undefined && !flags.fresh && storeFolder(flags, io) !== undefined)
+      await assertNotUnderWay(instance, flags.session, { ...flags, file });
+    return instance.execute({
       task,
       ...(context !== undefined && { context }),
       ...(flags.session !== undefined && { sessionId: flags.session }),
       ...(flags.fresh !== undefined && { fresh: flags.fresh }),
       ...(flags.maxSteps !== undefined && { maxSteps: flags.maxSteps }),
     });
-  return follow(instance, handle, { ...flags, file }, io);
+  };
+  return follow(instance, begin, { ...flags, file }, io, progress);
+}
+
+/** @throws {UsageError} naming the command that goes on with a run that has not ended: a new task would end it. */
+async function assertNotUnderWay(instance: OrchestraInstance, sessionId: string, flags: FollowFlags): Promise<void> {
+  const status = (await instance.getSession(sessionId))?.status;
+  const stands =
+    status === "running"
+      ? "was interrupted: its process is gone"
+      : status === "paused"
+        ? "is paused"
+        : status === "awaiting_user"
+          ? "waits for an answer"
+          : undefined;
+  if (stands === undefined) return;
+  const line = resumeLine(sessionId, status === "awaiting_user" ? 1 : 0, flags);
+  throw new UsageError(`session "${sessionId}" ${stands}; go on with: ${line}\n(or start it over with --fresh)`);
 }
 
 export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
@@ -65,13 +86,14 @@ export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: I
   const parts = await loadParts(flags.file, flags, io);
   const additionalContext = parseContext(flags.context);
   const userResponse = answersOf(flags.answer);
-  const instance = openInstance(await instanceOptions(parts, flags, io));
+  const progress: Progress = { draining: false };
+  const instance = openInstance(await instanceOptions(parts, flags, io, progress));
   const resume = (): Promise<OrchestraResult> =>
     instance.resumeSession(sessionId, {
       ...(additionalContext !== undefined && { additionalContext }),
       ...(userResponse !== undefined && { userResponse }),
     });
-  return follow(instance, resume, flags, io);
+  return follow(instance, resume, flags, io, progress);
 }
 
 // One answer as it stands; several as `question=answer`.
@@ -90,6 +112,7 @@ async function follow(
   begin: () => Promise<OrchestraResult>,
   flags: FollowFlags,
   io: Io,
+  progress: Progress,
 ): Promise<number> {
   let interrupted: number | undefined;
   let stop: () => void = () => undefined;
@@ -99,6 +122,7 @@ async function follow(
       // The second time somebody means it.
       if (interrupted !== undefined) return io.exit(code);
       interrupted = code;
+      progress.draining = true;
       io.err(`${signal}: letting steps in flight finish (once more to stop at once)`);
       resolve(undefined);
     });
@@ -124,6 +148,8 @@ async function follow(
 function report(result: OrchestraResult, flags: FollowFlags, io: Io): void {
   if (flags.json) io.out(JSON.stringify(result, null, 2));
   else if (result.success) io.out(result.getFinalResponseAsText());
+  if (result.success && result.metadata.boundsHit.length > 0)
+    io.err(`bound reached: ${result.metadata.boundsHit.join(", ")}`);
   if (result.error === null) return;
   if (result.status !== "paused" && result.status !== "awaiting_user") {
     io.err(`${result.status}: ${result.error.code}: ${result.error.message}`);

@@ -6,8 +6,12 @@ import { resolve } from "node:path";
 
 import {
   LevelStorage,
+  NORMAL,
   OrchestraInstance,
+  QUIET,
   StateManager,
+  StatusConfig,
+  VERBOSE,
   terminalChannel,
   type Channel,
   type InstanceOptions,
@@ -61,7 +65,18 @@ export async function loadParts(file: string | undefined, { agents }: CodeFlags,
   };
 }
 
-export async function instanceOptions(parts: Loaded, flags: StoreFlags & WatchFlags, io: Io): Promise<InstanceOptions> {
+/** What progress lines depend on while a command runs. */
+export interface Progress {
+  /** The process ends: a step that is decided on from here is for whoever resumes, and is not shown as begun. */
+  draining: boolean;
+}
+
+export async function instanceOptions(
+  parts: Loaded,
+  flags: StoreFlags & WatchFlags,
+  io: Io,
+  progress: Progress,
+): Promise<InstanceOptions> {
   const folder = storeFolder(flags, io);
   const channel = channelOf(flags, io);
   return {
@@ -71,7 +86,12 @@ export async function instanceOptions(parts: Loaded, flags: StoreFlags & WatchFl
     ...(parts.conditions !== undefined && { conditions: parts.conditions }),
     ...(folder !== undefined && { stateManager: new StateManager({ storage: new LevelStorage(folder) }) }),
     communicationConfig: parts.options?.communicationConfig ?? { channel: channel ?? "none" },
-    verbosity: flags.quiet ? 0 : flags.verbose ? 2 : 1,
+    initialConfig: {
+      status: StatusConfig.fromVerbosity(flags.quiet ? QUIET : flags.verbose ? VERBOSE : NORMAL, {
+        shows: ({ type }) => !progress.draining || type !== "step.started",
+      }),
+      ...parts.options?.initialConfig,
+    },
     ...(flags.log !== undefined && { logger: await fileLogger(flags.log) }),
   };
 }

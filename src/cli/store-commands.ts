@@ -1,6 +1,6 @@
 // `sessions` and `show`: what a store holds.
 
-import { OrchestraInstance, type RunStatus } from "../index.ts";
+import { OrchestraInstance, type RunStatus, type SessionInfo } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { questionLine } from "./question-line.ts";
@@ -58,7 +58,7 @@ export async function showCommand(
   }
   const lines = [
     `session      ${session.sessionId}`,
-    `status       ${session.status}${why.pausedReason ? ` (${why.pausedReason})` : ""}`,
+    `status       ${statusOf(session)}${why.pausedReason ? ` (${why.pausedReason})` : ""}`,
     `run          ${session.runId ?? "none"}`,
     `updated      ${new Date(session.updatedAtMs).toISOString()}, ${session.n} commits`,
   ];
@@ -71,10 +71,15 @@ export async function showCommand(
         lines.push(
           `  ${step.stepId} ${step.node} ${step.error === null ? "ok" : step.error.code} ${step.ended - step.started} ms`,
         );
-    if (result.error !== null && session.status !== "paused" && session.status !== "awaiting_user")
+    if (result.error !== null && (session.status === "failed" || session.status === "cancelled"))
       lines.push(`error        ${result.error.code}: ${result.error.message}`);
     if (result.success) lines.push("", result.getFinalResponseAsText());
   }
   io.out(lines.join("\n"));
   return EXIT.ok;
+}
+
+// A folder has one process at a time, so whoever looks into it knows that nobody else is at work.
+function statusOf({ sessionId, status }: SessionInfo): string {
+  return status === "running" ? `interrupted: its process is gone; orchestra resume ${sessionId} continues it` : status;
 }

@@ -15,19 +15,27 @@ export interface LineWriter {
   write(text: string): unknown;
 }
 
+interface StatusOptions {
+  readonly output?: LineWriter;
+  readonly shows?: (event: RunEvent) => boolean;
+}
+
 export class StatusConfig {
   readonly verbosity: Verbosity;
   /** Where lines go; standard error when absent. */
   readonly output: LineWriter | undefined;
+  /** Whether an event is shown at all; every one when absent. */
+  readonly shows: ((event: RunEvent) => boolean) | undefined;
 
-  private constructor(verbosity: Verbosity, output: LineWriter | undefined) {
+  private constructor(verbosity: Verbosity, { output, shows }: StatusOptions) {
     this.verbosity = verbosity;
     this.output = output;
+    this.shows = shows;
   }
 
   /** 0 is silent, 1 shows runs, steps and joins, 2 shows every event with its ids. */
-  static fromVerbosity(verbosity: Verbosity, options: { output?: LineWriter } = {}): StatusConfig {
-    return new StatusConfig(verbosity, options.output);
+  static fromVerbosity(verbosity: Verbosity, options: StatusOptions = {}): StatusConfig {
+    return new StatusConfig(verbosity, options);
   }
 }
 
@@ -36,6 +44,7 @@ export function statusPrinter(config: StatusConfig): ((event: RunEvent) => void)
   if (config.verbosity === QUIET) return undefined;
   const output = config.output ?? process.stderr;
   return (event) => {
+    if (config.shows?.(event) === false) return;
     const line = config.verbosity === VERBOSE ? (normalLine(event) ?? verboseLine(event)) : normalLine(event);
     if (line !== undefined) output.write(config.verbosity === VERBOSE ? `${event.seq} ${line}\n` : `${line}\n`);
   };

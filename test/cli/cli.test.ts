@@ -128,6 +128,20 @@ describe("orchestra run", () => {
     expect(ended.err).toContain(message);
   });
 
+  it("says which bound ended a loop", async () => {
+    file(
+      "loop.mjs",
+      `export default {
+         topology: { entryPoint: "A", edges: ["A -> B", { from: "B", to: "A", condition: "true", maxVisits: 1 }, { from: "B", to: "C", else: true }] },
+         agents: { A: (x) => x, B: (x) => x + "b", C: (x) => x } };`,
+    );
+    expect(await orchestra(["run", "loop.mjs", "-t", "x", "-q"])).toEqual({
+      code: 0,
+      out: "xbb\n",
+      err: "bound reached: B -> A\n",
+    });
+  });
+
   it("asks on standard input when told to", async () => {
     file("asking.ts", ASKING);
     expect(await orchestra(["run", "asking.ts", "-t", "x", "--ask", "-q"], { input: "yes\n" })).toMatchObject({
@@ -174,14 +188,42 @@ describe("sessions on disk", () => {
          A: async (task: string) => { process.stderr.write("A works\\n"); await new Promise((resolve) => setTimeout(resolve, 300)); return task + "a"; },
          B: (text: string) => { process.stderr.write("B works\\n"); return text + "b"; } } };`,
     );
-    const stopped = await orchestra(["run", "slow.ts", "-t", "x", "-s", "slow", "--store", "./state", "-q"], {
+    const stopped = await orchestra(["run", "slow.ts", "-t", "x", "-s", "slow", "--store", "./state"], {
       when: { says: "A works", then: (child) => child.kill("SIGINT") },
     });
     expect(stopped).toMatchObject({ code: 130, out: "" });
-    expect(stopped.err).not.toContain("B works");
+    expect(stopped.err).toMatch(/letting steps in flight finish[^]*A ✓/);
+    expect(stopped.err).not.toMatch(/B works|B …/);
     const resumed = await orchestra(["resume", "slow", "--file", "slow.ts", "--store", "./state", "-q"]);
     expect(resumed).toMatchObject({ code: 0, out: "xab\n" });
     expect(resumed.err).not.toContain("A works");
+  });
+
+  it("are shown as interrupted when their process was killed, and say how to go on instead of taking a new task", async () => {
+    file(
+      "stuck.mjs",
+      `export default { topology: { nodes: ["A"] }, agents: {
+         A: async (task) => { if (process.env.STUCK) { process.stderr.write("A works\\n"); await new Promise((resolve) => setTimeout(resolve, 60_000)); } return task + "a"; } } };`,
+    );
+    const store = ["--store", "./state"];
+    await orchestra(["run", "stuck.mjs", "-t", "x", "-s", "k", ...store], {
+      env: { STUCK: "1" },
+      when: { says: "A works", then: (child) => child.kill("SIGKILL") },
+    });
+    const shown = await orchestra(["show", "k", ...store]);
+    expect(shown.out).toContain("interrupted: its process is gone; orchestra resume k continues it");
+    expect(shown.out).not.toMatch(/running|error|resumeSession/);
+    const again = await orchestra(["run", "stuck.mjs", "-t", "y", "-s", "k", ...store, "-q"]);
+    expect(again).toMatchObject({ code: 2, out: "" });
+    expect(again.err).toContain("orchestra resume k --file stuck.mjs --store ./state");
+    expect(await orchestra(["resume", "k", "--file", "stuck.mjs", ...store, "-q"])).toMatchObject({
+      code: 0,
+      out: "xa\n",
+    });
+    expect(await orchestra(["run", "stuck.mjs", "-t", "y", "-s", "k", ...store, "-q"])).toMatchObject({
+      code: 0,
+      out: "ya\n",
+    });
   });
 
   it("answers code 4 when another process has the folder", async () => {
