@@ -44,6 +44,7 @@ import { AHEAD_KEY } from "./level-keys.ts";
 const FILE_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
 const MOVE_BYTES = 256 * 1024;
+const ASCII = /^[ -~]*$/;
 
 interface Current {
   readonly path: string;
@@ -125,8 +126,15 @@ export class WriteAhead implements KeyValue {
   }
 
   async getMany(wanted: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    await this.#move();
-    return this.#database.getMany(wanted);
+    if (this.#failed) await this.#move();
+    const held = new Map(wanted.flatMap((key) => {
+      const op = this.#heldOp(key);
+      return op === undefined ? [] : [[key, op.type === "put" ? op.value : undefined] as const];
+    }));
+    const others = wanted.filter((key) => !held.has(key));
+    const found = others.length === 0 ? [] : await this.#database.getMany(others);
+    const values = new Map(others.map((key, i) => [key, found[i]] as const));
+    return wanted.map((key) => (held.has(key) ? held.get(key) : values.get(key)));
   }
 
   async range(
@@ -134,7 +142,7 @@ export class WriteAhead implements KeyValue {
     to: string,
     options: { readonly limit: number; readonly reverse?: boolean },
   ): Promise<readonly (readonly [string, Uint8Array])[]> {
-    await this.#move();
+    if (this.#failed || this.#holdsBetween(from, to)) await this.#move();
     return this.#database.range(from, to, options);
   }
 
@@ -183,6 +191,17 @@ export class WriteAhead implements KeyValue {
     } finally {
       await this.#database.close();
     }
+  }
+
+  /** Beyond ASCII the order of strings here is not that of their bytes in the database, so such a range counts as held. */
+  #holdsBetween(from: string, to: string): boolean {
+    if (!ASCII.test(from) || !ASCII.test(to)) return true;
+    const within = (key: string): boolean => key >= from && key < to;
+    for (const held of [this.#held, this.#underWay]) {
+      if (held === null) continue;
+      for (const key of held.ops.keys()) if (within(key)) return true;
+    }
+    return false;
   }
 
   #heldOp(key: string): WriteOp | undefined {
