@@ -78,7 +78,10 @@ async function measureShape(
   const entries: { samples: Samples; prepared?: Prepared; repeats: number }[] = [];
   for (const contender of contenders) {
     const { id, name, keeps } = contender;
-    const entry: (typeof entries)[number] = { samples: { shape: nameOf(shape), id, name, keeps, steps: stepsOf(shape), msPerRun: [] }, repeats: 1 };
+    const entry: (typeof entries)[number] = {
+      samples: { shape: nameOf(shape), id, name, keeps, steps: stepsOf(shape), msPerRun: [] },
+      repeats: 1,
+    };
     entries.push(entry);
     await attempt(entry.samples, async () => {
       const own = join(folder, `${shape.kind}-${shape.size}`, id);
@@ -120,7 +123,12 @@ function report(all: readonly Samples[], rounds: number, machine: string): strin
     const rows = ofShape.map((one) => {
       if (one.failure !== undefined) return [one.name, one.failure, "", one.keeps];
       const spread = spreadOf(one.msPerRun);
-      return [one.name, withSpread(spread), Math.round((one.steps / spread.median) * 1_000).toLocaleString("en"), one.keeps];
+      return [
+        one.name,
+        withSpread(spread),
+        Math.round((one.steps / spread.median) * 1_000).toLocaleString("en"),
+        one.keeps,
+      ];
     });
     parts.push(`### ${shape}\n\n${table(["", "ms per run", "steps/s", "what is kept"], rows)}`);
     const ratios = PAIRS.flatMap(([slow, fast]) => {

@@ -41,7 +41,14 @@ export function arrive(draft: Draft, branch: Branch, owner: Instance, end: numbe
   const late = branch.late.some((key) => key.instance === owner.id && key.end === end);
   const barrierId = barrierName(draft.plan, owner.id, end, late ? generation - 1 : generation);
   const node = draft.nodeName(draft.plan.nodeOf(end));
-  draft.events.push({ type: "barrier.arrived", barrierId, node, branchId: branchName(branch.id), from: arrival.from, ...(late ? { late } : {}) });
+  draft.events.push({
+    type: "barrier.arrived",
+    barrierId,
+    node,
+    branchId: branchName(branch.id),
+    from: arrival.from,
+    ...(late ? { late } : {}),
+  });
   if (late) {
     draft.endBranch(branch.id, "skipped", "value" in arrival ? { value: arrival.value } : {});
     return;
@@ -50,7 +57,10 @@ export function arrive(draft: Draft, branch: Branch, owner: Instance, end: numbe
   if (barrier.arrivals.length === 0) armConvergence(draft, owner.id, end);
   draft.putBarrier(owner.id, {
     ...barrier,
-    arrivals: [...barrier.arrivals, { branch: branch.id, parent: branch.parent, order: branch.order, from: arrival.from, arrival, late: branch.late }],
+    arrivals: [
+      ...barrier.arrivals,
+      { branch: branch.id, parent: branch.parent, order: branch.order, from: arrival.from, arrival, late: branch.late },
+    ],
   });
   draft.endBranch(branch.id, "completed", "value" in arrival ? { value: arrival.value } : {});
 }
@@ -61,14 +71,30 @@ function openBarrier(draft: Draft, owner: Instance, end: number, generation: num
     barrierId: barrierName(draft.plan, owner.id, end, generation),
     node: draft.nodeName(draft.plan.nodeOf(end)),
   });
-  return { end, generation, arrivals: [], failed: 0, failures: [], missing: [], openedAtMs: draft.atMs, late: [], asking: false };
+  return {
+    end,
+    generation,
+    arrivals: [],
+    failed: 0,
+    failures: [],
+    missing: [],
+    openedAtMs: draft.atMs,
+    late: [],
+    asking: false,
+  };
 }
 
 function armConvergence(draft: Draft, instance: number, end: number): void {
   const node = draft.plan.nodes[draft.plan.nodeOf(end)]!;
   const timeoutMs = node.data.convergenceTimeoutMs ?? draft.run.limits.convergenceTimeoutMs;
   if (timeoutMs === false) return;
-  draft.armTimer(convergenceTimer(instance, end), { kind: "convergence", dueAtMs: draft.atMs + timeoutMs, heldSinceMs: null, instance, end });
+  draft.armTimer(convergenceTimer(instance, end), {
+    kind: "convergence",
+    dueAtMs: draft.atMs + timeoutMs,
+    heldSinceMs: null,
+    instance,
+    end,
+  });
 }
 
 // --- failures (B3)
@@ -77,7 +103,10 @@ function armConvergence(draft: Draft, instance: number, end: number): void {
 export function failBranch(draft: Draft, branch: Branch, error: ErrorData, status: BranchStatus = "failed"): void {
   const node = draft.nodeName(branch.node);
   const placed = { node: error.node ?? node, branchId: error.branchId ?? branchName(branch.id), ...error };
-  countFailure(draft, branch.frame, nearestBarriers(draft, branch.instance, branch.node, branch.late), { node, error: placed });
+  countFailure(draft, branch.frame, nearestBarriers(draft, branch.instance, branch.node, branch.late), {
+    node,
+    error: placed,
+  });
   draft.endBranch(branch.id, status, { error: placed });
 }
 
@@ -116,7 +145,8 @@ function nearestBarriers(
 
 function addFailure(draft: Draft, { instance, end }: BarrierKey, failure: { node: string; error: ErrorData }): void {
   const owner = draft.instance(instance);
-  const barrier = owner.barriers.find((b) => b.end === end) ?? openBarrier(draft, owner, end, (owner.decided[end] ?? 0) + 1);
+  const barrier =
+    owner.barriers.find((b) => b.end === end) ?? openBarrier(draft, owner, end, (owner.decided[end] ?? 0) + 1);
   draft.putBarrier(instance, {
     ...barrier,
     failed: barrier.failed + 1,
@@ -133,9 +163,13 @@ export function hasCandidate(draft: Draft, instance: Instance, barrier: Barrier)
   const { end } = barrier;
   if (instance.marked) return candidates(draft, instance, end).length > 0;
   // The barrier itself is counted at its own end and is no candidate of its own, nor are those that wait for it (B5).
-  const others = instance.barriers.flatMap((other) => (other.end === end || waitsForIt(draft, instance, other.end, end) ? [other.end] : []));
+  const others = instance.barriers.flatMap((other) =>
+    other.end === end || waitsForIt(draft, instance, other.end, end) ? [other.end] : [],
+  );
   const waiting = (count: number, at: number): boolean => (others.includes(at) ? count - 1 : count) > 0;
-  return instance.standing.find((count, at) => waiting(count, at) && plan.reaches(instance.fork, at, end)) !== undefined;
+  return (
+    instance.standing.find((count, at) => waiting(count, at) && plan.reaches(instance.fork, at, end)) !== undefined
+  );
 }
 
 /** Would the barrier at `other` wait for the one at `end`, which comes first (B5)? */
@@ -143,7 +177,9 @@ function waitsForIt({ plan }: Draft, instance: Instance, other: number, end: num
   return plan.rank(other) > plan.rank(end) && plan.reaches(instance.fork, end, other);
 }
 
-export type Candidate = { readonly branch: Branch; readonly at: number } | { readonly barrier: Barrier; readonly holder: Instance; readonly at: number };
+export type Candidate =
+  | { readonly branch: Branch; readonly at: number }
+  | { readonly barrier: Barrier; readonly holder: Instance; readonly at: number };
 
 /** The same, one by one. Costs a walk over the run's branches; `hasCandidate` does not. */
 export function candidates(draft: Draft, instance: Instance, end: number): Candidate[] {
@@ -152,7 +188,8 @@ export function candidates(draft: Draft, instance: Instance, end: number): Candi
     plan.reaches(instance.fork, at, end) && !late.some((key) => key.instance === instance.id && key.end === end);
   const found: Candidate[] = [];
   for (const branch of run.branches.values()) {
-    if (waits(branch.late, branch.node) && isInside(draft, branch.instance, instance.id)) found.push({ branch, at: branch.node });
+    if (waits(branch.late, branch.node) && isInside(draft, branch.instance, instance.id))
+      found.push({ branch, at: branch.node });
   }
   for (const holder of run.instances.values()) {
     if (holder.barriers.length === 0 || !isInside(draft, holder.id, instance.id)) continue;
@@ -173,7 +210,9 @@ function isInside(draft: Draft, instance: number, around: number): boolean {
 export function lateOf(barrier: Barrier): readonly BarrierKey[] {
   const [first, ...others] = barrier.arrivals;
   if (first === undefined) return barrier.late;
-  const shared = first.late.filter((key) => others.every((other) => other.late.some((k) => k.instance === key.instance && k.end === key.end)));
+  const shared = first.late.filter((key) =>
+    others.every((other) => other.late.some((k) => k.instance === key.instance && k.end === key.end)),
+  );
   return [...barrier.late, ...shared];
 }
 
@@ -188,7 +227,8 @@ export function decideBarrier(draft: Draft, instance: Instance, barrier: Barrier
   if (quorum !== undefined) {
     if (arrived >= quorum) return "fire";
     const left = candidates(draft, instance, barrier.end);
-    const canStillMeet = arrived + left.length >= quorum || left.some((c) => draft.plan.mayFork(c.at, barrier.end, instance.fork));
+    const canStillMeet =
+      arrived + left.length >= quorum || left.some((c) => draft.plan.mayFork(c.at, barrier.end, instance.fork));
     return left.length > 0 && canStillMeet ? "wait" : "insufficient";
   }
   if (hasCandidate(draft, instance, barrier)) return "wait";
@@ -227,7 +267,12 @@ export function fire(draft: Draft, instance: Instance, barrier: Barrier): Fired 
 /** The barrier asks a person and stays open. */
 export function askAtBarrier(draft: Draft, instance: Instance, barrier: Barrier): void {
   draft.putBarrier(instance.id, { ...barrier, asking: true });
-  askInsufficient(draft, draft.nodeName(draft.plan.nodeOf(barrier.end)), { barrier: { instance: instance.id, end: barrier.end } }, barrier.missing);
+  askInsufficient(
+    draft,
+    draft.nodeName(draft.plan.nodeOf(barrier.end)),
+    { barrier: { instance: instance.id, end: barrier.end } },
+    barrier.missing,
+  );
   draft.events.push(firedEvent(draft, instance, barrier, "asked"));
 }
 
@@ -249,8 +294,12 @@ export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, 
   };
   // Onward means forward: through a loop that stays in the instance the failure would come back here for ever.
   const from = plan.nodeOf(barrier.end);
-  const onward = (_fork: number, _at: number, end: number): boolean => (plan.isReturn(barrier.end) && end === from) || plan.before(from, end);
-  countFailure(draft, instance.frame, nearestBarriers(draft, context, barrier.end, lateOf(barrier), onward), { node, error });
+  const onward = (_fork: number, _at: number, end: number): boolean =>
+    (plan.isReturn(barrier.end) && end === from) || plan.before(from, end);
+  countFailure(draft, instance.frame, nearestBarriers(draft, context, barrier.end, lateOf(barrier), onward), {
+    node,
+    error,
+  });
 }
 
 function closeBarrier(draft: Draft, instance: Instance, barrier: Barrier, decision: "fired" | "failed"): void {
@@ -282,11 +331,18 @@ function settleRest(draft: Draft, instanceId: number, end: number): void {
     if ("branch" in candidate) {
       if (!draft.run.branches.has(candidate.branch.id)) continue;
       if (bound) draft.endBranch(candidate.branch.id, "cancelled");
-      else draft.putBranch({ ...draft.branch(candidate.branch.id), late: [...candidate.branch.late, { instance: instanceId, end }] });
+      else
+        draft.putBranch({
+          ...draft.branch(candidate.branch.id),
+          late: [...candidate.branch.late, { instance: instanceId, end }],
+        });
     } else if (bound) {
       draft.dropBarrier(candidate.holder, candidate.barrier.end);
     } else {
-      draft.putBarrier(candidate.holder.id, { ...candidate.barrier, late: [...candidate.barrier.late, { instance: instanceId, end }] });
+      draft.putBarrier(candidate.holder.id, {
+        ...candidate.barrier,
+        late: [...candidate.barrier.late, { instance: instanceId, end }],
+      });
     }
     if (!bound) draft.putInstance({ ...draft.instance(instanceId), marked: true });
   }
@@ -298,7 +354,11 @@ export function timeOutBarrier(draft: Draft, instance: Instance, barrier: Barrie
   const here = { instance: instance.id, end: barrier.end };
   for (const candidate of candidates(draft, instance, barrier.end)) {
     const node = draft.nodeName(plan.nodeOf(candidate.at));
-    const error: ErrorData = { code: "ORCH_TIMEOUT", message: `${node} did not reach ${draft.nodeName(plan.nodeOf(barrier.end))} in time`, node };
+    const error: ErrorData = {
+      code: "ORCH_TIMEOUT",
+      message: `${node} did not reach ${draft.nodeName(plan.nodeOf(barrier.end))} in time`,
+      node,
+    };
     draft.noteOnce("timedOut", node);
     if ("branch" in candidate) {
       const { branch } = candidate;

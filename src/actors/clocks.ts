@@ -31,7 +31,10 @@ export function adjustClocks(draft: Draft): void {
 export function shiftClocks(draft: Draft, shiftMs: number): void {
   const { run } = draft;
   run.timers = Object.fromEntries(
-    Object.entries(run.timers).map(([id, timer]) => [id, timer.heldSinceMs === null ? { ...timer, dueAtMs: timer.dueAtMs + shiftMs } : timer]),
+    Object.entries(run.timers).map(([id, timer]) => [
+      id,
+      timer.heldSinceMs === null ? { ...timer, dueAtMs: timer.dueAtMs + shiftMs } : timer,
+    ]),
   );
   for (const [timerId, timer] of Object.entries(run.timers)) {
     if (timer.heldSinceMs === null) draft.effects.push({ type: "timer.arm", timerId, dueAtMs: timer.dueAtMs });
@@ -45,7 +48,7 @@ export function stopClocks(draft: Draft): void {
 /** The branch that asked, and those that wait for its frame, outwards. */
 function waitersOf(draft: Draft, branchId: number): number[] {
   const waiters: number[] = [];
-  for (let id: number | null = branchId; id !== null && id !== 0; ) {
+  for (let id: number | null = branchId; id !== null && id !== 0;) {
     waiters.push(id);
     const branch = draft.run.branches.get(id);
     id = branch === undefined ? null : draft.frame(branch.frame).owner;
@@ -57,5 +60,8 @@ function waitsOn(draft: Draft, timer: Timer, waiting: ReadonlySet<number>): bool
   if (timer.kind === "branch") return waiting.has(timer.branch!);
   if (timer.kind === "duration") return false;
   const instance = draft.run.instances.get(timer.instance!);
-  return instance !== undefined && candidates(draft, instance, timer.end!).some((c) => "branch" in c && waiting.has(c.branch.id));
+  return (
+    instance !== undefined &&
+    candidates(draft, instance, timer.end!).some((c) => "branch" in c && waiting.has(c.branch.id))
+  );
 }

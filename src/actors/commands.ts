@@ -73,18 +73,28 @@ export function decideCommand(draft: Draft, branch: Branch, outcome: Outcome): C
   for (const { agent, input } of outcome.items) {
     const target = draft.plan.nodeByName.get(agent);
     const found = target === undefined ? undefined : ways.get(target);
-    if (found === undefined || (found.way !== "call" && found.way !== "flow")) return forbidden(draft, node, agent, ways, ["call", "flow"]);
+    if (found === undefined || (found.way !== "call" && found.way !== "flow"))
+      return forbidden(draft, node, agent, ways, ["call", "flow"]);
     if (isSpent(draft, found.edge)) return spent(node, found.edge);
     used.add(found.way);
     targets.push({ edge: found.edge, node: target!, input });
   }
   if (used.size > 1) {
-    return refuse(node, "ORCH_ROUTE_MIXED", `${node.name} mixed calls and moves in one parallel command: ${outcome.items.map((i) => i.agent).join(", ")}`);
+    return refuse(
+      node,
+      "ORCH_ROUTE_MIXED",
+      `${node.name} mixed calls and moves in one parallel command: ${outcome.items.map((i) => i.agent).join(", ")}`,
+    );
   }
   return used.has("call") ? { type: "call", targets } : { type: "fork", targets };
 }
 
-function decideInvoke(draft: Draft, branch: Branch, node: PlanNode, { agent, input }: { agent: string; input: Stored }): CommandVerdict {
+function decideInvoke(
+  draft: Draft,
+  branch: Branch,
+  node: PlanNode,
+  { agent, input }: { agent: string; input: Stored },
+): CommandVerdict {
   const ways = waysFrom(draft, branch);
   const target = draft.plan.nodeByName.get(agent);
   const found = target === undefined ? undefined : ways.get(target);
@@ -115,7 +125,9 @@ function forbidden(
   ways: ReturnType<typeof waysFrom>,
   only?: readonly Way[],
 ): CommandVerdict {
-  const allowed = [...ways].filter(([, { way }]) => only === undefined || only.includes(way)).map(([id]) => draft.nodeName(id));
+  const allowed = [...ways]
+    .filter(([, { way }]) => only === undefined || only.includes(way))
+    .map(([id]) => draft.nodeName(id));
   return refuse(
     node,
     "ORCH_ROUTE_FORBIDDEN",
@@ -124,7 +136,11 @@ function forbidden(
 }
 
 function spent(node: PlanNode, edge: PlanEdge): CommandVerdict {
-  return refuse(node, "ORCH_LOOP_BOUND", `the edge ${edge.data.from} -> ${edge.data.to} may be used ${String(edge.maxVisits)} times and is spent`);
+  return refuse(
+    node,
+    "ORCH_LOOP_BOUND",
+    `the edge ${edge.data.from} -> ${edge.data.to} may be used ${String(edge.maxVisits)} times and is spent`,
+  );
 }
 
 function refuse(node: PlanNode, code: string, message: string): CommandVerdict {

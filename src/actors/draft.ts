@@ -82,7 +82,7 @@ export class Draft {
 
   /** The instances around `instance`, innermost first. All belong to one frame. */
   *chain(instance: number): IterableIterator<Instance> {
-    for (let id = instance; id !== 0; ) {
+    for (let id = instance; id !== 0;) {
       const found = this.instance(id);
       yield found;
       id = found.parent;
@@ -136,7 +136,12 @@ export class Draft {
     });
     const timeoutMs = this.run.limits.branchTimeoutMs;
     if (timeoutMs !== false && branch.parent !== null) {
-      this.armTimer(`branch:${branch.id}`, { kind: "branch", dueAtMs: this.atMs + timeoutMs, heldSinceMs: null, branch: branch.id });
+      this.armTimer(`branch:${branch.id}`, {
+        kind: "branch",
+        dueAtMs: this.atMs + timeoutMs,
+        heldSinceMs: null,
+        branch: branch.id,
+      });
     }
     return branch;
   }
@@ -146,7 +151,12 @@ export class Draft {
     this.stand(branch.instance, branch.node, -1);
     this.stand(into.instance, node, 1);
     if (this.#unmoved?.delete(branch.id) !== true) {
-      this.events.push({ type: "branch.moved", branchId: branchName(branch.id), from: this.nodeName(branch.node), node: this.nodeName(node) });
+      this.events.push({
+        type: "branch.moved",
+        branchId: branchName(branch.id),
+        from: this.nodeName(branch.node),
+        node: this.nodeName(node),
+      });
     }
     return this.putBranch({
       ...branch,
@@ -173,7 +183,10 @@ export class Draft {
 
   /** Takes a barrier off its instance; its arrivals have ended before. */
   dropBarrier(instance: Instance, end: number): void {
-    this.putInstance({ ...this.instance(instance.id), barriers: this.instance(instance.id).barriers.filter((b) => b.end !== end) });
+    this.putInstance({
+      ...this.instance(instance.id),
+      barriers: this.instance(instance.id).barriers.filter((b) => b.end !== end),
+    });
     this.disarmTimer(convergenceTimer(instance.id, end));
     this.run.questions
       .filter((q) => q.barrier?.instance === instance.id && q.barrier.end === end)
@@ -185,7 +198,9 @@ export class Draft {
   putBarrier(instance: number, barrier: Barrier): void {
     const holder = this.instance(instance);
     const known = holder.barriers.some((b) => b.end === barrier.end);
-    const barriers = known ? holder.barriers.map((b) => (b.end === barrier.end ? barrier : b)) : [...holder.barriers, barrier];
+    const barriers = known
+      ? holder.barriers.map((b) => (b.end === barrier.end ? barrier : b))
+      : [...holder.barriers, barrier];
     this.putInstance({ ...holder, barriers });
     if (known) {
       this.touch(instance);
@@ -284,11 +299,7 @@ export function convergenceTimer(instance: number, end: number): string {
 }
 
 /** A fork's own record of its branches: nothing stands in it yet. */
-export function openInstance(
-  draft: Draft,
-  by: Branch,
-  targets: readonly number[] | null,
-): Instance {
+export function openInstance(draft: Draft, by: Branch, targets: readonly number[] | null): Instance {
   const parent = by.instance === 0 ? null : draft.instance(by.instance);
   return draft.putInstance({
     id: draft.run.nextInstance++,

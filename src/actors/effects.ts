@@ -6,7 +6,9 @@
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 
-export type Arrival = { readonly from: string; readonly value: Stored } | { readonly from: string; readonly error: ErrorData };
+export type Arrival =
+  | { readonly from: string; readonly value: Stored }
+  | { readonly from: string; readonly error: ErrorData };
 
 export type StepInput =
   | { readonly kind: "value"; readonly value: Stored }
@@ -45,7 +47,11 @@ export interface Question {
 
 export type Effect =
   | { readonly type: "step.offer"; readonly offer: StepOffer }
-  | { readonly type: "step.abort"; readonly stepId: string; readonly reason: "cancelled" | "paused" | "timed_out" | "ended" }
+  | {
+      readonly type: "step.abort";
+      readonly stepId: string;
+      readonly reason: "cancelled" | "paused" | "timed_out" | "ended";
+    }
   | { readonly type: "timer.arm"; readonly timerId: string; readonly dueAtMs: number }
   | { readonly type: "timer.disarm"; readonly timerId: string }
   | { readonly type: "question.ask"; readonly question: Question }
@@ -75,19 +81,96 @@ export type BranchStatus = "completed" | "failed" | "skipped" | "cancelled" | "t
  * `seq`, `at`, `sessionId` and `runId`. (`step.chunk` is live only and made by the runtime.)
  */
 export type KernelEvent =
-  | { readonly type: "run.started"; readonly task: Stored; readonly topologyHash: string; readonly nodes: number; readonly edges: number }
-  | { readonly type: "branch.started"; readonly branchId: string; readonly parentId: string | null; readonly node: string; readonly input: StepInput }
+  | {
+      readonly type: "run.started";
+      readonly task: Stored;
+      readonly topologyHash: string;
+      readonly nodes: number;
+      readonly edges: number;
+    }
+  | {
+      readonly type: "branch.started";
+      readonly branchId: string;
+      readonly parentId: string | null;
+      readonly node: string;
+      readonly input: StepInput;
+    }
   | { readonly type: "branch.moved"; readonly branchId: string; readonly from: string; readonly node: string }
-  | { readonly type: "step.started"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly attempt: number; readonly input: StepInput }
-  | { readonly type: "step.retrying"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly attempt: number; readonly error: ErrorData; readonly retryAtMs: number }
-  | { readonly type: "step.succeeded"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly attempt: number; readonly outcome: unknown; readonly tookMs: number; readonly usage?: unknown }
-  | { readonly type: "step.failed"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly attempt: number; readonly error: ErrorData; readonly tookMs: number }
-  | { readonly type: "step.cancelled"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly attempt: number }
+  | {
+      readonly type: "step.started";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly input: StepInput;
+    }
+  | {
+      readonly type: "step.retrying";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly error: ErrorData;
+      readonly retryAtMs: number;
+    }
+  | {
+      readonly type: "step.succeeded";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly outcome: unknown;
+      readonly tookMs: number;
+      readonly usage?: unknown;
+    }
+  | {
+      readonly type: "step.failed";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly error: ErrorData;
+      readonly tookMs: number;
+    }
+  | {
+      readonly type: "step.cancelled";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+    }
   | { readonly type: "barrier.opened"; readonly barrierId: string; readonly node: string }
-  | { readonly type: "barrier.arrived"; readonly barrierId: string; readonly node: string; readonly branchId: string; readonly from: string; readonly late?: boolean }
-  | { readonly type: "barrier.fired"; readonly barrierId: string; readonly node: string; readonly arrived: number; readonly failed: number; readonly decision: "fired" | "failed" | "asked"; readonly missing: readonly string[] }
-  | { readonly type: "branch.ended"; readonly branchId: string; readonly status: BranchStatus; readonly value?: Stored; readonly error?: ErrorData }
-  | { readonly type: "user.asked"; readonly questionId: string; readonly branchId: string; readonly node: string; readonly prompt: Stored }
+  | {
+      readonly type: "barrier.arrived";
+      readonly barrierId: string;
+      readonly node: string;
+      readonly branchId: string;
+      readonly from: string;
+      readonly late?: boolean;
+    }
+  | {
+      readonly type: "barrier.fired";
+      readonly barrierId: string;
+      readonly node: string;
+      readonly arrived: number;
+      readonly failed: number;
+      readonly decision: "fired" | "failed" | "asked";
+      readonly missing: readonly string[];
+    }
+  | {
+      readonly type: "branch.ended";
+      readonly branchId: string;
+      readonly status: BranchStatus;
+      readonly value?: Stored;
+      readonly error?: ErrorData;
+    }
+  | {
+      readonly type: "user.asked";
+      readonly questionId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly prompt: Stored;
+    }
   | { readonly type: "user.answered"; readonly questionId: string; readonly value: Stored }
   | { readonly type: "budget.warning"; readonly budget: string; readonly used: number; readonly limit: number }
   | { readonly type: "rule.refused"; readonly rule: string; readonly node: string; readonly message: string }
@@ -103,4 +186,6 @@ export type KernelEvent =
   | { readonly type: "run.cancelled"; readonly reason?: string };
 
 /** One delivered value, or the list of several in declared order. */
-export type RunValue = { readonly kind: "one"; readonly value: Stored } | { readonly kind: "many"; readonly values: readonly Stored[] };
+export type RunValue =
+  | { readonly kind: "one"; readonly value: Stored }
+  | { readonly kind: "many"; readonly values: readonly Stored[] };

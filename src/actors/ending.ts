@@ -17,7 +17,10 @@ export function failRun(draft: Draft, error: ErrorData, reason: TerminalReason =
 }
 
 export function cancelRun(draft: Draft, reason: string | undefined): void {
-  const error = { code: "ORCH_CANCELLED", message: reason === undefined ? "the run was cancelled" : `the run was cancelled: ${reason}` };
+  const error = {
+    code: "ORCH_CANCELLED",
+    message: reason === undefined ? "the run was cancelled" : `the run was cancelled: ${reason}`,
+  };
   endRun(draft, { status: "cancelled", terminalReason: "cancelled", value: null, error }, reason);
 }
 
@@ -35,7 +38,8 @@ function endRun(draft: Draft, end: RunEnd, cancelReason?: string): void {
     // Ending one branch also ends those of the frames it waits for.
     if (run.branches.has(branch.id)) draft.endBranch(branch.id, "cancelled");
   }
-  for (const question of run.questions) draft.effects.push({ type: "question.withdraw", questionId: question.questionId });
+  for (const question of run.questions)
+    draft.effects.push({ type: "question.withdraw", questionId: question.questionId });
   for (const timerId of Object.keys(run.timers)) draft.disarmTimer(timerId);
   run.questions = [];
   run.queue = [];
@@ -48,7 +52,8 @@ function endRun(draft: Draft, end: RunEnd, cancelReason?: string): void {
   session.status = end.status;
   session.runs = [...session.runs, summaryOf(draft, end)].slice(-RUN_HISTORY_MAX);
   if (end.status === "completed") draft.events.push({ type: "run.completed", value: end.value! });
-  else if (end.status === "failed") draft.events.push({ type: "run.failed", error: end.error!, terminalReason: end.terminalReason });
+  else if (end.status === "failed")
+    draft.events.push({ type: "run.failed", error: end.error!, terminalReason: end.terminalReason });
   else draft.events.push({ type: "run.cancelled", ...(cancelReason === undefined ? {} : { reason: cancelReason }) });
   draft.effects.push({ type: "run.settled", status: end.status });
 }

@@ -32,7 +32,13 @@ export interface Usage {
   /** Steps taken by nested runs inside the step. */
   readonly nestedSteps: number;
 }
-export const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0, costUsd: 0, apiCalls: 0, nestedSteps: 0 });
+export const NO_USAGE: Usage = Object.freeze({
+  inputTokens: 0,
+  outputTokens: 0,
+  costUsd: 0,
+  apiCalls: 0,
+  nestedSteps: 0,
+});
 
 /** What a step came to. Targets are node names, checked by the reducer. */
 export type Outcome =
@@ -101,11 +107,20 @@ export type Fact =
       readonly type: "step.suspended";
       readonly stepId: string;
       readonly attempt: number;
-      readonly questions: readonly { readonly questionId: string; readonly prompt: Stored; readonly sessionId: string }[];
+      readonly questions: readonly {
+        readonly questionId: string;
+        readonly prompt: Stored;
+        readonly sessionId: string;
+      }[];
     }
   | { readonly type: "journaled"; readonly stepId: string; readonly key: string; readonly value: Stored }
   | { readonly type: "timer.fired"; readonly timerId: string }
-  | { readonly type: "user.answered"; readonly questionId: string; readonly value: Stored; readonly held: readonly number[] }
+  | {
+      readonly type: "user.answered";
+      readonly questionId: string;
+      readonly value: Stored;
+      readonly held: readonly number[];
+    }
   | { readonly type: "context.added"; readonly context: Readonly<Record<string, Stored>> }
   | { readonly type: "paused"; readonly reason?: string; readonly inFlight: "finish" | "abort" }
   | { readonly type: "resumed"; readonly shiftMs: number }

@@ -51,7 +51,8 @@ export function decideFrame(draft: Draft, frame: Frame): FrameVerdict {
   const delivered = frame.deliveries.length;
   const values = frame.deliveries.toSorted((a, b) => compareOrder(a.order, b.order)).map((d) => d.value);
   if (delivered + frame.failed === 0) return { type: "failed", error: noRoute(draft, frame) };
-  if (delivered / (delivered + frame.failed) >= minRatio && delivered > 0) return { type: "delivered", values, partial: frame.failed > 0 };
+  if (delivered / (delivered + frame.failed) >= minRatio && delivered > 0)
+    return { type: "delivered", values, partial: frame.failed > 0 };
   if (onInsufficient === "proceed" && delivered > 0) return { type: "delivered", values, partial: true };
   if (onInsufficient === "user" && frame.kind !== "conversation") return { type: "ask" };
   return { type: "failed", error: firstFailure(draft, frame) ?? noRoute(draft, frame) };
@@ -68,8 +69,12 @@ function noRoute(draft: Draft, frame: Frame): ErrorData {
   const skipped = frame.skipped.toSorted((a, b) => plan.nodeByName.get(a)! - plan.nodeByName.get(b)!);
   const places = skipped.map((name) => {
     const { flow, exit } = plan.nodes[plan.nodeByName.get(name)!]!.out;
-    const conditions = [...flow, ...exit].map((id) => plan.edges[id]!.data).filter((edge) => edge.condition !== undefined);
-    return conditions.length === 0 ? name : `${name} (did not hold: ${conditions.map((e) => `${e.condition} to ${e.to}`).join("; ")})`;
+    const conditions = [...flow, ...exit]
+      .map((id) => plan.edges[id]!.data)
+      .filter((edge) => edge.condition !== undefined);
+    return conditions.length === 0
+      ? name
+      : `${name} (did not hold: ${conditions.map((e) => `${e.condition} to ${e.to}`).join("; ")})`;
   });
   const what = frame.kind === "run" ? "the run" : `the call of ${draft.nodeName(frame.node)}`;
   return {
@@ -107,9 +112,13 @@ export function callNext(draft: Draft, branchId: number): boolean {
   const calls = callsOf(branch);
   const target = calls.targets[calls.next];
   if (target === undefined) return false;
-  draft.putBranch({ ...branch, phase: { kind: "calling", calls: { ...calls, next: calls.next + 1, open: calls.open + 1 } } });
+  draft.putBranch({
+    ...branch,
+    phase: { kind: "calling", calls: { ...calls, next: calls.next + 1, open: calls.open + 1 } },
+  });
   const edge = draft.plan.edges[target.edge]!;
-  if (edge.maxVisits !== false) draft.run.visits = { ...draft.run.visits, [edge.id]: (draft.run.visits[edge.id] ?? 0) + 1 };
+  if (edge.maxVisits !== false)
+    draft.run.visits = { ...draft.run.visits, [edge.id]: (draft.run.visits[edge.id] ?? 0) + 1 };
   const frame = openFrame(draft, branch, { kind: "call", call: calls.next, node: target.node });
   const callee = draft.startBranch({
     parent: branch.id,
@@ -158,7 +167,11 @@ export function decideCalls(calls: Calls, policy: { minRatio?: number; onInsuffi
   if (calls.next < calls.targets.length) return { type: "next" };
   if (calls.open > 0) return { type: "wait" };
   if (arrived.length / calls.targets.length >= minRatio || onInsufficient === "proceed") {
-    return { type: "woken", replies: arrived, missing: answered.flatMap((reply) => ("error" in reply ? [reply.from] : [])) };
+    return {
+      type: "woken",
+      replies: arrived,
+      missing: answered.flatMap((reply) => ("error" in reply ? [reply.from] : [])),
+    };
   }
   return { type: "failed", error: firstError(answered) };
 }
@@ -179,9 +192,21 @@ function callsOf(branch: Branch): Calls {
 export function openConversation(draft: Draft, branch: Branch, edge: PlanEdge, value: Stored): void {
   const frame = openFrame(draft, branch, { kind: "conversation", call: 0, node: edge.to });
   draft.putFrame({ ...frame, edge: edge.id, turns: 1 });
-  draft.putBranch({ ...branch, phase: { kind: "conversing", frame: frame.id, edge: edge.id }, conversed: [...branch.conversed, edge.id] });
+  draft.putBranch({
+    ...branch,
+    phase: { kind: "conversing", frame: frame.id, edge: edge.id },
+    conversed: [...branch.conversed, edge.id],
+  });
   const input = inputOf(value);
-  const other = draft.startBranch({ parent: branch.id, frame: frame.id, instance: 0, order: [], node: edge.to, input, notify: branch.notify });
+  const other = draft.startBranch({
+    parent: branch.id,
+    frame: frame.id,
+    instance: 0,
+    order: [],
+    node: edge.to,
+    input,
+    notify: branch.notify,
+  });
   enter(draft, other, input);
 }
 
@@ -200,19 +225,24 @@ export function takeTurn(draft: Draft, branch: Branch, frame: Frame, value: Stor
 
 /** Fire and forget: a frame of its own, whose failure is an event and which joins nothing. */
 export function notify(draft: Draft, branch: Branch, edge: PlanEdge, value: Stored): void {
-  if (edge.maxVisits !== false) draft.run.visits = { ...draft.run.visits, [edge.id]: (draft.run.visits[edge.id] ?? 0) + 1 };
+  if (edge.maxVisits !== false)
+    draft.run.visits = { ...draft.run.visits, [edge.id]: (draft.run.visits[edge.id] ?? 0) + 1 };
   const frame = openFrame(draft, branch, { kind: "notify", call: 0, node: edge.to, owner: null });
   draft.addLive(0, 1);
   const input = inputOf(value);
-  const told = draft.startBranch({ parent: branch.id, frame: frame.id, instance: 0, order: [], node: edge.to, input, notify: true });
+  const told = draft.startBranch({
+    parent: branch.id,
+    frame: frame.id,
+    instance: 0,
+    order: [],
+    node: edge.to,
+    input,
+    notify: true,
+  });
   enter(draft, told, input);
 }
 
-function openFrame(
-  draft: Draft,
-  owner: Branch,
-  of: Pick<Frame, "kind" | "call" | "node"> & { owner?: null },
-): Frame {
+function openFrame(draft: Draft, owner: Branch, of: Pick<Frame, "kind" | "call" | "node"> & { owner?: null }): Frame {
   return draft.putFrame({
     id: draft.run.nextFrame++,
     owner: owner.id,

@@ -16,14 +16,29 @@ type GateView = Pick<RunState, "steps" | "usage" | "limits"> & { readonly steppe
 
 export function decideGate({ steps, usage, limits, steppers }: GateView): GateVerdict {
   if (steps >= limits.maxSteps) {
-    return { type: "refuse", reason: "max_steps", rule: "max_steps", message: `the run may take ${limits.maxSteps} steps and has taken ${steps}` };
+    return {
+      type: "refuse",
+      reason: "max_steps",
+      rule: "max_steps",
+      message: `the run may take ${limits.maxSteps} steps and has taken ${steps}`,
+    };
   }
   const tokens = usage.inputTokens + usage.outputTokens;
   if (limits.tokens !== false && tokens >= limits.tokens) {
-    return { type: "refuse", reason: "tokens", rule: "budget.tokens", message: `the run may use ${limits.tokens} tokens and has used ${tokens}` };
+    return {
+      type: "refuse",
+      reason: "tokens",
+      rule: "budget.tokens",
+      message: `the run may use ${limits.tokens} tokens and has used ${tokens}`,
+    };
   }
   if (limits.costUsd !== false && usage.costUsd >= limits.costUsd) {
-    return { type: "refuse", reason: "cost", rule: "budget.costUsd", message: `the run may cost ${limits.costUsd} USD and has cost ${usage.costUsd}` };
+    return {
+      type: "refuse",
+      reason: "cost",
+      rule: "budget.costUsd",
+      message: `the run may cost ${limits.costUsd} USD and has cost ${usage.costUsd}`,
+    };
   }
   return limits.maxAgents !== false && steppers.size >= limits.maxAgents ? { type: "wait" } : { type: "pass" };
 }
@@ -37,7 +52,12 @@ export interface BudgetWarning {
 const WARN_AT = 0.8;
 
 /** Budgets of which at least 80 % are used and that were not warned of before. */
-export function decideWarnings({ steps, usage, limits, warned }: Pick<RunState, "steps" | "usage" | "limits" | "warned">): BudgetWarning[] {
+export function decideWarnings({
+  steps,
+  usage,
+  limits,
+  warned,
+}: Pick<RunState, "steps" | "usage" | "limits" | "warned">): BudgetWarning[] {
   const warnings: BudgetWarning[] = [];
   const look = (budget: BudgetWarning["budget"], used: number, limit: number | false): void => {
     if (limit !== false && used >= limit * WARN_AT && !warned.includes(budget)) warnings.push({ budget, used, limit });

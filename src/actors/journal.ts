@@ -39,7 +39,9 @@ const NONE: readonly JournalRecord[] = Object.freeze([]);
 /** The records a stream edge's target made before it had a step of its own: they stand in its source's journal as `>node/key`. */
 export function recordsAhead(journal: StepJournal, node: string): readonly JournalRecord[] {
   const prefix = aheadKey(node, "");
-  return recordsOf(journal).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : []));
+  return recordsOf(journal).flatMap(([key, value]) =>
+    key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : [],
+  );
 }
 
 export function aheadKey(node: string, key: string): string {

@@ -20,7 +20,8 @@ export function pauseRun(draft: Draft, fact: Extract<Fact, { type: "paused" }>):
   session.status = "paused";
   stopClocks(draft);
   if (fact.inFlight === "abort") {
-    for (const [step] of run.steppers.entries()) draft.effects.push({ type: "step.abort", stepId: draft.stepId(step), reason: "paused" });
+    for (const [step] of run.steppers.entries())
+      draft.effects.push({ type: "step.abort", stepId: draft.stepId(step), reason: "paused" });
   }
   draft.events.push({ type: "run.paused", ...(fact.reason === undefined ? {} : { reason: fact.reason }) });
   draft.effects.push({ type: "run.settled", status: "paused" });
@@ -41,7 +42,10 @@ export function resumeRun(
   shiftClocks(draft, fact.shiftMs);
   if (fact.type === "resumed") draft.events.push({ type: "run.resumed" });
   for (const effect of stepsAndQuestions(session, run)) {
-    if (effect.type !== "step.offer" || !pending.some(({ fact: known }) => "stepId" in known && known.stepId === effect.offer.stepId)) {
+    if (
+      effect.type !== "step.offer" ||
+      !pending.some(({ fact: known }) => "stepId" in known && known.stepId === effect.offer.stepId)
+    ) {
       draft.effects.push(effect);
     }
   }
@@ -66,7 +70,11 @@ export function stepsAndQuestions(session: Pick<SessionState, "generation">, run
  * The session stands where the checkpoint stood, paused. The generation rises, so that no result from before
  * can answer a step from now on.
  */
-export function restoreSession(state: SessionState, fact: Extract<Fact, { type: "restored" }>, atMs: number): Reduction {
+export function restoreSession(
+  state: SessionState,
+  fact: Extract<Fact, { type: "restored" }>,
+  atMs: number,
+): Reduction {
   const saved = decodeState(fact.state, REDUCER_VERSION);
   const generation = Math.max(state.generation, saved.generation) + 1;
   const restored: SessionState = {
@@ -85,7 +93,12 @@ export function restoreSession(state: SessionState, fact: Extract<Fact, { type: 
 }
 
 function stilled(run: RunState, saved: SessionState, restored: SessionState): RunState {
-  const pause: Pause = { reason: "restored", inFlight: "abort", sinceMs: saved.atMs, pending: run.pause?.pending ?? [] };
+  const pause: Pause = {
+    reason: "restored",
+    inFlight: "abort",
+    sinceMs: saved.atMs,
+    pending: run.pause?.pending ?? [],
+  };
   // Questions get ids of their own here, so that an answer to the old ones cannot be taken for one to these. Those of
   // nested runs get the ones under which the step, run again by its new name, will have them asked.
   const renamed = new Map(run.questions.map((q) => [q.questionId, renameQuestion(q, run, saved, restored)]));
@@ -100,19 +113,37 @@ function stilled(run: RunState, saved: SessionState, restored: SessionState): Ru
   return { ...run, questions, branches, pause: { ...pause, pending } };
 }
 
-function renameQuestion(question: OpenQuestion, run: RunState, saved: SessionState, restored: SessionState): OpenQuestion {
+function renameQuestion(
+  question: OpenQuestion,
+  run: RunState,
+  saved: SessionState,
+  restored: SessionState,
+): OpenQuestion {
   const id = question.questionId;
   if (question.kind === "nested") {
     const phase = run.branches.get(question.branch)?.phase;
     if (phase?.kind !== "suspended") return question;
     const rename = nestedRename(phase.work.step, run, saved, restored);
-    return { ...question, questionId: rename(id), ...(question.sessionId === undefined ? {} : { sessionId: rename(question.sessionId) }) };
+    return {
+      ...question,
+      questionId: rename(id),
+      ...(question.sessionId === undefined ? {} : { sessionId: rename(question.sessionId) }),
+    };
   }
   const local = id.slice(saved.sessionId.length + 2).split(".");
-  return { ...question, questionId: `${restored.sessionId}/q${local[0]}.${restored.generation}.${local.slice(2).join(".")}` };
+  return {
+    ...question,
+    questionId: `${restored.sessionId}/q${local[0]}.${restored.generation}.${local.slice(2).join(".")}`,
+  };
 }
 
-function renamePhase({ phase }: Branch, run: RunState, saved: SessionState, restored: SessionState, nameOf: (id: string) => string): Phase {
+function renamePhase(
+  { phase }: Branch,
+  run: RunState,
+  saved: SessionState,
+  restored: SessionState,
+  nameOf: (id: string) => string,
+): Phase {
   if (phase.kind === "asking") return { ...phase, questionId: nameOf(phase.questionId) };
   if (!("work" in phase) || Object.keys(phase.work.answers).length === 0) return phase;
   const rename = nestedRename(phase.work.step, run, saved, restored);
@@ -120,7 +151,12 @@ function renamePhase({ phase }: Branch, run: RunState, saved: SessionState, rest
   return { ...phase, work: { ...phase.work, answers } };
 }
 
-function nestedRename(step: number, { seq }: RunState, saved: SessionState, restored: SessionState): (name: string) => string {
+function nestedRename(
+  step: number,
+  { seq }: RunState,
+  saved: SessionState,
+  restored: SessionState,
+): (name: string) => string {
   const from = { sessionId: saved.sessionId, stepId: stepIdOf(seq, saved.generation, step) };
   const to = { sessionId: restored.sessionId, stepId: stepIdOf(seq, restored.generation, step) };
   return (name) => renameNested(name, from, to);
@@ -145,4 +181,3 @@ function abandon(state: SessionState): Effect[] {
   for (const { questionId } of run.questions) effects.push({ type: "question.withdraw", questionId });
   return effects;
 }
-

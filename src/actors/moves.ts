@@ -55,7 +55,9 @@ export function traverse(draft: Draft, branch: Branch, edge: PlanEdge, cargo: Ca
 export function fork(draft: Draft, branch: Branch, edges: readonly PlanEdge[], cargo: Cargo): void {
   const instance = openInstance(draft, branch, null);
   const value = "value" in cargo.load ? { value: cargo.load.value } : {};
-  edges.forEach((edge, place) => traverse(draft, startChild(draft, branch, instance, place, edge.to, cargo), edge, cargo));
+  edges.forEach((edge, place) =>
+    traverse(draft, startChild(draft, branch, instance, place, edge.to, cargo), edge, cargo),
+  );
   draft.endBranch(branch.id, "completed", value);
 }
 
@@ -66,7 +68,11 @@ export function forkParallel(
   items: readonly { readonly edge: PlanEdge; readonly input: Stored }[],
   from: string,
 ): void {
-  const instance = openInstance(draft, branch, items.map(({ edge }) => edge.to));
+  const instance = openInstance(
+    draft,
+    branch,
+    items.map(({ edge }) => edge.to),
+  );
   items.forEach(({ edge, input }, place) => {
     const cargo: Cargo = { from, load: { value: input } };
     const child = startChild(draft, branch, instance, place, edge.to, cargo);
@@ -114,7 +120,14 @@ export function outsideOfReturn(draft: Draft, instance: Instance, end: number): 
   return (outermostLeft(draft, instance.id, draft.plan.nodeOf(end)) ?? instance).parent;
 }
 
-function startChild(draft: Draft, parent: Branch, instance: Instance, place: number, shown: number, cargo: Cargo): Branch {
+function startChild(
+  draft: Draft,
+  parent: Branch,
+  instance: Instance,
+  place: number,
+  shown: number,
+  cargo: Cargo,
+): Branch {
   return draft.startBranch(
     {
       parent: parent.id,

@@ -70,7 +70,12 @@ function obey(draft: Draft, branch: Branch, outcome: Outcome, source: Source): v
   const cargo = (to: Addressed): Cargo => cargoOf(draft, branch, to.input, source);
   switch (verdict.type) {
     case "call":
-      startCalls(draft, branch, verdict.targets.map(({ edge, node, input }) => ({ edge, node, input: inputOf(input) })), "parallel");
+      startCalls(
+        draft,
+        branch,
+        verdict.targets.map(({ edge, node, input }) => ({ edge, node, input: inputOf(input) })),
+        "parallel",
+      );
       return;
     case "move":
       traverse(draft, branch, verdict.to.edge, cargo(verdict.to));
@@ -108,7 +113,9 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
     return;
   }
   // 0
-  const conversation = out.conversation.find((id) => !branch.conversed.includes(id) && holds(draft, plan.edges[id]!, source.held));
+  const conversation = out.conversation.find(
+    (id) => !branch.conversed.includes(id) && holds(draft, plan.edges[id]!, source.held),
+  );
   if (conversation !== undefined) {
     openConversation(draft, branch, plan.edges[conversation]!, value);
     return;
@@ -118,7 +125,12 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
     const callees = choose(draft, out.call, source.held).filter((edge) => !frame.callers.includes(edge.to));
     if (callees.length > 0) {
       const mode = plan.nodes[branch.node]!.data.parallelCalls === true ? "parallel" : "sequential";
-      startCalls(draft, branch, callees.map((edge) => ({ edge, node: edge.to, input: inputOf(value) })), mode);
+      startCalls(
+        draft,
+        branch,
+        callees.map((edge) => ({ edge, node: edge.to, input: inputOf(value) })),
+        mode,
+      );
       return;
     }
   }
@@ -144,10 +156,21 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
     deliver(draft, branch, value);
     return;
   }
-  const spentEdge = [...out.flow, ...out.exit].map((id) => plan.edges[id]!).find((edge) => isSpent(draft, edge) && wouldHold(edge, source.held));
+  const spentEdge = [...out.flow, ...out.exit]
+    .map((id) => plan.edges[id]!)
+    .find((edge) => isSpent(draft, edge) && wouldHold(edge, source.held));
   if (spentEdge !== undefined) {
     const { from, to } = spentEdge.data;
-    failStep(draft, branch, { code: "ORCH_LOOP_BOUND", message: `the edge ${from} -> ${to} may be used ${String(spentEdge.maxVisits)} times and is spent, and nothing else held`, node: from }, source);
+    failStep(
+      draft,
+      branch,
+      {
+        code: "ORCH_LOOP_BOUND",
+        message: `the edge ${from} -> ${to} may be used ${String(spentEdge.maxVisits)} times and is spent, and nothing else held`,
+        node: from,
+      },
+      source,
+    );
     return;
   }
   // 5
@@ -202,7 +225,12 @@ export function failStep(draft: Draft, branch: Branch, error: ErrorData, source:
 
 /** The caller goes on with the replies: the step after its calls. */
 function wake(draft: Draft, branch: Branch, replies: readonly Arrival[]): void {
-  enter(draft, draft.putBranch({ ...branch, phase: { kind: "idle" } }), { kind: "list", items: replies }, { replies, woken: true });
+  enter(
+    draft,
+    draft.putBranch({ ...branch, phase: { kind: "idle" } }),
+    { kind: "list", items: replies },
+    { replies, woken: true },
+  );
 }
 
 // --- what follows from ends
@@ -226,7 +254,9 @@ export function settle(draft: Draft, held: readonly number[]): void {
   }
 }
 
-function nextDecidable(draft: Draft): { instance: Instance; barrier: Barrier; verdict: "fire" | "insufficient" } | undefined {
+function nextDecidable(
+  draft: Draft,
+): { instance: Instance; barrier: Barrier; verdict: "fire" | "insufficient" } | undefined {
   if (draft.touched === undefined) return undefined;
   for (const id of draft.touched) {
     const instance = draft.run.instances.get(id);
@@ -263,7 +293,12 @@ function endFrame(draft: Draft, frame: Frame, held: readonly number[], decided?:
   const verdict = decided ?? decideFrame(draft, frame);
   if (verdict.type === "ask") {
     draft.putFrame({ ...frame, asking: true });
-    askInsufficient(draft, draft.nodeName(frame.node), { frame: frame.id }, frame.failures.map((f) => f.node));
+    askInsufficient(
+      draft,
+      draft.nodeName(frame.node),
+      { frame: frame.id },
+      frame.failures.map((f) => f.node),
+    );
     return;
   }
   if (verdict.type === "delivered" && verdict.partial) {
@@ -279,7 +314,8 @@ function endFrame(draft: Draft, frame: Frame, held: readonly number[], decided?:
   const owner = draft.branch(frame.owner!);
   if (frame.kind === "call") {
     const from = draft.nodeName(frame.node);
-    const reply: Arrival = verdict.type === "delivered" ? { from, value: listOf(verdict.values) } : { from, error: verdict.error };
+    const reply: Arrival =
+      verdict.type === "delivered" ? { from, value: listOf(verdict.values) } : { from, error: verdict.error };
     goOn(draft, owner.id, noteReply(draft, owner.id, frame.call, reply), held);
     return;
   }
@@ -310,7 +346,11 @@ function goOn(draft: Draft, branchId: number, verdict: CallsVerdict, held: reado
 }
 
 /** A person's word on what is missing: go on with what there is, give up, or take this value in. */
-export function answerInsufficient(draft: Draft, of: { barrier?: { instance: number; end: number }; frame?: number }, word: "proceed" | "fail" | Stored): void {
+export function answerInsufficient(
+  draft: Draft,
+  of: { barrier?: { instance: number; end: number }; frame?: number },
+  word: "proceed" | "fail" | Stored,
+): void {
   if (of.barrier !== undefined) {
     const instance = draft.instance(of.barrier.instance);
     const barrier = instance.barriers.find((b) => b.end === of.barrier!.end)!;
@@ -318,7 +358,19 @@ export function answerInsufficient(draft: Draft, of: { barrier?: { instance: num
       failBarrier(draft, instance, barrier, outsideOfReturn(draft, instance, barrier.end));
       return;
     }
-    const added = word === "proceed" ? [] : [{ branch: 0, parent: null, order: instance.base, from: "User", arrival: { from: "User", value: word }, late: [] }];
+    const added =
+      word === "proceed"
+        ? []
+        : [
+            {
+              branch: 0,
+              parent: null,
+              order: instance.base,
+              from: "User",
+              arrival: { from: "User", value: word },
+              late: [],
+            },
+          ];
     proceed(draft, fire(draft, instance, { ...barrier, arrivals: [...barrier.arrivals, ...added] }));
     return;
   }

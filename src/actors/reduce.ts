@@ -30,7 +30,17 @@ import { branchName } from "./draft.ts";
 import { findStep } from "./find-step.ts";
 
 export function initialState(sessionId: string): SessionState {
-  return { sessionId, status: "idle", generation: 0, runCount: 0, runs: [], context: {}, agentState: {}, run: null, atMs: 0 };
+  return {
+    sessionId,
+    status: "idle",
+    generation: 0,
+    runCount: 0,
+    runs: [],
+    context: {},
+    agentState: {},
+    run: null,
+    atMs: 0,
+  };
 }
 
 export function planOfRun(run: RunState): Plan {
@@ -46,7 +56,11 @@ export function reduce(state: SessionState, fact: Fact, atMs: number): Reduction
     case "context.added":
       return addContext(state, fact.context, atMs);
     case "checkpointed":
-      return { state: { ...state, atMs }, effects: [], events: [{ type: "checkpoint.created", checkpointId: fact.checkpointId, name: fact.name }] };
+      return {
+        state: { ...state, atMs },
+        effects: [],
+        events: [{ type: "checkpoint.created", checkpointId: fact.checkpointId, name: fact.name }],
+      };
     default:
       return inRun(state, fact, atMs);
   }
@@ -57,7 +71,14 @@ export function reduceAll(state: SessionState, facts: readonly Fact[], atMs: num
   if (facts.length === 1) {
     const one = reduce(state, facts[0]!, atMs);
     const refused = one.refused === undefined ? [] : [{ fact: facts[0]!, reason: one.refused }];
-    return { from: state, state: one.state, effects: one.effects, events: one.events, accepted: one.refused === undefined ? facts : [], refused };
+    return {
+      from: state,
+      state: one.state,
+      effects: one.effects,
+      events: one.events,
+      accepted: one.refused === undefined ? facts : [],
+      refused,
+    };
   }
   let folded = state;
   const effects: Effect[] = [];
@@ -164,10 +185,12 @@ function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
   const at = findStep(draft, fact.stepId);
   if (typeof at === "string") return at;
   const { branch, work } = at;
-  if (fact.attempt !== work.attempt) return `attempt ${fact.attempt} of step ${fact.stepId} is not the one that is out (${work.attempt})`;
+  if (fact.attempt !== work.attempt)
+    return `attempt ${fact.attempt} of step ${fact.stepId} is not the one that is out (${work.attempt})`;
   if (draft.run.pause !== null) {
     const { pause } = draft.run;
-    if (pause.pending.some(({ fact: known }) => "stepId" in known && known.stepId === fact.stepId)) return `step ${fact.stepId} has a result`;
+    if (pause.pending.some(({ fact: known }) => "stepId" in known && known.stepId === fact.stepId))
+      return `step ${fact.stepId} has a result`;
     draft.run.pause = { ...pause, pending: [...pause.pending, { fact, atMs: draft.atMs }] };
     return undefined;
   }
@@ -183,7 +206,12 @@ function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
     }
     const idle = settleStep(draft, branch, work);
     writeState(draft, branch, fact.state ?? []);
-    draft.events.push({ ...shown(draft, fact, branch), type: "step.succeeded", outcome: fact.outcome, ...(fact.usage === undefined ? {} : { usage: fact.usage }) });
+    draft.events.push({
+      ...shown(draft, fact, branch),
+      type: "step.succeeded",
+      outcome: fact.outcome,
+      ...(fact.usage === undefined ? {} : { usage: fact.usage }),
+    });
     applyOutcome(draft, idle, fact.outcome, source);
     return undefined;
   }
@@ -280,7 +308,12 @@ function journaled(draft: Draft, { stepId, key, value }: Extract<Fact, { type: "
   if (typeof at === "string" && target !== undefined) {
     // The source of a stream edge has ended, and its target has a step of its own by now.
     for (const branch of draft.run.branches.values()) {
-      if (branch.phase.kind !== "step" || branch.phase.work.streamedFrom !== source || draft.nodeName(branch.node) !== target) continue;
+      if (
+        branch.phase.kind !== "step" ||
+        branch.phase.work.streamedFrom !== source ||
+        draft.nodeName(branch.node) !== target
+      )
+        continue;
       at = { branch, work: branch.phase.work };
       entry = key;
     }
@@ -288,7 +321,10 @@ function journaled(draft: Draft, { stepId, key, value }: Extract<Fact, { type: "
   if (typeof at === "string") return at;
   const { branch, work } = at;
   if (recordIn(work.journal, entry) !== undefined) return `${stepId} has a record of ${JSON.stringify(key)}`;
-  draft.putBranch({ ...branch, phase: { kind: "step", work: { ...work, journal: withRecord(work.journal, entry, value) } } });
+  draft.putBranch({
+    ...branch,
+    phase: { kind: "step", work: { ...work, journal: withRecord(work.journal, entry, value) } },
+  });
   return undefined;
 }
 
@@ -301,14 +337,27 @@ function timerFired(draft: Draft, timerId: string): string | undefined {
     case "duration": {
       const limit = draft.run.limits.durationMs;
       draft.noteOnce("boundsHit", "budget.durationMs");
-      failRun(draft, { code: "ORCH_BUDGET", message: `the run may take ${String(limit)} ms of live time and has taken it` }, "duration");
+      failRun(
+        draft,
+        { code: "ORCH_BUDGET", message: `the run may take ${String(limit)} ms of live time and has taken it` },
+        "duration",
+      );
       return undefined;
     }
     case "branch": {
       const branch = draft.branch(timer.branch!);
       const node = draft.nodeName(branch.node);
       draft.noteOnce("timedOut", node);
-      failBranch(draft, branch, { code: "ORCH_TIMEOUT", message: `branch ${branchName(branch.id)} at ${node} took longer than ${String(draft.run.limits.branchTimeoutMs)} ms`, node }, "timed_out");
+      failBranch(
+        draft,
+        branch,
+        {
+          code: "ORCH_TIMEOUT",
+          message: `branch ${branchName(branch.id)} at ${node} took longer than ${String(draft.run.limits.branchTimeoutMs)} ms`,
+          node,
+        },
+        "timed_out",
+      );
       return undefined;
     }
     case "convergence": {
@@ -327,7 +376,8 @@ function answered(draft: Draft, fact: Extract<Fact, { type: "user.answered" }>):
   if (question === undefined) return `question ${fact.questionId} is not open`;
   if (draft.run.pause !== null) {
     const { pause } = draft.run;
-    if (pause.pending.some(({ fact: known }) => "questionId" in known && known.questionId === fact.questionId)) return `question ${fact.questionId} is answered`;
+    if (pause.pending.some(({ fact: known }) => "questionId" in known && known.questionId === fact.questionId))
+      return `question ${fact.questionId} is answered`;
     draft.run.pause = { ...pause, pending: [...pause.pending, { fact, atMs: draft.atMs }] };
     return undefined;
   }
@@ -355,7 +405,12 @@ function follow(draft: Draft, question: OpenQuestion, value: Stored, held: reado
     leave(draft, idle, value, { held, input });
     return;
   }
-  enter(draft, idle, { kind: "value", value }, { question: { id: question.questionId, prompt: question.prompt, input } });
+  enter(
+    draft,
+    idle,
+    { kind: "value", value },
+    { question: { id: question.questionId, prompt: question.prompt, input } },
+  );
 }
 
 /** The step runs again once all its nested questions are answered. It is the same step: nothing is counted twice. */
@@ -379,4 +434,3 @@ function addContext(state: SessionState, context: Readonly<Record<string, Stored
     events: [{ type: "context.added", keys: Object.keys(context) }],
   };
 }
-

@@ -26,7 +26,10 @@ const at = <S extends Status>(status: S) => ({
   id: `run.${status}` as const,
   always: { guard: { type: "isNot" as const, params: { status } }, target: "#run.settling" as const },
 });
-const to = (status: Status) => ({ guard: { type: "is" as const, params: { status } }, target: `#run.${status}` as const });
+const to = (status: Status) => ({
+  guard: { type: "is" as const, params: { status } },
+  target: `#run.${status}` as const,
+});
 
 export const runMachine = setup({
   types: {
@@ -51,7 +54,15 @@ export const runMachine = setup({
   states: {
     settling: {
       id: "run.settling",
-      always: [to("running"), to("awaiting_user"), to("paused"), to("completed"), to("failed"), to("cancelled"), to("idle")],
+      always: [
+        to("running"),
+        to("awaiting_user"),
+        to("paused"),
+        to("completed"),
+        to("failed"),
+        to("cancelled"),
+        to("idle"),
+      ],
     },
     idle: at("idle"),
     running: at("running"),

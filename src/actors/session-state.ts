@@ -34,7 +34,10 @@ export interface SessionState {
 export const RUN_HISTORY_MAX = 50;
 
 /** What `ctx.state` holds for a node. Names are the user's: `constructor` is one like any other. */
-export function agentStateOf({ agentState }: Pick<SessionState, "agentState">, node: string): Readonly<Record<string, Stored>> {
+export function agentStateOf(
+  { agentState }: Pick<SessionState, "agentState">,
+  node: string,
+): Readonly<Record<string, Stored>> {
   return (Object.hasOwn(agentState, node) ? agentState[node] : undefined) ?? {};
 }
 

@@ -19,7 +19,8 @@ export function startRun(
   finish: (draft: Draft, held: readonly number[]) => Reduction,
 ): Reduction {
   const live = state.run !== null && state.run.end === null;
-  if (live && fact.fresh !== true) return { state, effects: [], events: [], refused: "the session has a run that has not ended" };
+  if (live && fact.fresh !== true)
+    return { state, effects: [], events: [], refused: "the session has a run that has not ended" };
   const ended = live ? endBefore(state, atMs) : { state, effects: [], events: [] };
   const cleared = fact.fresh === true ? { ...ended.state, context: {}, agentState: {}, runs: [] } : ended.state;
   const session: SessionState = {
@@ -38,7 +39,20 @@ export function startRun(
     nodes: fact.topology.nodes.length,
     edges: fact.topology.edges.length,
   });
-  draft.putFrame({ id: 0, kind: "run", owner: null, parent: null, call: 0, node: plan.entry, callers: [], live: 0, deliveries: [], failed: 0, failures: [], skipped: [] });
+  draft.putFrame({
+    id: 0,
+    kind: "run",
+    owner: null,
+    parent: null,
+    call: 0,
+    node: plan.entry,
+    callers: [],
+    live: 0,
+    deliveries: [],
+    failed: 0,
+    failures: [],
+    skipped: [],
+  });
   if (fact.limits.durationMs !== false) {
     draft.armTimer("duration", { kind: "duration", dueAtMs: atMs + fact.limits.durationMs, heldSinceMs: null });
   }

@@ -2,7 +2,14 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import { IntMap } from "./int-map.ts";
-import { REDUCER_VERSION, type Branch, type Frame, type Instance, type RunState, type SessionState } from "./session-state.ts";
+import {
+  REDUCER_VERSION,
+  type Branch,
+  type Frame,
+  type Instance,
+  type RunState,
+  type SessionState,
+} from "./session-state.ts";
 
 /** The maps of a run as lists of entries, in key order. */
 type Encoded<Map extends keyof RunState, V> = { readonly [K in Map]: readonly (readonly [number, V])[] };
@@ -25,7 +32,9 @@ function encodeRun(run: RunState): EncodedRun {
     branches: [...run.branches.entries()],
     frames: [...run.frames.entries()],
     steppers: [...run.steppers.entries()],
-    instances: [...run.instances.entries()].map(([id, instance]) => [id, { ...instance, standing: [...instance.standing.entries()] }] as const),
+    instances: [...run.instances.entries()].map(
+      ([id, instance]) => [id, { ...instance, standing: [...instance.standing.entries()] }] as const,
+    ),
   };
 }
 
@@ -48,6 +57,8 @@ function decodeRun(run: EncodedRun): RunState {
     branches: IntMap.from(run.branches),
     frames: IntMap.from(run.frames),
     steppers: IntMap.from(run.steppers),
-    instances: IntMap.from(run.instances.map(([id, instance]) => [id, { ...instance, standing: IntMap.from(instance.standing) }] as const)),
+    instances: IntMap.from(
+      run.instances.map(([id, instance]) => [id, { ...instance, standing: IntMap.from(instance.standing) }] as const),
+    ),
   };
 }

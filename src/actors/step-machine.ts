@@ -35,7 +35,10 @@ export const stepMachine = setup({
   },
   actions: {
     noteRetry: assign(({ event }) => ({ retryAtMs: event.type === "step.fail" ? (event.retryAtMs ?? null) : null })),
-    noteAttempt: assign(({ context, event }) => ({ attempt: event.type === "step.offer" ? event.attempt : context.attempt, retryAtMs: null })),
+    noteAttempt: assign(({ context, event }) => ({
+      attempt: event.type === "step.offer" ? event.attempt : context.attempt,
+      retryAtMs: null,
+    })),
   },
 }).createMachine({
   id: "step",
@@ -73,7 +76,10 @@ export const stepMachine = setup({
 
 export type StepActor = ActorRefFrom<typeof stepMachine>;
 
-export function createStepActor({ stepId, node, attempt }: Pick<StepContext, "stepId" | "node" | "attempt">, onError: (error: unknown) => void): StepActor {
+export function createStepActor(
+  { stepId, node, attempt }: Pick<StepContext, "stepId" | "node" | "attempt">,
+  onError: (error: unknown) => void,
+): StepActor {
   // Begun from its resolved first state, because XState's search for it costs more than a step's other transitions together.
   const snapshot = stepMachine.resolveState({ value: "queued", context: { stepId, node, attempt, retryAtMs: null } });
   const actor = createActor(stepMachine, { snapshot, input: { stepId, node, attempt } });

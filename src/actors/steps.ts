@@ -29,7 +29,9 @@ export function enter(draft: Draft, branch: Branch, input: StepInput, along: Ent
 }
 
 function promptOf(input: StepInput): Stored {
-  return input.kind === "value" ? input.value : { list: input.items.flatMap((item) => ("value" in item ? [item.value] : [])) };
+  return input.kind === "value"
+    ? input.value
+    : { list: input.items.flatMap((item) => ("value" in item ? [item.value] : [])) };
 }
 
 export function schedule(draft: Draft, branch: Branch, input: StepInput, along: Entering): void {
@@ -86,7 +88,11 @@ function handOut(draft: Draft, branch: Branch, work: StepWork): void {
 /** Offers a step that is already counted: its first attempt, or another one. */
 export function offer(draft: Draft, branch: Branch, work: StepWork): void {
   draft.run.steppers = draft.run.steppers.set(work.step, branch.id);
-  const busy = draft.putBranch({ ...branch, input: work.question === undefined ? work.input : branch.input, phase: { kind: "step", work } });
+  const busy = draft.putBranch({
+    ...branch,
+    input: work.question === undefined ? work.input : branch.input,
+    phase: { kind: "step", work },
+  });
   const made = offerOf(draft.session, busy, draft.nodeName(branch.node), draft.run.seq);
   draft.effects.push({ type: "step.offer", offer: made });
   draft.events.push({
@@ -99,7 +105,12 @@ export function offer(draft: Draft, branch: Branch, work: StepWork): void {
   });
 }
 
-export function offerOf(session: Pick<SessionState, "generation">, branch: Branch, node: string, runSeq: number): StepOffer {
+export function offerOf(
+  session: Pick<SessionState, "generation">,
+  branch: Branch,
+  node: string,
+  runSeq: number,
+): StepOffer {
   if (branch.phase.kind !== "step") throw new TypeError(`branch ${branch.id} has no step out`);
   const { work } = branch.phase;
   // Written out, because this runs once per step and taking objects apart by rest is slow.
@@ -168,7 +179,12 @@ export function ask(
 }
 
 /** Asks a person what to do about a barrier or frame that lacks some of its branches. */
-export function askInsufficient(draft: Draft, node: string, of: { barrier: BarrierKey } | { frame: number }, lacking: readonly string[]): void {
+export function askInsufficient(
+  draft: Draft,
+  node: string,
+  of: { barrier: BarrierKey } | { frame: number },
+  lacking: readonly string[],
+): void {
   openQuestion(draft, {
     questionId: newQuestionId(draft),
     branch: 0,

@@ -7,7 +7,15 @@ import { candidates } from "./barriers.ts";
 import { waysFrom } from "./commands.ts";
 import { barrierName, branchName, convergenceTimer, Draft } from "./draft.ts";
 import type { Effect, Question, StepOffer } from "./effects.ts";
-import { aheadKey, NO_RECORDS, recordIn, recordsAhead, recordsOf, type JournalRecord, type StepJournal } from "./journal.ts";
+import {
+  aheadKey,
+  NO_RECORDS,
+  recordIn,
+  recordsAhead,
+  recordsOf,
+  type JournalRecord,
+  type StepJournal,
+} from "./journal.ts";
 import { stepsAndQuestions } from "./lifecycle.ts";
 import { planOfRun } from "./reduce.ts";
 import type { Branch, RunState, SessionState } from "./session-state.ts";
@@ -77,7 +85,11 @@ function branchOfStep(state: SessionState, run: RunState, stepId: string): Branc
 }
 
 /** Edges whose condition is to be judged on the value (or the error) a step ends with, or on the answer to a question. */
-export function edgesToJudge(state: SessionState, id: { stepId: string } | { questionId: string }, outcome: "value" | "error"): readonly number[] {
+export function edgesToJudge(
+  state: SessionState,
+  id: { stepId: string } | { questionId: string },
+  outcome: "value" | "error",
+): readonly number[] {
   const run = runOf(state);
   const plan = planOfRun(run);
   let branch: Branch | undefined;
@@ -102,7 +114,9 @@ export function edgesToJudge(state: SessionState, id: { stepId: string } | { que
 export function entryEdgesToJudge(plan: Plan): readonly number[] {
   const { act, out } = plan.nodes[plan.entry]!;
   if (act !== "pass") return [];
-  return [out.flow, out.exit, out.call, out.conversation, out.notify].flat().filter((edge) => plan.edges[edge]!.conditional);
+  return [out.flow, out.exit, out.call, out.conversation, out.notify]
+    .flat()
+    .filter((edge) => plan.edges[edge]!.conditional);
 }
 
 /** Who may be addressed from the node of a live step, and how. */
@@ -137,7 +151,9 @@ export function recordOf(state: SessionState, stepId: string, key: string): Stor
   const [source = "", target] = stepId.split(">");
   const own = journalOfStep(state, source);
   if (target === undefined) return own === undefined ? undefined : recordIn(own, key);
-  return own === undefined ? recordIn(journalOfTarget(state, source, target), key) : recordIn(own, aheadKey(target, key));
+  return own === undefined
+    ? recordIn(journalOfTarget(state, source, target), key)
+    : recordIn(own, aheadKey(target, key));
 }
 
 function journalOfStep(state: SessionState, stepId: string): StepJournal | undefined {
@@ -148,7 +164,8 @@ function journalOfStep(state: SessionState, stepId: string): StepJournal | undef
 /** The journal of the step that a stream edge led to, once its source has ended. */
 function journalOfTarget({ run }: SessionState, source: string, target: string): StepJournal {
   const found = run?.branches.find(
-    ({ phase, node }) => phase.kind === "step" && phase.work.streamedFrom === source && run.topology.nodes[node]?.name === target,
+    ({ phase, node }) =>
+      phase.kind === "step" && phase.work.streamedFrom === source && run.topology.nodes[node]?.name === target,
   );
   return found?.phase.kind === "step" ? found.phase.work.journal : NO_RECORDS;
 }
@@ -189,7 +206,9 @@ export function why(state: SessionState): Why {
             {
               branchId: branchName(id),
               node: plan.nodes[node]!.name,
-              waitsFor: phase.calls.targets.flatMap((t, i) => (phase.calls.replies[i] === null ? [plan.nodes[t.node]!.name] : [])),
+              waitsFor: phase.calls.targets.flatMap((t, i) =>
+                phase.calls.replies[i] === null ? [plan.nodes[t.node]!.name] : [],
+              ),
             },
           ],
     ),
@@ -198,7 +217,12 @@ export function why(state: SessionState): Why {
   };
 }
 
-function waitingStep(state: SessionState, run: RunState, plan: Plan, { id, node, phase }: Branch): Why["steps"][number][] {
+function waitingStep(
+  state: SessionState,
+  run: RunState,
+  plan: Plan,
+  { id, node, phase }: Branch,
+): Why["steps"][number][] {
   if (phase.kind !== "step" && phase.kind !== "queued" && phase.kind !== "suspended") return [];
   const { work } = phase;
   return [

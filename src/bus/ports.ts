@@ -87,7 +87,13 @@ export interface Journal {
   put(entry: JournalEntry): Promise<"first" | "already">;
   list(sessionId: string, stepId: string): Promise<readonly JournalEntry[]>;
   /** The owner's side. */
-  own(sessionId: string, owner: { put(entry: JournalEntry): Promise<"first" | "already">; list(stepId: string): Promise<readonly JournalEntry[]> }): () => void;
+  own(
+    sessionId: string,
+    owner: {
+      put(entry: JournalEntry): Promise<"first" | "already">;
+      list(stepId: string): Promise<readonly JournalEntry[]>;
+    },
+  ): () => void;
 }
 
 /** A command to the owner of a session, from anyone. */
@@ -101,7 +107,10 @@ export interface Inbox {
   /** Durable once resolved. A repeated id is stored once. */
   post(sessionId: string, command: InboxCommand): Promise<void>;
   /** Commands after position `after` (0: from the first), in order. */
-  read(sessionId: string, after: number): Promise<readonly { readonly position: number; readonly command: InboxCommand }[]>;
+  read(
+    sessionId: string,
+    after: number,
+  ): Promise<readonly { readonly position: number; readonly command: InboxCommand }[]>;
   watch(sessionId: string, onPosted: () => void): () => void;
   forget(sessionId: string): Promise<void>;
 }
@@ -133,7 +142,11 @@ export interface LiveEvent {
 export interface LiveEvents {
   publish(event: LiveEvent): void;
   /** A subscriber that falls behind by `capacity` events loses the oldest; `dropped` counts them. A listener that throws is reported and kept. */
-  subscribe(sessionId: string, onEvent: (event: unknown) => void, options?: { capacity?: number }): { close(): void; readonly dropped: number };
+  subscribe(
+    sessionId: string,
+    onEvent: (event: unknown) => void,
+    options?: { capacity?: number },
+  ): { close(): void; readonly dropped: number };
 }
 
 /** All ports together: what the option `bus` takes. */

@@ -64,7 +64,14 @@ export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
   const given = (agents ?? {}) as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(given)) {
     const at = `${path}.${name}`;
-    byName.set(name, toRunnableAgent(name, attempt(at, () => given[name]), at));
+    byName.set(
+      name,
+      toRunnableAgent(
+        name,
+        attempt(at, () => given[name]),
+        at,
+      ),
+    );
   }
   return { get: (name) => byName.get(name), names: () => [...byName.keys()] };
 }
@@ -84,14 +91,17 @@ export function isAgentDirectory(value: unknown): value is AgentDirectory {
 /** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` naming every node whose agent is missing. */
 export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): void {
   const missing = missingAgents(topology, agents);
-  if (missing !== undefined) throw new OrchestraError("ORCH_AGENT_UNKNOWN", missing.message, { details: missing.details });
+  if (missing !== undefined)
+    throw new OrchestraError("ORCH_AGENT_UNKNOWN", missing.message, { details: missing.details });
 }
 
 /** Undefined when none is missing. */
 export function missingAgents(
   topology: TopologyData,
   agents: AgentSource,
-): { readonly message: string; readonly details: { readonly nodes: string[]; readonly known: readonly string[] } } | undefined {
+):
+  | { readonly message: string; readonly details: { readonly nodes: string[]; readonly known: readonly string[] } }
+  | undefined {
   const missing = topology.nodes
     .filter((node) => node.kind === "agent" || node.kind === "tool" || node.kind === "system")
     .filter((node) => agents.get(node.uses ?? node.name) === undefined);

@@ -42,7 +42,10 @@ export interface AgentContext {
   readonly node: string;
   readonly task: unknown;
   readonly context: Readonly<Record<string, unknown>>;
-  readonly successors: readonly { readonly agent: string; readonly how: "flow" | "call" | "peer" | "exit" | "conversation" }[];
+  readonly successors: readonly {
+    readonly agent: string;
+    readonly how: "flow" | "call" | "peer" | "exit" | "conversation";
+  }[];
   /** When woken by calls: the replies. For a callee that is called in order: those so far. */
   readonly replies?: readonly ArrivalValue[];
   /** On an error edge: what failed. */
@@ -52,8 +55,17 @@ export interface AgentContext {
   /** On a stream edge: the source's chunks as they come; after a crash its whole output as one chunk. */
   readonly chunks?: AsyncIterable<unknown>;
   readonly session: {
-    readonly runs: readonly { readonly runId: string; readonly task: unknown; readonly finalResponse: unknown; readonly at: number }[];
-    readonly transcript: readonly { readonly role: "user" | "assistant"; readonly content: unknown; readonly runId: string }[];
+    readonly runs: readonly {
+      readonly runId: string;
+      readonly task: unknown;
+      readonly finalResponse: unknown;
+      readonly at: number;
+    }[];
+    readonly transcript: readonly {
+      readonly role: "user" | "assistant";
+      readonly content: unknown;
+      readonly runId: string;
+    }[];
   };
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -140,10 +152,17 @@ export const next = Object.freeze({
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 function parallelItems(items: unknown): { agent: string; input: unknown }[] {
-  if (!Array.isArray(items)) throw new OrchestraError("ORCH_BAD_OPTION", `next.parallel: expected a list of { agent, input }, got ${shown(items)}`);
+  if (!Array.isArray(items))
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `next.parallel: expected a list of { agent, input }, got ${shown(items)}`,
+    );
   return items.map((item: unknown, i) => {
     if (isRecordLike(item) && typeof item["agent"] === "string") return { agent: item["agent"], input: item["input"] };
-    throw new OrchestraError("ORCH_BAD_OPTION", `next.parallel[${i}]: expected { agent, input } with the name of an agent, got ${shown(item)}`);
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `next.parallel[${i}]: expected { agent, input } with the name of an agent, got ${shown(item)}`,
+    );
   });
 }
 

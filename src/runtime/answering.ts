@@ -51,7 +51,9 @@ export async function answerQuestion(
   if (parent && (await asks(at, parent.sessionId, questionId)))
     return answerQuestion(at, parent.sessionId, questionId, value);
   if ((await at.parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
-    await at.parts.inboxOf(sessionId).post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
+    await at.parts
+      .inboxOf(sessionId)
+      .post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
     return;
   }
   if (!openQuestions(state).some((question) => question.questionId === questionId))

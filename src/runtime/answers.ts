@@ -14,12 +14,19 @@ export interface AnswerOptions {
  * be a record by question id.
  * @throws {OrchestraError} `ORCH_AMBIGUOUS_ANSWER`, `ORCH_QUESTION_UNKNOWN`
  */
-export function assignAnswers(sessionId: string, open: readonly Question[], options: AnswerOptions): readonly (readonly [string, unknown])[] {
+export function assignAnswers(
+  sessionId: string,
+  open: readonly Question[],
+  options: AnswerOptions,
+): readonly (readonly [string, unknown])[] {
   const pairs: (readonly [string, unknown])[] = Object.entries(options.answers ?? {});
   const { userResponse } = options;
   if (userResponse !== undefined) {
     const [only] = open;
-    if (only === undefined) throw new OrchestraError("ORCH_QUESTION_UNKNOWN", `session "${sessionId}" has no open question to answer`, { details: { sessionId } });
+    if (only === undefined)
+      throw new OrchestraError("ORCH_QUESTION_UNKNOWN", `session "${sessionId}" has no open question to answer`, {
+        details: { sessionId },
+      });
     if (isByQuestion(userResponse, open)) pairs.push(...Object.entries(userResponse));
     else if (open.length === 1) pairs.push([only.questionId, userResponse]);
     else throw ambiguous(sessionId, open);

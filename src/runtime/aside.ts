@@ -19,7 +19,12 @@ export async function commitAside(
 ): Promise<CommitAnswer & { readonly state: SessionState }> {
   const committer = new Committer(sessionId, ports, position, {
     onCommitted: (commit, reduction) =>
-      ports.hub.publish(sessionId, { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events }),
+      ports.hub.publish(sessionId, {
+        n: commit.n,
+        atMs: commit.atMs,
+        runId: reduction.state.run?.runId ?? "",
+        events: reduction.events,
+      }),
     onStopped: () => undefined,
   });
   const answer = await committer.commit(facts, { blobs });

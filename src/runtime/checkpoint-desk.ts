@@ -37,7 +37,9 @@ export class CheckpointDesk {
     const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
     const running = live.get(sessionId);
     if (running !== undefined) {
-      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, running.session.committer, ports.clock.nowMs()));
+      await ports.store.saveCheckpoint(
+        checkpointOf(checkpointId, sessionId, fact.name, running.session.committer, ports.clock.nowMs()),
+      );
       if ((await live.commit(running.session, [fact])) !== undefined) return checkpointId;
     }
     return this.#exclusive.run(sessionId, async () => {
@@ -45,7 +47,9 @@ export class CheckpointDesk {
       if (loaded === null) throw unknownSession(sessionId);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
       if (host !== null) throw ownedElsewhere(sessionId, host, "make the checkpoint there");
-      await ports.store.saveCheckpoint(checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()));
+      await ports.store.saveCheckpoint(
+        checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()),
+      );
       await commitAside(ports, sessionId, loaded.position, [fact]);
       return checkpointId;
     });
@@ -100,14 +104,22 @@ export class CheckpointDesk {
       taken = Math.floor(steps / every);
       void this.create(sessionId, `${AUTOMATIC}-${steps}`, { automatic: true })
         .then(() => this.#trim(sessionId, policy?.keep))
-        .catch((error: unknown) => this.#parts.ports.logger.warn({ sessionId, error: errorToData(error) }, "an automatic checkpoint could not be made"));
+        .catch((error: unknown) =>
+          this.#parts.ports.logger.warn(
+            { sessionId, error: errorToData(error) },
+            "an automatic checkpoint could not be made",
+          ),
+        );
     });
   }
 
   async #trim(sessionId: string, keep: number | undefined): Promise<void> {
     if (keep === undefined) return;
     const { store } = this.#parts.ports;
-    const automatic = (await store.listCheckpoints(sessionId)).filter((checkpoint) => isAutomatic(checkpoint) && checkpoint.name.startsWith(`${AUTOMATIC}-`));
-    for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep))) await store.deleteCheckpoint(checkpointId);
+    const automatic = (await store.listCheckpoints(sessionId)).filter(
+      (checkpoint) => isAutomatic(checkpoint) && checkpoint.name.startsWith(`${AUTOMATIC}-`),
+    );
+    for (const { checkpointId } of automatic.slice(0, Math.max(0, automatic.length - keep)))
+      await store.deleteCheckpoint(checkpointId);
   }
 }

@@ -14,9 +14,21 @@ import type { RecordedStep } from "./engine-api.ts";
 import { foldLog, foldStart, newPosition } from "./log-fold.ts";
 import { Recorder } from "./recorder.ts";
 
-export function checkpointOf(checkpointId: string, sessionId: string, name: string, position: Pick<LogPosition, "state" | "n" | "lastAtMs">, nowMs: number): Checkpoint {
+export function checkpointOf(
+  checkpointId: string,
+  sessionId: string,
+  name: string,
+  position: Pick<LogPosition, "state" | "n" | "lastAtMs">,
+  nowMs: number,
+): Checkpoint {
   const { state, n, lastAtMs } = position;
-  const snapshot = { n, reducer: REDUCER_VERSION, topologyHash: state.run?.topologyHash ?? null, atMs: lastAtMs, state: encodeState(state) };
+  const snapshot = {
+    n,
+    reducer: REDUCER_VERSION,
+    topologyHash: state.run?.topologyHash ?? null,
+    atMs: lastAtMs,
+    state: encodeState(state),
+  };
   return { checkpointId, sessionId, name, n, atMs: nowMs, status: state.status, snapshot };
 }
 
@@ -31,7 +43,10 @@ export function isAutomatic({ checkpointId }: Pick<Checkpoint, "checkpointId">):
 /** @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, `ORCH_STORE_VERSION` */
 export async function getCheckpoint(ports: Pick<EnginePorts, "store">, checkpointId: string): Promise<Checkpoint> {
   const checkpoint = await ports.store.getCheckpoint(checkpointId);
-  if (checkpoint === null) throw new OrchestraError("ORCH_CHECKPOINT_UNKNOWN", `no checkpoint "${checkpointId}" in this store`, { details: { checkpointId } });
+  if (checkpoint === null)
+    throw new OrchestraError("ORCH_CHECKPOINT_UNKNOWN", `no checkpoint "${checkpointId}" in this store`, {
+      details: { checkpointId },
+    });
   // Read now, so that a state of another version is refused before anything is written.
   decodeState(checkpoint.snapshot.state, checkpoint.snapshot.reducer);
   return checkpoint;
@@ -44,7 +59,9 @@ export function restoredFact({ checkpointId, n, snapshot }: Checkpoint): Fact {
 /** Begins `sessionId` where the checkpoint stood. @throws {OrchestraError} `ORCH_SESSION_BUSY` when it exists. */
 export async function forkInto(ports: EnginePorts, checkpoint: Checkpoint, sessionId: string): Promise<void> {
   if ((await ports.store.getSession(sessionId)) !== null) {
-    throw new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" exists; a fork begins a new one`, { details: { sessionId } });
+    throw new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" exists; a fork begins a new one`, {
+      details: { sessionId },
+    });
   }
   await commitAside(ports, sessionId, newPosition(sessionId), [restoredFact(checkpoint)]);
 }
@@ -78,7 +95,11 @@ async function historyOf(ports: Pick<EnginePorts, "store">, id: string, depth = 
   const sessionId = checkpoint?.sessionId ?? id;
   const untilN = checkpoint?.n ?? Infinity;
   const told: Told[] = [];
-  for await (const { commit, reduction } of foldLog(ports.store, sessionId, await foldStart(ports.store, sessionId, 0))) {
+  for await (const { commit, reduction } of foldLog(
+    ports.store,
+    sessionId,
+    await foldStart(ports.store, sessionId, 0),
+  )) {
     if (commit.n > untilN) break;
     const [first] = commit.facts;
     if (commit.n === 1 && first?.type === "restored" && depth < 64) {
@@ -91,9 +112,16 @@ async function historyOf(ports: Pick<EnginePorts, "store">, id: string, depth = 
     told.push({ id: commit.id, facts: commit.facts, events: reduction.events, atMs: commit.atMs });
   }
   if (told.length === 0 && checkpoint !== null) {
-    throw new OrchestraError("ORCH_SESSION_STATE", `checkpoint "${id}": the part of the log that led to it was compacted away`, { details: { id, sessionId } });
+    throw new OrchestraError(
+      "ORCH_SESSION_STATE",
+      `checkpoint "${id}": the part of the log that led to it was compacted away`,
+      { details: { id, sessionId } },
+    );
   }
-  if (told.length === 0) throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session or checkpoint "${id}" in this store`, { details: { id } });
+  if (told.length === 0)
+    throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no session or checkpoint "${id}" in this store`, {
+      details: { id },
+    });
   return told;
 }
 

@@ -21,7 +21,7 @@ export class ChunkFeed implements AsyncIterable<unknown> {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<unknown> {
-    for (let next = 0; ; ) {
+    for (let next = 0; ;) {
       if (next < this.#chunks.length) yield this.#chunks[next++];
       else if (this.#ended) return;
       else await new Promise<void>((resolve) => this.#waiting.add(resolve));

@@ -182,7 +182,15 @@ export class Committer {
     }
     const n = this.#n + 1;
     const epoch = epochAfter(reduction.accepted, this.#epoch);
-    const plain: Commit = { v: 1, n, epoch, id: this.#nextId(), host: this.#ports.host, atMs, facts: reduction.accepted };
+    const plain: Commit = {
+      v: 1,
+      n,
+      epoch,
+      id: this.#nextId(),
+      host: this.#ports.host,
+      atMs,
+      facts: reduction.accepted,
+    };
     const commit = inbox > 0 ? { ...plain, inbox } : plain;
     const entry = this.#entryFor(reduction.state, commit);
     const blobs = blobsOf(batch);
@@ -261,7 +269,11 @@ function answerAll(batch: readonly Submission[], reduction: CommitReduction, n: 
   for (const submission of batch) {
     if (submission.answer === undefined) continue;
     const reasons = reduction.refused.filter(({ fact }) => submission.facts.includes(fact)).map(({ reason }) => reason);
-    submission.answer({ accepted: reasons.length < submission.facts.length || submission.facts.length === 0, reasons, n });
+    submission.answer({
+      accepted: reasons.length < submission.facts.length || submission.facts.length === 0,
+      reasons,
+      n,
+    });
   }
 }
 

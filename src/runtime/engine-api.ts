@@ -16,10 +16,26 @@ export type RunEvent = {
   readonly at: number;
   readonly sessionId: string;
   readonly runId: string;
-} & (Resolved<KernelEvent> | { readonly type: "step.chunk"; readonly stepId: string; readonly branchId: string; readonly node: string; readonly chunk: unknown; /** Chunks lost before this one, because the reader was too far behind. */ readonly dropped?: number });
+} & (
+  | Resolved<KernelEvent>
+  | {
+      readonly type: "step.chunk";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly chunk: unknown;
+      /** Chunks lost before this one, because the reader was too far behind. */ readonly dropped?: number;
+    }
+);
 
 /** The same event with `Stored` values replaced by the values themselves. */
-export type Resolved<E> = E extends { readonly type: infer T } ? { readonly type: T } & { readonly [K in keyof E as Exclude<K, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome" ? unknown : E[K] } : never;
+export type Resolved<E> = E extends { readonly type: infer T }
+  ? { readonly type: T } & {
+      readonly [K in keyof E as Exclude<K, "type">]: K extends "task" | "input" | "value" | "prompt" | "outcome"
+        ? unknown
+        : E[K];
+    }
+  : never;
 
 /** The functions behind a run; they are not stored, so each process brings its own. */
 export interface RunCode {
@@ -115,11 +131,22 @@ export interface Engine {
   /** Commits the start, then runs. @throws ORCH_SESSION_BUSY, ORCH_OVERLOADED, ORCH_DRAINING, ORCH_CLOSED, ORCH_NOT_SERIALIZABLE */
   start(request: StartRequest): Promise<RunHandle>;
   /** Continues a paused, waiting or interrupted session. Several open questions need `answers` by id, else ORCH_AMBIGUOUS_ANSWER. */
-  resume(sessionId: string, options: { code?: RunCode; context?: Readonly<Record<string, unknown>>; userResponse?: unknown; answers?: Readonly<Record<string, unknown>>; signal?: AbortSignal }): Promise<RunHandle>;
+  resume(
+    sessionId: string,
+    options: {
+      code?: RunCode;
+      context?: Readonly<Record<string, unknown>>;
+      userResponse?: unknown;
+      answers?: Readonly<Record<string, unknown>>;
+      signal?: AbortSignal;
+    },
+  ): Promise<RunHandle>;
   pause(sessionId: string, reason?: string, inFlight?: "finish" | "abort"): Promise<boolean>;
   cancel(sessionId: string, reason?: string): Promise<boolean>;
   answer(sessionId: string, questionId: string, value: unknown): Promise<void>;
-  questions(sessionId?: string): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]>;
+  questions(
+    sessionId?: string,
+  ): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]>;
   /** Calls back for each question a live run of this engine asks. Returns the way to stop. */
   onQuestion(listener: (sessionId: string, question: Question & { readonly promptValue: unknown }) => void): () => void;
   /** One that is `automatic` has an id that says so, and is the only kind that is ever removed to make room for newer ones. */
@@ -138,9 +165,27 @@ export interface Engine {
   trace(sessionId: string): AsyncIterable<RecordedStep>;
   why(sessionId: string): Promise<Why>;
   /** Where two histories part. Each side is a session id or a checkpoint id. */
-  diff(a: string, b: string): Promise<{ readonly equal: boolean; readonly commonCommits: number; readonly a: readonly RecordedStep[]; readonly b: readonly RecordedStep[] }>;
+  diff(
+    a: string,
+    b: string,
+  ): Promise<{
+    readonly equal: boolean;
+    readonly commonCommits: number;
+    readonly a: readonly RecordedStep[];
+    readonly b: readonly RecordedStep[];
+  }>;
   /** Finds sessions that were live when their process died; continues those whose code is known (`code(topologyHash)`), or leaves them paused. */
-  recover(options?: { resume?: boolean; code?: (entry: SessionEntry) => RunCode | undefined }): Promise<readonly { readonly sessionId: string; readonly runId: string; readonly action: "resumed" | "left" ; readonly handle?: RunHandle }[]>;
+  recover(options?: {
+    resume?: boolean;
+    code?: (entry: SessionEntry) => RunCode | undefined;
+  }): Promise<
+    readonly {
+      readonly sessionId: string;
+      readonly runId: string;
+      readonly action: "resumed" | "left";
+      readonly handle?: RunHandle;
+    }[]
+  >;
   /** Stops accepting, lets steps in flight finish up to `timeoutMs`, leaves the rest resumable. */
   drain(options?: { timeoutMs?: number }): Promise<void>;
   close(): Promise<void>;

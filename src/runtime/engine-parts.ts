@@ -95,8 +95,13 @@ const DRAIN_POLL_MS = 20;
 
 export function openEngineParts(options: EngineOptions, engine: Engine, hooks: EngineHooks): EngineParts {
   const { store, bus, clock, random, ids, logger } = options;
-  const deadlines = new Deadlines(clock, (error) => logger.error({ error: errorToData(error) }, "a deadline's callback threw"));
-  const values = new Values(store, options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax });
+  const deadlines = new Deadlines(clock, (error) =>
+    logger.error({ error: errorToData(error) }, "a deadline's callback threw"),
+  );
+  const values = new Values(
+    store,
+    options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax },
+  );
   const hub = new EventHub();
   const codes = new Map<string, RunCode>();
   const commitListeners = new Map<Session, (() => void)[]>();
@@ -118,7 +123,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       memory: ({ sessionId }) => options.memory?.(sessionId),
       chunks(execution) {
         if (execution.body.offer.streamedFrom === undefined) return undefined;
-        return live.get(execution.sessionId)?.session.streams.feedOf(execution) ?? oneChunk(values.resolveInput(execution.body.offer.input));
+        return (
+          live.get(execution.sessionId)?.session.streams.feedOf(execution) ??
+          oneChunk(values.resolveInput(execution.body.offer.input))
+        );
       },
       async journal({ sessionId, body }, key, value) {
         const { stepId } = body.offer;
@@ -147,7 +155,11 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
     beforeTold(session) {
       if (session.state.run?.end == null || (session.nested.size === 0 && session.recorderComplete)) return undefined;
-      return cancelNested(session.sessionId, stepsOf(session.state), [...session.nested.values()].flatMap((begun) => [...begun]));
+      return cancelNested(
+        session.sessionId,
+        stepsOf(session.state),
+        [...session.nested.values()].flatMap((begun) => [...begun]),
+      );
     },
     onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
@@ -183,7 +195,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       // Who was not told yet that the run is over may have begun the next one.
       const isMeant = (entry: SessionEntry): boolean => upTo === "all" || isFromUpTo(entry.sessionId, sessionId, upTo);
       const unended = (await nestedIn(store, sessionId)).filter((entry) => !isEnded(entry.status) && isMeant(entry));
-      for (const nestedId of new Set([...begun, ...unended.map((entry) => entry.sessionId)])) await engine.cancel(nestedId, "the run around it is over");
+      for (const nestedId of new Set([...begun, ...unended.map((entry) => entry.sessionId)]))
+        await engine.cancel(nestedId, "the run around it is over");
     } catch (error) {
       logger.warn({ sessionId, error: errorToData(error) }, "nested runs of a session could not be cancelled");
     }
@@ -203,10 +216,18 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   async function takeIn(session: Session, position: number, command: InboxCommand): Promise<void> {
     const blobs: NewBlobs = new Map();
     try {
-      const facts = await factsOfCommand(session.state, command, { values, code: session.code, nowMs: clock.nowMs() }, blobs);
+      const facts = await factsOfCommand(
+        session.state,
+        command,
+        { values, code: session.code, nowMs: clock.nowMs() },
+        blobs,
+      );
       await session.committer.commit(facts, { blobs, inbox: position });
     } catch (error) {
-      logger.warn({ sessionId: session.sessionId, command: command.type, error: errorToData(error) }, "an inbox command could not be followed");
+      logger.warn(
+        { sessionId: session.sessionId, command: command.type, error: errorToData(error) },
+        "an inbox command could not be followed",
+      );
       // Read past all the same: a command that cannot be followed must not stand in the way of the next.
       if (session.open) await session.committer.commit([], { inbox: position }).catch(() => undefined);
     }
@@ -221,7 +242,9 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         await takeIn(session, position, command);
       }
     });
-    const safe = next.catch((error: unknown) => logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the inbox could not be read"));
+    const safe = next.catch((error: unknown) =>
+      logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the inbox could not be read"),
+    );
     reading.set(session, safe);
     return safe;
   }
@@ -245,7 +268,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     async sessionsWithQuestions() {
       const found = new Set(live.all().map(({ session }) => session.sessionId));
       for (const status of ["awaiting_user", "paused"] as const) {
-        for (let cursor: string | undefined; ; ) {
+        for (let cursor: string | undefined; ;) {
           const page = await store.listSessions({ status, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
           for (const entry of page) if (entry.parentSessionId === undefined) found.add(entry.sessionId);
           if (page.length < 200) break;
@@ -262,7 +285,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       for (const { session } of live.all()) session.registry.pause();
       const untilMs = clock.monotonicMs() + timeoutMs;
       const inFlight = (): boolean => live.all().some(({ session }) => session.registry.out > session.nested.size);
-      while (inFlight() && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => deadlines.after(DRAIN_POLL_MS, resolve));
+      while (inFlight() && clock.monotonicMs() < untilMs)
+        await new Promise<void>((resolve) => deadlines.after(DRAIN_POLL_MS, resolve));
       for (const { session } of live.all()) await session.committer.settled();
       live.releaseAll();
     },

@@ -22,7 +22,16 @@ import { commitAside } from "./aside.ts";
 import { CheckpointDesk } from "./checkpoint-desk.ts";
 import { diffHistories } from "./checkpoints.ts";
 import { earlierRun, handleOfRun } from "./earlier-run.ts";
-import type { Engine, EngineEventsOptions, RecordedStep, RunCode, RunEvent, RunHandle, RunOutcome, StartRequest } from "./engine-api.ts";
+import type {
+  Engine,
+  EngineEventsOptions,
+  RecordedStep,
+  RunCode,
+  RunEvent,
+  RunHandle,
+  RunOutcome,
+  StartRequest,
+} from "./engine-api.ts";
 import { Exclusive } from "./exclusive.ts";
 import { openEngineParts, stepsOf } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
@@ -50,7 +59,8 @@ export type { EngineOptions } from "./engine-parts.ts";
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
 const SIGNAL_ABORTED = "its signal was aborted";
-const RESUME_ELSEWHERE = "pause, cancel and answer reach it from here; it can be resumed here once it is paused and its steps in flight have ended";
+const RESUME_ELSEWHERE =
+  "pause, cancel and answer reach it from here; it can be resumed here once it is paused and its steps in flight have ended";
 const DEFAULT_DRAIN_MS = 30_000;
 
 export function createEngine(options: EngineOptions): Engine {
@@ -71,7 +81,8 @@ class LocalEngine implements Engine {
       onQuestion: (session, question) => this.#listeners.tell(session.sessionId, question),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
       onSettled: ({ sessionId, state }) => this.#housekeeping.settled(sessionId, state.run?.end != null),
-      standsStill: (sessionId) => this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
+      standsStill: (sessionId) =>
+        this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
     });
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive);
@@ -86,7 +97,9 @@ class LocalEngine implements Engine {
   async start(request: StartRequest): Promise<RunHandle> {
     this.#assertAccepting(request.parent !== undefined);
     const { ids } = this.#parts.ports;
-    const sessionId = request.sessionId ?? (request.idempotencyKey === undefined ? ids.next("s") : keyedSessionId(request.idempotencyKey));
+    const sessionId =
+      request.sessionId ??
+      (request.idempotencyKey === undefined ? ids.next("s") : keyedSessionId(request.idempotencyKey));
     parseSessionId(sessionId);
     const mayExist = request.sessionId !== undefined || request.idempotencyKey !== undefined;
     return this.#exclusive.run(sessionId, () => this.#start(sessionId, request, mayExist));
@@ -110,14 +123,19 @@ class LocalEngine implements Engine {
     const host = loaded === null ? null : await this.#parts.ownerElsewhere(sessionId, loaded.entry);
     if (loaded !== null && before?.run && isSameRun(before, request) && request.fresh !== true) {
       if (host !== null) return this.#followedHandle(sessionId, before.run.runId, host);
-      if (before.run.end === null && before.status === "running") return this.#resumeLoaded(sessionId, loaded, { code: request.code });
+      if (before.run.end === null && before.status === "running")
+        return this.#resumeLoaded(sessionId, loaded, { code: request.code });
       return this.#loggedHandle(sessionId, before);
     }
     if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before starting another");
     if (before?.run && before.run.end === null && request.fresh !== true) {
-      throw busy(sessionId, `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`);
+      throw busy(
+        sessionId,
+        `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`,
+      );
     }
-    if (request.followUp === true && before?.run?.topologyHash === request.topologyHash) assertCodeWhole(sessionId, before.run, request.code);
+    if (request.followUp === true && before?.run?.topologyHash === request.topologyHash)
+      assertCodeWhole(sessionId, before.run, request.code);
     if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId, stepsOf(before));
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
@@ -131,10 +149,12 @@ class LocalEngine implements Engine {
       continues: false,
     };
     // A signal that is aborted already: the run is recorded, and ends before any agent is called.
-    const facts: Fact[] = request.signal?.aborted === true ? [fact, { type: "cancelled", reason: SIGNAL_ABORTED }] : [fact];
+    const facts: Fact[] =
+      request.signal?.aborted === true ? [fact, { type: "cancelled", reason: SIGNAL_ABORTED }] : [fact];
     const opened = await live.open(start, facts, blobs).catch((error: unknown) => {
       // Somebody else began the session in the same moment.
-      if (error instanceof OrchestraError && error.code === "ORCH_FENCED") throw busy(sessionId, "another process just began a run of it");
+      if (error instanceof OrchestraError && error.code === "ORCH_FENCED")
+        throw busy(sessionId, "another process just began a run of it");
       throw error;
     });
     if (!opened.answer.accepted) throw busy(sessionId, opened.answer.reasons.join("; "));
@@ -172,11 +192,17 @@ class LocalEngine implements Engine {
     const { run } = state;
     if (run === null || run.end !== null) {
       const what = run === null ? "nothing was run in it" : `its run ended ${run.end?.status ?? ""}`;
-      throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" cannot be resumed: ${what}`, { details: { sessionId, status: state.status } });
+      throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" cannot be resumed: ${what}`, {
+        details: { sessionId, status: state.status },
+      });
     }
     const code = options.code ?? this.#parts.codes.get(run.topologyHash);
     if (code === undefined) {
-      throw new OrchestraError("ORCH_AGENT_UNKNOWN", `session "${sessionId}": its agents were not given; hand them over to resume it`, { details: { sessionId } });
+      throw new OrchestraError(
+        "ORCH_AGENT_UNKNOWN",
+        `session "${sessionId}": its agents were not given; hand them over to resume it`,
+        { details: { sessionId } },
+      );
     }
     assertCodeWhole(sessionId, run, code);
     const blobs: NewBlobs = new Map();
@@ -203,25 +229,35 @@ class LocalEngine implements Engine {
   async #factsOfResume(state: SessionState, options: ResumeOptions, code: RunCode, blobs: NewBlobs): Promise<Fact[]> {
     const { values, clock } = this.#parts.ports;
     const facts: Fact[] = [];
-    if (options.context !== undefined) facts.push({ type: "context.added", context: values.storeAll(options.context, "context", blobs) });
+    if (options.context !== undefined)
+      facts.push({ type: "context.added", context: values.storeAll(options.context, "context", blobs) });
     const answers = assignAnswers(state.sessionId, openQuestions(state), options);
     if (state.status === "paused" || state.status === "awaiting_user") facts.push(resumedFact(state, clock.nowMs()));
-    for (const [questionId, value] of answers) facts.push(await answerFact(state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs));
+    for (const [questionId, value] of answers)
+      facts.push(await answerFact(state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs));
     return facts;
   }
 
   pause(sessionId: string, reason?: string, inFlight: "finish" | "abort" = "finish"): Promise<boolean> {
-    return this.#command(sessionId, { type: "pause", body: { inFlight, ...(reason === undefined ? {} : { reason }) } }, [
-      { type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) },
-    ]);
+    return this.#command(
+      sessionId,
+      { type: "pause", body: { inFlight, ...(reason === undefined ? {} : { reason }) } },
+      [{ type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) }],
+    );
   }
 
   cancel(sessionId: string, reason?: string): Promise<boolean> {
-    return this.#command(sessionId, { type: "cancel", body: reason === undefined ? {} : { reason } }, [{ type: "cancelled", ...(reason === undefined ? {} : { reason }) }]);
+    return this.#command(sessionId, { type: "cancel", body: reason === undefined ? {} : { reason } }, [
+      { type: "cancelled", ...(reason === undefined ? {} : { reason }) },
+    ]);
   }
 
   /** Done here when the session is ours or nobody's, posted to its owner otherwise. */
-  async #command(sessionId: string, command: { type: "pause" | "cancel"; body: unknown }, facts: readonly Fact[]): Promise<boolean> {
+  async #command(
+    sessionId: string,
+    command: { type: "pause" | "cancel"; body: unknown },
+    facts: readonly Fact[],
+  ): Promise<boolean> {
     this.#assertOpen();
     const { live, ports } = this.#parts;
     const running = live.get(sessionId);
@@ -315,7 +351,8 @@ class LocalEngine implements Engine {
     this.#assertOpen();
     const { ports, live } = this.#parts;
     const { begins } = options;
-    if (begins === undefined && live.get(sessionId) === undefined && (await ports.store.getSession(sessionId)) === null) throw unknownSession(sessionId);
+    if (begins === undefined && live.get(sessionId) === undefined && (await ports.store.getSession(sessionId)) === null)
+      throw unknownSession(sessionId);
     let beginning = begins !== undefined;
     const begun = (): void => {
       beginning = false;
@@ -328,7 +365,11 @@ class LocalEngine implements Engine {
       const entry = await ports.store.getSession(sessionId);
       return entry === null || isStillStatus(entry.status) ? "still" : "moving";
     };
-    yield* this.#housekeeping.follow(sessionId, options.after ?? 0, sessionEvents({ ...ports, whereabouts }, sessionId, options));
+    yield* this.#housekeeping.follow(
+      sessionId,
+      options.after ?? 0,
+      sessionEvents({ ...ports, whereabouts }, sessionId, options),
+    );
   }
 
   trace(sessionId: string): AsyncIterable<RecordedStep> {
@@ -345,7 +386,9 @@ class LocalEngine implements Engine {
 
   async recover(options: Parameters<Engine["recover"]>[0] = {}): ReturnType<Engine["recover"]> {
     this.#assertAccepting(false);
-    const recovered = await recoverSessions(this.#parts, options, (sessionId, code) => this.resume(sessionId, { code }));
+    const recovered = await recoverSessions(this.#parts, options, (sessionId, code) =>
+      this.resume(sessionId, { code }),
+    );
     await recoverNested(this.#parts, (sessionId) => this.cancel(sessionId, "the run around it is over"));
     return recovered;
   }
@@ -364,9 +407,11 @@ class LocalEngine implements Engine {
   #advanced(session: Session, commit: Commit): void {
     this.#housekeeping.advanced(session, commit);
     for (const fact of commit.facts) {
-      if (fact.type === "step.succeeded" || (fact.type === "step.failed" && fact.retryAtMs === undefined)) this.#stepOver(session, fact.stepId);
+      if (fact.type === "step.succeeded" || (fact.type === "step.failed" && fact.retryAtMs === undefined))
+        this.#stepOver(session, fact.stepId);
       if (fact.type !== "paused") continue;
-      for (const nested of session.nested.values()) for (const id of nested) this.pause(id, "the run around it was paused", fact.inFlight).catch(() => undefined);
+      for (const nested of session.nested.values())
+        for (const id of nested) this.pause(id, "the run around it was paused", fact.inFlight).catch(() => undefined);
     }
   }
 
@@ -377,7 +422,11 @@ class LocalEngine implements Engine {
 
   /** Of a run that another host is at: its outcome is what the log comes to say. */
   #followedHandle(sessionId: string, runId: string, host: string): RunHandle {
-    const outcome = this.#parts.live.follow(sessionId, runId, ownedElsewhere(sessionId, host, "its outcome cannot be followed any more"));
+    const outcome = this.#parts.live.follow(
+      sessionId,
+      runId,
+      ownedElsewhere(sessionId, host, "its outcome cannot be followed any more"),
+    );
     outcome.catch(() => undefined);
     return { sessionId, runId, outcome };
   }
@@ -406,9 +455,14 @@ class LocalEngine implements Engine {
 
   #assertAccepting(nested: boolean): void {
     this.#assertOpen();
-    if (this.#state === "draining") throw new OrchestraError("ORCH_DRAINING", "the engine is draining and takes no new runs");
+    if (this.#state === "draining")
+      throw new OrchestraError("ORCH_DRAINING", "the engine is draining and takes no new runs");
     const { live, maxSessions } = this.#parts;
     if (nested || live.size < maxSessions) return;
-    throw new OrchestraError("ORCH_OVERLOADED", `${live.size} sessions are live, the limit is ${maxSessions}; try again later`, { details: { sessions: live.size, retryAfterMs: 1_000 } });
+    throw new OrchestraError(
+      "ORCH_OVERLOADED",
+      `${live.size} sessions are live, the limit is ${maxSessions}; try again later`,
+      { details: { sessions: live.size, retryAfterMs: 1_000 } },
+    );
   }
 }

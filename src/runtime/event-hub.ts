@@ -28,7 +28,9 @@ export interface ChunkEvent {
   readonly dropped?: number;
 }
 
-export type HubItem = { readonly type: "batch"; readonly batch: EventBatch } | { readonly type: "chunk"; readonly chunk: ChunkEvent };
+export type HubItem =
+  | { readonly type: "batch"; readonly batch: EventBatch }
+  | { readonly type: "chunk"; readonly chunk: ChunkEvent };
 
 /** Items a subscriber may be behind before it is sent back to the log. */
 const BUFFER_MAX = 8_192;
@@ -136,7 +138,8 @@ export class EventHub {
 
   publish(sessionId: string, batch: EventBatch): void {
     const listeners = this.#sessions.get(sessionId);
-    if (listeners !== undefined && batch.events.length > 0) for (const listener of listeners) listener.push({ type: "batch", batch });
+    if (listeners !== undefined && batch.events.length > 0)
+      for (const listener of listeners) listener.push({ type: "batch", batch });
   }
 
   chunk(sessionId: string, chunk: ChunkEvent): void {

@@ -35,7 +35,11 @@ export interface EventPorts {
 /** How often the log is looked at while another process writes it. */
 const POLL_MS = 250;
 
-export async function* sessionEvents(ports: EventPorts, sessionId: string, options: EngineEventsOptions): AsyncGenerator<RunEvent> {
+export async function* sessionEvents(
+  ports: EventPorts,
+  sessionId: string,
+  options: EngineEventsOptions,
+): AsyncGenerator<RunEvent> {
   const { signal, untilSettled = false } = options;
   const subscription = ports.hub.subscribe(sessionId);
   const wake = (): void => subscription.nudge();
@@ -97,7 +101,12 @@ async function* loggedEvents(store: SessionStore, sessionId: string, after: numb
   const start = await foldStart(store, sessionId, afterN - 1);
   for await (const { commit, reduction } of foldLog(store, sessionId, start)) {
     if (commit.n < afterN) continue;
-    const batch: EventBatch = { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events };
+    const batch: EventBatch = {
+      n: commit.n,
+      atMs: commit.atMs,
+      runId: reduction.state.run?.runId ?? "",
+      events: reduction.events,
+    };
     for (const event of runEvents(sessionId, batch)) if (event.seq > after) yield event;
   }
 }
@@ -110,7 +119,11 @@ export function* runEvents(sessionId: string, batch: EventBatch): Iterable<RunEv
   }
 }
 
-function chunkEvent(sessionId: string, { stepId, branchId, node, chunk, atMs, runId, dropped }: ChunkEvent, seq: number): RunEvent {
+function chunkEvent(
+  sessionId: string,
+  { stepId, branchId, node, chunk, atMs, runId, dropped }: ChunkEvent,
+  seq: number,
+): RunEvent {
   const lost = dropped === undefined ? {} : { dropped };
   return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk, ...lost };
 }
@@ -132,7 +145,10 @@ function resolved(event: KernelEvent): object {
     case "user.answered":
       return { ...event, value: listed(event.value as Stored) };
     case "run.completed":
-      return { ...event, value: event.value.kind === "one" ? listed(event.value.value) : event.value.values.map(listed) };
+      return {
+        ...event,
+        value: event.value.kind === "one" ? listed(event.value.value) : event.value.values.map(listed),
+      };
     default:
       return event;
   }

@@ -70,7 +70,8 @@ export class Execution {
     this.#agent = agent;
     this.#ports = ports;
     const { timeoutMs } = body.offer;
-    this.#timeoutMs = agent.timeoutMs !== undefined && timeoutMs === body.defaultTimeoutMs ? agent.timeoutMs : timeoutMs;
+    this.#timeoutMs =
+      agent.timeoutMs !== undefined && timeoutMs === body.defaultTimeoutMs ? agent.timeoutMs : timeoutMs;
     this.startedAtMs = this.#limitFromMs = ports.clock.monotonicMs();
     this.startedWallMs = ports.clock.nowMs();
   }
@@ -97,7 +98,13 @@ export class Execution {
     if (this.#end !== undefined) return;
     this.aborted = reason;
     this.#finish(null);
-    this.#controller?.abort(new OrchestraError("ORCH_CANCELLED", `step ${this.body.offer.stepId} of "${this.body.offer.node}" was stopped: ${reason}`, { details: { reason } }));
+    this.#controller?.abort(
+      new OrchestraError(
+        "ORCH_CANCELLED",
+        `step ${this.body.offer.stepId} of "${this.body.offer.node}" was stopped: ${reason}`,
+        { details: { reason } },
+      ),
+    );
   }
 
   /** A nested run waits for people: the step lets go of its host. What the agent does afterwards is dropped. */
@@ -247,13 +254,22 @@ export class Execution {
     const missing = values.pin(storedOf(body), pinned);
     const { offer } = body;
     const input = values.resolveInput(offer.input, body.inputShape);
-    if (missing === undefined && !(input instanceof Promise) && offer.replies === undefined && offer.question === undefined) {
+    if (
+      missing === undefined &&
+      !(input instanceof Promise) &&
+      offer.replies === undefined &&
+      offer.question === undefined
+    ) {
       return { input, context: new StepContext(this, this.#ports.runtime, pinned, {}) };
     }
     return this.#prepareSlowly(pinned, missing, input);
   }
 
-  async #prepareSlowly(pinned: Map<string, Uint8Array>, missing: Promise<void> | undefined, pending: unknown): Promise<Ready> {
+  async #prepareSlowly(
+    pinned: Map<string, Uint8Array>,
+    missing: Promise<void> | undefined,
+    pending: unknown,
+  ): Promise<Ready> {
     const { offer } = this.body;
     const { values } = this.#ports.runtime;
     const input = await pending;
@@ -280,9 +296,13 @@ export class Execution {
       return;
     }
     const { stepId, node } = this.body.offer;
-    const error = new OrchestraError("ORCH_TIMEOUT", `step ${stepId} of "${node}" took longer than ${String(this.#timeoutMs)} ms`, {
-      details: { stepId, node, timeoutMs: this.#timeoutMs },
-    });
+    const error = new OrchestraError(
+      "ORCH_TIMEOUT",
+      `step ${stepId} of "${node}" took longer than ${String(this.#timeoutMs)} ms`,
+      {
+        details: { stepId, node, timeoutMs: this.#timeoutMs },
+      },
+    );
     this.#fail(error);
     this.#controller?.abort(error);
   }

@@ -23,7 +23,12 @@ const answerBody = z.object({ questionId: z.string(), value: z.unknown() });
 const contextBody = z.object({ context: z.record(z.string(), z.unknown()) });
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` for a body that is not what its type says. */
-export async function factsOfCommand(state: SessionState, command: Pick<InboxCommand, "type" | "body">, ports: CommandPorts, blobs: NewBlobs): Promise<Fact[]> {
+export async function factsOfCommand(
+  state: SessionState,
+  command: Pick<InboxCommand, "type" | "body">,
+  ports: CommandPorts,
+  blobs: NewBlobs,
+): Promise<Fact[]> {
   switch (command.type) {
     case "pause": {
       const { reason, inFlight } = parse(pauseBody, command);
@@ -36,7 +41,12 @@ export async function factsOfCommand(state: SessionState, command: Pick<InboxCom
     case "resume":
       return [resumedFact(state, ports.nowMs)];
     case "context":
-      return [{ type: "context.added", context: ports.values.storeAll(parse(contextBody, command).context, "context", blobs) }];
+      return [
+        {
+          type: "context.added",
+          context: ports.values.storeAll(parse(contextBody, command).context, "context", blobs),
+        },
+      ];
     case "answer": {
       const { questionId, value } = parse(answerBody, command);
       return [await answerFact(state, questionId, value, ports, blobs)];
@@ -53,26 +63,46 @@ export function resumedFact(state: SessionState, nowMs: number): Fact {
 }
 
 /** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_CONDITION_UNKNOWN`, `ORCH_NOT_SERIALIZABLE` */
-export async function answerFact(state: SessionState, questionId: string, value: unknown, ports: CommandPorts, blobs: NewBlobs): Promise<Fact> {
-  if (!openQuestions(state).some((question) => question.questionId === questionId)) throw unknownQuestion(state.sessionId, questionId);
+export async function answerFact(
+  state: SessionState,
+  questionId: string,
+  value: unknown,
+  ports: CommandPorts,
+  blobs: NewBlobs,
+): Promise<Fact> {
+  if (!openQuestions(state).some((question) => question.questionId === questionId))
+    throw unknownQuestion(state.sessionId, questionId);
   const stored = ports.values.store(value, "answer", blobs);
   const edges = edgesToJudge(state, { questionId }, "value");
   if (edges.length > 0 && ports.code === undefined) {
-    throw new OrchestraError("ORCH_SESSION_STATE", `question ${questionId}: where the answer leads depends on conditions this process was not given; answer it with resume`, {
-      details: { sessionId: state.sessionId, questionId },
-    });
+    throw new OrchestraError(
+      "ORCH_SESSION_STATE",
+      `question ${questionId}: where the answer leads depends on conditions this process was not given; answer it with resume`,
+      {
+        details: { sessionId: state.sessionId, questionId },
+      },
+    );
   }
-  if (edges.length > 0 && ports.code !== undefined && state.run !== null) assertConditionsKnown(state.sessionId, state.run, ports.code);
-  const held = ports.code === undefined ? [] : await judgeEdges(state, edges, stored, null, { values: ports.values, code: ports.code });
+  if (edges.length > 0 && ports.code !== undefined && state.run !== null)
+    assertConditionsKnown(state.sessionId, state.run, ports.code);
+  const held =
+    ports.code === undefined
+      ? []
+      : await judgeEdges(state, edges, stored, null, { values: ports.values, code: ports.code });
   return { type: "user.answered", questionId, value: stored, held };
 }
 
 export function unknownQuestion(sessionId: string, questionId: string): OrchestraError {
-  return new OrchestraError("ORCH_QUESTION_UNKNOWN", `session "${sessionId}" has no open question "${questionId}"`, { details: { sessionId, questionId } });
+  return new OrchestraError("ORCH_QUESTION_UNKNOWN", `session "${sessionId}" has no open question "${questionId}"`, {
+    details: { sessionId, questionId },
+  });
 }
 
 function parse<T>(schema: z.ZodType<T>, command: Pick<InboxCommand, "type" | "body">): T {
   const parsed = schema.safeParse(command.body);
   if (parsed.success) return parsed.data;
-  throw new OrchestraError("ORCH_BAD_OPTION", `inbox command "${command.type}": ${parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}`);
+  throw new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `inbox command "${command.type}": ${parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}`,
+  );
 }

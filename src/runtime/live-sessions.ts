@@ -72,10 +72,15 @@ export class LiveSessions implements SessionOwner {
    * had happened here.
    * @throws {OrchestraError} `ORCH_SESSION_BUSY` when it is live elsewhere in this process; what the append throws.
    */
-  async open(start: SessionStart, facts: readonly Fact[], blobs: Blobs | undefined): Promise<{ live: Live; answer: CommitAnswer }> {
+  async open(
+    start: SessionStart,
+    facts: readonly Fact[],
+    blobs: Blobs | undefined,
+  ): Promise<{ live: Live; answer: CommitAnswer }> {
     const { sessionId } = start;
     if (this.#closed) throw closed();
-    if (this.#live.has(sessionId) || !takeLive(this.#ports.store, sessionId, this)) throw busy(sessionId, "it is live already");
+    if (this.#live.has(sessionId) || !takeLive(this.#ports.store, sessionId, this))
+      throw busy(sessionId, "it is live already");
     const session = new Session(start, this.#ports, this);
     const live = liveOf(session);
     this.#live.set(sessionId, live);
@@ -131,7 +136,10 @@ export class LiveSessions implements SessionOwner {
 
   onLost(session: Session, error: OrchestraError): void {
     const live = this.#remove(session);
-    this.#ports.logger.warn({ sessionId: session.sessionId, error: errorToData(error) }, "the session is no longer ours");
+    this.#ports.logger.warn(
+      { sessionId: session.sessionId, error: errorToData(error) },
+      "the session is no longer ours",
+    );
     if (error.code === "ORCH_FENCED") live?.resolve(this.follow(session.sessionId, session.runId, error));
     else live?.reject(error);
     this.#ports.hub.nudge(session.sessionId);
@@ -160,7 +168,9 @@ export class LiveSessions implements SessionOwner {
   }
 
   async #outcome(session: Session): Promise<RunOutcome> {
-    const outcome = await (session.recorderComplete ? outcomeOf(this.#ports, session.state, session.recorder) : outcomeFromLog(this.#ports, session.sessionId));
+    const outcome = await (session.recorderComplete
+      ? outcomeOf(this.#ports, session.state, session.recorder)
+      : outcomeFromLog(this.#ports, session.sessionId));
     return { ...outcome, ignoredFacts: session.committer.ignored };
   }
 
@@ -211,14 +221,23 @@ function liveOf(session: Session): Live {
 }
 
 export function busy(sessionId: string, why: string): OrchestraError {
-  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}": ${why}; one run at a time`, { details: { sessionId } });
+  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}": ${why}; one run at a time`, {
+    details: { sessionId },
+  });
 }
 
 /** Refused, and who could do it instead. */
 export function ownedElsewhere(sessionId: string, host: string, cure: string): OrchestraError {
-  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" is live on host "${host}"; ${cure}`, { details: { sessionId, host } });
+  return new OrchestraError("ORCH_SESSION_BUSY", `session "${sessionId}" is live on host "${host}"; ${cure}`, {
+    details: { sessionId, host },
+  });
 }
 
 export function closed(sessionId?: string): OrchestraError {
-  return new OrchestraError("ORCH_CLOSED", sessionId === undefined ? "the engine is closed" : `the engine was closed while session "${sessionId}" was live; the session is resumable`);
+  return new OrchestraError(
+    "ORCH_CLOSED",
+    sessionId === undefined
+      ? "the engine is closed"
+      : `the engine was closed while session "${sessionId}" was live; the session is resumable`,
+  );
 }

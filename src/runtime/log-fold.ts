@@ -30,11 +30,17 @@ export async function* foldLog(store: SessionStore, sessionId: string, start: Fo
   for await (const commit of store.read(sessionId, n + 1)) {
     if (commit.n !== n + 1) {
       // The log was compacted, before or while it is read: what is left starts after a snapshot.
-      const snapshot = (await isFirst(store, sessionId, commit.n)) ? await store.latestSnapshot(sessionId, commit.n - 1) : null;
+      const snapshot = (await isFirst(store, sessionId, commit.n))
+        ? await store.latestSnapshot(sessionId, commit.n - 1)
+        : null;
       if (snapshot === null || snapshot.n !== commit.n - 1) {
-        throw new OrchestraError("ORCH_STORE_CORRUPT", `session "${sessionId}": commit ${n + 1} is missing (the log goes on at ${commit.n})`, {
-          details: { sessionId, n: n + 1 },
-        });
+        throw new OrchestraError(
+          "ORCH_STORE_CORRUPT",
+          `session "${sessionId}": commit ${n + 1} is missing (the log goes on at ${commit.n})`,
+          {
+            details: { sessionId, n: n + 1 },
+          },
+        );
       }
       ({ n, state } = startOf(snapshot));
     }

@@ -17,7 +17,11 @@ export function conditionsUsed({ edges }: TopologyData, conditions: RunCode["con
  *
  * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, or `ORCH_CONDITION_UNKNOWN` when agents are complete, naming all that is missing.
  */
-export function assertCodeWhole(sessionId: string, run: Pick<RunState, "topology" | "conditions">, code: RunCode): void {
+export function assertCodeWhole(
+  sessionId: string,
+  run: Pick<RunState, "topology" | "conditions">,
+  code: RunCode,
+): void {
   const agents = missingAgents(run.topology, code.agents);
   const conditions = missingConditions(run, code);
   if (agents === undefined && conditions.length === 0) return;
@@ -30,8 +34,13 @@ export function assertCodeWhole(sessionId: string, run: Pick<RunState, "topology
 }
 
 /** The same where only edges are judged. @throws {OrchestraError} `ORCH_CONDITION_UNKNOWN` */
-export function assertConditionsKnown(sessionId: string, run: Pick<RunState, "topology" | "conditions">, code: RunCode): void {
-  if (missingConditions(run, code).length > 0) assertCodeWhole(sessionId, { ...run, topology: { ...run.topology, nodes: [] } }, code);
+export function assertConditionsKnown(
+  sessionId: string,
+  run: Pick<RunState, "topology" | "conditions">,
+  code: RunCode,
+): void {
+  if (missingConditions(run, code).length > 0)
+    assertCodeWhole(sessionId, { ...run, topology: { ...run.topology, nodes: [] } }, code);
 }
 
 function missingConditions({ conditions = [] }: Pick<RunState, "conditions">, code: RunCode): string[] {

@@ -24,7 +24,10 @@ import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts"
 import type { Execution } from "./execution.ts";
 import type { Values } from "./values.ts";
 
-export type NestedRequest = Pick<StartRequest, "task" | "topology" | "topologyHash" | "code" | "limits" | "context" | "autoCheckpoint">;
+export type NestedRequest = Pick<
+  StartRequest,
+  "task" | "topology" | "topologyHash" | "code" | "limits" | "context" | "autoCheckpoint"
+>;
 
 /** How the options of `ctx.run` are read and its result is shown; the engine knows neither. */
 export interface NestedHooks {
@@ -59,7 +62,8 @@ export function runNested(ports: NestedPorts, execution: Execution, options: unk
 
 async function run(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
   const { hooks } = ports;
-  if (hooks === undefined) throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run: this engine was made without nested runs");
+  if (hooks === undefined)
+    throw new OrchestraError("ORCH_BAD_OPTION", "ctx.run: this engine was made without nested runs");
   const letClockRun = execution.hold();
   try {
     const request = await hooks.prepare(options, execution.code);
@@ -83,7 +87,13 @@ async function nameFor({ engine, values }: NestedPorts, execution: Execution, re
   return nestedSessionId(execution.sessionId, execution.body.offer.stepId, hash, k);
 }
 
-async function follow(ports: NestedPorts, execution: Execution, sessionId: string, request: NestedRequest, hooks: NestedHooks): Promise<unknown> {
+async function follow(
+  ports: NestedPorts,
+  execution: Execution,
+  sessionId: string,
+  request: NestedRequest,
+  hooks: NestedHooks,
+): Promise<unknown> {
   const untrack = ports.track(execution, sessionId);
   const stop = (): void => stopWith(ports, execution, sessionId);
   execution.signal.addEventListener("abort", stop, { once: true });
@@ -103,7 +113,9 @@ async function follow(ports: NestedPorts, execution: Execution, sessionId: strin
         const here = open.filter(({ questionId }) => Object.hasOwn(given, questionId) && !brought.has(questionId));
         for (const { questionId } of here) brought.add(questionId);
         if (here.length > 0) continue;
-        execution.suspend(open.map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })));
+        execution.suspend(
+          open.map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })),
+        );
         return await never();
       }
       if (ports.standsStill(execution.sessionId)) {
@@ -121,12 +133,23 @@ async function follow(ports: NestedPorts, execution: Execution, sessionId: strin
 }
 
 /** `told`: the run had ended before this attempt, and an earlier attempt has accounted for it. */
-async function attach(ports: NestedPorts, execution: Execution, sessionId: string, request: NestedRequest): Promise<{ outcome: RunOutcome; told: boolean }> {
+async function attach(
+  ports: NestedPorts,
+  execution: Execution,
+  sessionId: string,
+  request: NestedRequest,
+): Promise<{ outcome: RunOutcome; told: boolean }> {
   const entry = await ports.engine.getSession(sessionId);
   const { attempt, stepId } = execution.body.offer;
   const start = async (fresh: boolean): Promise<{ outcome: RunOutcome; told: boolean }> => {
     const limits = withinParent(request.limits, ports.parentState(execution.sessionId));
-    const handle = await ports.engine.start({ ...request, limits, sessionId, fresh, parent: { sessionId: execution.sessionId, stepId } });
+    const handle = await ports.engine.start({
+      ...request,
+      limits,
+      sessionId,
+      fresh,
+      parent: { sessionId: execution.sessionId, stepId },
+    });
     return { outcome: await handle.outcome, told: false };
   };
   if (entry === null) return start(false);
@@ -141,12 +164,20 @@ async function attach(ports: NestedPorts, execution: Execution, sessionId: strin
     case "awaiting_user": {
       const state = (await ports.engine.outcome(sessionId)).state;
       const given = await ports.answers(execution);
-      const answers = Object.fromEntries(openQuestions(state).flatMap(({ questionId }) => (Object.hasOwn(given, questionId) ? [[questionId, given[questionId]]] : [])));
+      const answers = Object.fromEntries(
+        openQuestions(state).flatMap(({ questionId }) =>
+          Object.hasOwn(given, questionId) ? [[questionId, given[questionId]]] : [],
+        ),
+      );
       if (Object.keys(answers).length === 0) return { outcome: await ports.engine.outcome(sessionId), told: false };
-      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code, answers })).outcome, told: false };
+      return {
+        outcome: await (await ports.engine.resume(sessionId, { code: request.code, answers })).outcome,
+        told: false,
+      };
     }
     case "paused":
-      if (isPausedAlone(ports, execution, entry)) return { outcome: await ports.engine.outcome(sessionId), told: false };
+      if (isPausedAlone(ports, execution, entry))
+        return { outcome: await ports.engine.outcome(sessionId), told: false };
       return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
     case "running":
     case "idle":
@@ -155,12 +186,19 @@ async function attach(ports: NestedPorts, execution: Execution, sessionId: strin
 }
 
 /** N6 */
-function assertNestedIn({ sessionId, run }: SessionState, { sessionId: parentId, stepId }: { readonly sessionId: string; readonly stepId: string }): void {
+function assertNestedIn(
+  { sessionId, run }: SessionState,
+  { sessionId: parentId, stepId }: { readonly sessionId: string; readonly stepId: string },
+): void {
   if (run?.parent?.sessionId === parentId && run.parent.stepId === stepId) return;
   const whose = run?.parent ? `step ${run.parent.stepId} of session "${run.parent.sessionId}"` : "no step of another";
-  throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" belongs to ${whose}, so step ${stepId} of session "${parentId}" cannot have its nested run there; delete it`, {
-    details: { sessionId, parentSessionId: parentId, stepId },
-  });
+  throw new OrchestraError(
+    "ORCH_SESSION_STATE",
+    `session "${sessionId}" belongs to ${whose}, so step ${stepId} of session "${parentId}" cannot have its nested run there; delete it`,
+    {
+      details: { sessionId, parentSessionId: parentId, stepId },
+    },
+  );
 }
 
 /** Paused during this very attempt: by a person, not by the parent's pause that is over. */
@@ -201,7 +239,10 @@ function stopWith({ engine }: NestedPorts, execution: Execution, sessionId: stri
   const reason = execution.aborted;
   // Where another execution of the step took its place, the nested run is that one's.
   if (reason === "fenced" || reason === "closing" || reason === "superseded") return;
-  const stopped = reason === "paused" ? engine.pause(sessionId, "the run around it was paused", "abort") : engine.cancel(sessionId, "the step that ran it was stopped");
+  const stopped =
+    reason === "paused"
+      ? engine.pause(sessionId, "the run around it was paused", "abort")
+      : engine.cancel(sessionId, "the step that ran it was stopped");
   // Whether it was still there to be stopped does not matter any more.
   stopped.catch(() => undefined);
 }

@@ -24,7 +24,10 @@ export const amount = check<number | false>(
   "a number above 0, or false to switch the bound off",
 );
 export const count = check<number>((value) => Number.isInteger(value) && Number(value) >= 1, "a whole number from 1");
-export const countFrom0 = check<number>((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number from 0");
+export const countFrom0 = check<number>(
+  (value) => Number.isInteger(value) && Number(value) >= 0,
+  "a whole number from 0",
+);
 export const delayMs = check<number>((value) => isFinite(value) && value >= 0, "milliseconds, 0 or more");
 export const flag = check<boolean>((value) => typeof value === "boolean", "true or false");
 export const text = check<string>((value) => typeof value === "string" && value !== "", "a non-empty string");

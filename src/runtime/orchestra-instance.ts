@@ -454,7 +454,7 @@ function taskOptions(first: TaskOptions | Task, second: ExecuteOptions): TaskOpt
 /** A nested run's functions come from the step around it, so only that step can go on with it. */
 async function assertNoNested(engine: Engine, sessionId: string): Promise<void> {
   let outer = sessionId;
-  for (let parent; (parent = (await engine.getSession(outer))?.parentSessionId) !== undefined; ) outer = parent;
+  for (let parent; (parent = (await engine.getSession(outer))?.parentSessionId) !== undefined;) outer = parent;
   if (outer === sessionId) return;
   throw new OrchestraError(
     "ORCH_SESSION_STATE",

@@ -41,7 +41,11 @@ export async function outcomeOf(
 }
 
 /** Without those that were removed since, to make room or by somebody. */
-async function present(store: SessionStore, sessionId: string, checkpointIds: readonly string[]): Promise<readonly string[]> {
+async function present(
+  store: SessionStore,
+  sessionId: string,
+  checkpointIds: readonly string[],
+): Promise<readonly string[]> {
   if (checkpointIds.length === 0) return [];
   const kept = new Set((await store.listCheckpoints(sessionId)).map((checkpoint) => checkpoint.checkpointId));
   return checkpointIds.filter((id) => kept.has(id));
@@ -52,7 +56,11 @@ export async function outcomeFromLog(ports: OutcomePorts, sessionId: string): Pr
   const recorder = new Recorder();
   let state: SessionState | null = null;
   let whole = false;
-  for await (const { commit, reduction } of foldLog(ports.store, sessionId, await foldStart(ports.store, sessionId, 0))) {
+  for await (const { commit, reduction } of foldLog(
+    ports.store,
+    sessionId,
+    await foldStart(ports.store, sessionId, 0),
+  )) {
     if (commit.facts.some((fact) => fact.type === "run.started" || fact.type === "restored")) whole = true;
     recorder.fold(reduction.events, commit.atMs);
     state = reduction.state;
@@ -79,5 +87,7 @@ export async function* traceFromLog(ports: OutcomePorts, sessionId: string): Asy
 }
 
 export function unknownSession(sessionId: string): OrchestraError {
-  return new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${sessionId}" in this store`, { details: { sessionId } });
+  return new OrchestraError("ORCH_SESSION_UNKNOWN", `no session "${sessionId}" in this store`, {
+    details: { sessionId },
+  });
 }

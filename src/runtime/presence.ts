@@ -41,7 +41,8 @@ export class Presence {
     this.#failed = false;
     try {
       while (this.#wanted !== (this.#lease !== null)) {
-        if (this.#wanted) this.#lease = await this.#liveness.announce({ host: this.#host, agents: [], sessions: 1, version: "1" });
+        if (this.#wanted)
+          this.#lease = await this.#liveness.announce({ host: this.#host, agents: [], sessions: 1, version: "1" });
         else {
           const lease = this.#lease;
           this.#lease = null;

@@ -33,7 +33,8 @@ export class QuestionListeners {
       (promptValue) => {
         for (const listener of this.#listeners) this.#call(listener, sessionId, { ...question, promptValue });
       },
-      (error: unknown) => this.#logger.error({ sessionId, error: errorToData(error) }, "the prompt of a question could not be read"),
+      (error: unknown) =>
+        this.#logger.error({ sessionId, error: errorToData(error) }, "the prompt of a question could not be read"),
     );
   }
 
@@ -54,7 +55,8 @@ export async function listQuestions(parts: EngineParts, sessionId?: string): Ret
   for (const id of ids) {
     const state = parts.live.get(id)?.session.state ?? (await loadSession(store, id))?.position.state;
     if (state === undefined) continue;
-    for (const question of openQuestions(state)) found.push({ ...question, session: id, promptValue: await values.resolve(question.prompt) });
+    for (const question of openQuestions(state))
+      found.push({ ...question, session: id, promptValue: await values.resolve(question.prompt) });
   }
   return found;
 }

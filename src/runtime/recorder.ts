@@ -116,7 +116,16 @@ export class Recorder {
         return;
       }
       case "step.succeeded":
-        this.#end(event.stepId, event.attempt, atMs, event.outcome as Outcome, null, (event.usage as Usage | undefined) ?? null, false, event.tookMs);
+        this.#end(
+          event.stepId,
+          event.attempt,
+          atMs,
+          event.outcome as Outcome,
+          null,
+          (event.usage as Usage | undefined) ?? null,
+          false,
+          event.tookMs,
+        );
         return;
       case "step.retrying":
         this.#end(event.stepId, event.attempt, atMs, null, event.error, null, true, undefined);
@@ -154,7 +163,16 @@ export class Recorder {
     this.startedAtMs = atMs;
   }
 
-  #end(stepId: string, attempt: number, atMs: number, outcome: Outcome | null, error: ErrorData | null, usage: Usage | null, again: boolean, tookMs: number | undefined): void {
+  #end(
+    stepId: string,
+    attempt: number,
+    atMs: number,
+    outcome: Outcome | null,
+    error: ErrorData | null,
+    usage: Usage | null,
+    again: boolean,
+    tookMs: number | undefined,
+  ): void {
     const step = this.#open.get(stepId);
     if (step === undefined) return;
     // Only "step.retrying" leaves the step open: the next attempt starts when it is due.
@@ -233,6 +251,9 @@ export function listedOutcome(outcome: Outcome): unknown {
     case "invoke":
       return { kind: "invoke", agent: outcome.agent, input: listed(outcome.input) };
     case "parallel":
-      return { kind: "parallel", items: outcome.items.map((item) => ({ agent: item.agent, input: listed(item.input) })) };
+      return {
+        kind: "parallel",
+        items: outcome.items.map((item) => ({ agent: item.agent, input: listed(item.input) })),
+      };
   }
 }

@@ -28,7 +28,8 @@ export async function recoverSessions(
     const { sessionId } = entry;
     const runId = entry.runId ?? "";
     try {
-      const code = options.code?.(entry) ?? (entry.topologyHash === null ? undefined : parts.codes.get(entry.topologyHash));
+      const code =
+        options.code?.(entry) ?? (entry.topologyHash === null ? undefined : parts.codes.get(entry.topologyHash));
       if (options.resume !== false && code !== undefined) {
         const handle = await resume(sessionId, code).catch((error: unknown) => leftFor(error, sessionId, ports.logger));
         if (handle !== undefined) {
@@ -40,7 +41,12 @@ export async function recoverSessions(
       if (loaded === null) continue;
       const { position } = loaded;
       await commitAside(ports, sessionId, position, [
-        { type: "owned", host: ports.host, epoch: position.epoch + 1, shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs) },
+        {
+          type: "owned",
+          host: ports.host,
+          epoch: position.epoch + 1,
+          shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs),
+        },
         { type: "paused", reason: "its process ended", inFlight: "abort" },
       ]);
       recovered.push({ sessionId, runId, action: "left" });
@@ -54,14 +60,21 @@ export async function recoverSessions(
 /** Undefined, with a warning, when only functions were missing: then nothing was committed. */
 function leftFor(error: unknown, sessionId: string, logger: Logger): undefined {
   if (!isOrchestraError(error, "ORCH_AGENT_UNKNOWN") && !isOrchestraError(error, "ORCH_CONDITION_UNKNOWN")) throw error;
-  logger.warn({ sessionId, error: errorToData(error) }, "an interrupted session is left paused until it is resumed with what it needs");
+  logger.warn(
+    { sessionId, error: errorToData(error) },
+    "an interrupted session is left paused until it is resumed with what it needs",
+  );
 }
 
 /** Read in full before any is touched: recovering one changes what the listing shows. */
 async function interrupted(parts: EngineParts): Promise<SessionEntry[]> {
   const found: SessionEntry[] = [];
-  for (let cursor: string | undefined; ; ) {
-    const page = await parts.ports.store.listSessions({ status: "running", limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+  for (let cursor: string | undefined; ;) {
+    const page = await parts.ports.store.listSessions({
+      status: "running",
+      limit: PAGE,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
     for (const entry of page) {
       if (entry.parentSessionId !== undefined || parts.live.get(entry.sessionId) !== undefined) continue;
       if ((await parts.ownerElsewhere(entry.sessionId, entry)) === null) found.push(entry);

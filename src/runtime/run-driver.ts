@@ -71,10 +71,10 @@ export async function driveRun(
   const begins = new Promise<RunHandle>((resolve) => (go = resolve));
   const watching = observed
     ? watch(kernel, sessionId, after, {
-    segments,
-    begins,
-    observers: options.observers,
-    signal: stopped.signal,
+        segments,
+        begins,
+        observers: options.observers,
+        signal: stopped.signal,
       })
     : Promise.resolve();
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);

@@ -49,8 +49,12 @@ export class SessionJournal {
     const answer = await this.#ports.commit([{ type: "journaled", stepId, key, value: stored }], blobs);
     if (answer.accepted) return "first";
     if (this.recorded(stepId, key) !== undefined) return "already";
-    throw new OrchestraError("ORCH_CANCELLED", `once(${JSON.stringify(key)}): step ${stepId} of session "${this.#ports.sessionId}" has ended: ${answer.reasons.join("; ")}`, {
-      details: { sessionId: this.#ports.sessionId, stepId, key },
-    });
+    throw new OrchestraError(
+      "ORCH_CANCELLED",
+      `once(${JSON.stringify(key)}): step ${stepId} of session "${this.#ports.sessionId}" has ended: ${answer.reasons.join("; ")}`,
+      {
+        details: { sessionId: this.#ports.sessionId, stepId, key },
+      },
+    );
   }
 }

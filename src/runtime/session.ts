@@ -95,12 +95,19 @@ export class Session implements CommitterOwner {
     this.committer = new Committer(start.sessionId, ports, start.position, this);
     this.recorder = new Recorder();
     this.recorderComplete = !start.continues;
-    this.registry = new StepRegistry(start.sessionId, start.maxConcurrency, { ...ports, logger: this.#logger }, {
-      message: (offer) => this.#messageOf(offer),
-      onEnd: (offer, end) => this.#stepEnded(offer, end),
-      onIdle: () => this.#finishIfStill(),
-    });
-    this.#timers = new RunTimers(ports.clock, ports.deadlines, (timerId) => this.committer.submit([{ type: "timer.fired", timerId }]));
+    this.registry = new StepRegistry(
+      start.sessionId,
+      start.maxConcurrency,
+      { ...ports, logger: this.#logger },
+      {
+        message: (offer) => this.#messageOf(offer),
+        onEnd: (offer, end) => this.#stepEnded(offer, end),
+        onIdle: () => this.#finishIfStill(),
+      },
+    );
+    this.#timers = new RunTimers(ports.clock, ports.deadlines, (timerId) =>
+      this.committer.submit([{ type: "timer.fired", timerId }]),
+    );
     this.#snapshots = new SnapshotPolicy(start.replayed);
     this.streams = new Streams(this, ports.worker.executionPorts);
     this.journal = new SessionJournal({
@@ -125,14 +132,17 @@ export class Session implements CommitterOwner {
   /** Takes up what reaches the session from the bus, then commits the first facts. */
   async begin(facts: readonly Fact[], blobs?: Blobs): Promise<CommitAnswer> {
     const { bus, deadlines } = this.#ports;
-    this.#actor = createRunActor(this.state, (error) => this.#logger.error({ error: errorToData(error) }, "the run machine failed"));
+    this.#actor = createRunActor(this.state, (error) =>
+      this.#logger.error({ error: errorToData(error) }, "the run machine failed"),
+    );
     deadlines.retain();
     this.#releases.push(() => deadlines.release());
     this.#releases.push(bus.results.watch(this.sessionId, (result) => this.registry.received(result)));
     this.#releases.push(
       bus.journal.own(this.sessionId, {
         put: (entry) => this.journal.put(entry.stepId, entry.key, entry.value),
-        list: async (stepId) => this.journal.entries(stepId).map((entry) => ({ sessionId: this.sessionId, stepId, ...entry })),
+        list: async (stepId) =>
+          this.journal.entries(stepId).map((entry) => ({ sessionId: this.sessionId, stepId, ...entry })),
       }),
     );
     this.#releases.push(bus.inbox.watch(this.sessionId, () => this.#owner.onPosted(this)));
@@ -149,7 +159,12 @@ export class Session implements CommitterOwner {
     const fromMs = clock.monotonicMs();
     this.#actor?.send({ type: "facts.committed", facts: commit.facts, atMs: commit.atMs, folded: reduction });
     this.recorder.fold(reduction.events, commit.atMs);
-    this.#ports.hub.publish(this.sessionId, { n: commit.n, atMs: commit.atMs, runId: reduction.state.run?.runId ?? "", events: reduction.events });
+    this.#ports.hub.publish(this.sessionId, {
+      n: commit.n,
+      atMs: commit.atMs,
+      runId: reduction.state.run?.runId ?? "",
+      events: reduction.events,
+    });
     if (!this.#open) return;
     for (const fact of commit.facts) this.#noteFact(fact, reduction);
     const continues = this.#continues;
@@ -181,7 +196,8 @@ export class Session implements CommitterOwner {
 
   #serve(): void {
     const names = new Set<string>();
-    for (const node of this.state.run?.topology.nodes ?? []) if (node.kind !== "user" && node.kind !== "start" && node.kind !== "end") names.add(node.uses ?? node.name);
+    for (const node of this.state.run?.topology.nodes ?? [])
+      if (node.kind !== "user" && node.kind !== "start" && node.kind !== "end") names.add(node.uses ?? node.name);
     const before = this.#served;
     this.#served = [...names];
     this.#ports.worker.join(this.#served);
@@ -257,12 +273,24 @@ export class Session implements CommitterOwner {
       },
       journal: journalOf(state, offer.stepId),
     };
-    return { sessionId: this.sessionId, runId: run.runId, stepId: offer.stepId, agent: node?.uses ?? offer.node, attempt: offer.attempt, body };
+    return {
+      sessionId: this.sessionId,
+      runId: run.runId,
+      stepId: offer.stepId,
+      agent: node?.uses ?? offer.node,
+      attempt: offer.attempt,
+      body,
+    };
   }
 
   #stepEnded(offer: StepOffer, end: StepEnd): void {
     const node = nodeNamed(this.state, offer.node);
-    const ports = { values: this.#ports.values, random: this.#ports.random, code: this.code, nowMs: () => this.#ports.clock.nowMs() };
+    const ports = {
+      values: this.#ports.values,
+      random: this.#ports.random,
+      code: this.code,
+      nowMs: () => this.#ports.clock.nowMs(),
+    };
     const blobs = "blobs" in end ? end.blobs : undefined;
     const fact = stepFact(this.state, offer, node?.uses ?? offer.node, end, ports);
     if (!(fact instanceof Promise)) {
@@ -274,7 +302,15 @@ export class Session implements CommitterOwner {
       // A blob that cannot be read, or a defect: the step must not be left hanging.
       (error: unknown) =>
         this.committer.submit([
-          { type: "step.failed", stepId: offer.stepId, attempt: offer.attempt, class: "permanent", error: { ...errorToData(error), node: offer.node, branchId: offer.branchId }, held: [], tookMs: 0 },
+          {
+            type: "step.failed",
+            stepId: offer.stepId,
+            attempt: offer.attempt,
+            class: "permanent",
+            error: { ...errorToData(error), node: offer.node, branchId: offer.branchId },
+            held: [],
+            tookMs: 0,
+          },
         ]),
     );
   }
@@ -283,12 +319,23 @@ export class Session implements CommitterOwner {
     this.#snapshots.taken();
     this.#ports.store
       .saveSnapshot(this.sessionId, this.snapshotNow())
-      .catch((error: unknown) => this.#logger.warn({ n: commit.n, error: errorToData(error) }, "a snapshot could not be saved; the log is whole"));
+      .catch((error: unknown) =>
+        this.#logger.warn(
+          { n: commit.n, error: errorToData(error) },
+          "a snapshot could not be saved; the log is whole",
+        ),
+      );
   }
 
   snapshotNow(): Snapshot {
     const { state } = this;
-    return { n: this.committer.n, reducer: REDUCER_VERSION, topologyHash: state.run?.topologyHash ?? null, atMs: this.committer.lastAtMs, state: encodeState(state) };
+    return {
+      n: this.committer.n,
+      reducer: REDUCER_VERSION,
+      topologyHash: state.run?.topologyHash ?? null,
+      atMs: this.committer.lastAtMs,
+      state: encodeState(state),
+    };
   }
 
   /** S2. Called whenever the run may have stopped moving. */
@@ -304,7 +351,9 @@ export class Session implements CommitterOwner {
         return;
       }
       // What comes from now on is for whoever owns the session next; who called meanwhile asks again (`isGone`).
-      this.committer.stop(new OrchestraError("ORCH_CLOSED", `session "${this.sessionId}" has stopped moving and is no longer live here`));
+      this.committer.stop(
+        new OrchestraError("ORCH_CLOSED", `session "${this.sessionId}" has stopped moving and is no longer live here`),
+      );
       this.letGo("ended");
       this.#owner.onSettled(this);
     });

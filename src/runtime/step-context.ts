@@ -161,7 +161,13 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
     return (options: unknown): Promise<unknown> => this.#runtime.run(this.#attempt, options);
   }
 
-  addUsage(report: { inputTokens?: number; outputTokens?: number; costUsd?: number; apiCalls?: number; nestedSteps?: number }): void {
+  addUsage(report: {
+    inputTokens?: number;
+    outputTokens?: number;
+    costUsd?: number;
+    apiCalls?: number;
+    nestedSteps?: number;
+  }): void {
     const before = this.#usage;
     this.#usage = {
       inputTokens: (before?.inputTokens ?? 0) + amount(report.inputTokens),
@@ -208,7 +214,9 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
     }));
     const transcript = runs.flatMap((run) => [
       { role: "user" as const, content: run.task, runId: run.runId },
-      ...(run.finalResponse === null ? [] : [{ role: "assistant" as const, content: run.finalResponse, runId: run.runId }]),
+      ...(run.finalResponse === null
+        ? []
+        : [{ role: "assistant" as const, content: run.finalResponse, runId: run.runId }]),
     ]);
     return { runs, transcript };
   }
@@ -221,8 +229,13 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   }
 
   #write(key: string, write: { value: unknown } | null): void {
-    if (key === "__proto__") throw new OrchestraError("ORCH_BAD_OPTION", 'state: expected a key other than "__proto__", which no store keeps');
-    if (this.#closed) throw new OrchestraError("ORCH_CLOSED", `state.${key}: step ${this.stepId} of "${this.node}" has ended; its writes are settled`);
+    if (key === "__proto__")
+      throw new OrchestraError("ORCH_BAD_OPTION", 'state: expected a key other than "__proto__", which no store keeps');
+    if (this.#closed)
+      throw new OrchestraError(
+        "ORCH_CLOSED",
+        `state.${key}: step ${this.stepId} of "${this.node}" has ended; its writes are settled`,
+      );
     (this.#writes ??= new Map()).set(key, write);
   }
 

@@ -22,7 +22,13 @@ export interface StepFactPorts {
 }
 
 /** A promise only where a condition must be judged on a value that is not at hand. */
-export function stepFact(state: SessionState, offer: StepOffer, agentName: string, end: StepEnd, ports: StepFactPorts): Fact | Promise<Fact> {
+export function stepFact(
+  state: SessionState,
+  offer: StepOffer,
+  agentName: string,
+  end: StepEnd,
+  ports: StepFactPorts,
+): Fact | Promise<Fact> {
   switch (end.kind) {
     case "suspended":
       return { type: "step.suspended", stepId: offer.stepId, attempt: offer.attempt, questions: end.questions };
@@ -40,7 +46,11 @@ export function stepFact(state: SessionState, offer: StepOffer, agentName: strin
           stepId: offer.stepId,
           attempt: offer.attempt,
           class: "permanent",
-          error: { ...errorToData(error, { fallbackCode: "ORCH_CONDITION" }), node: offer.node, branchId: offer.branchId },
+          error: {
+            ...errorToData(error, { fallbackCode: "ORCH_CONDITION" }),
+            node: offer.node,
+            branchId: offer.branchId,
+          },
           held: [],
           tookMs: end.tookMs,
           ...(end.usage === undefined ? {} : { usage: end.usage }),
@@ -71,7 +81,14 @@ export async function judgeEdges(
 
 function succeededFact(offer: StepOffer, end: Extract<StepEnd, { kind: "succeeded" }>, held: readonly number[]): Fact {
   const { outcome, tookMs, usage, state } = end;
-  const plain = { type: "step.succeeded", stepId: offer.stepId, attempt: offer.attempt, outcome, held, tookMs } as const;
+  const plain = {
+    type: "step.succeeded",
+    stepId: offer.stepId,
+    attempt: offer.attempt,
+    outcome,
+    held,
+    tookMs,
+  } as const;
   if (usage === undefined && state === undefined) return plain;
   return { ...plain, ...(usage === undefined ? {} : { usage }), ...(state === undefined ? {} : { state }) };
 }
@@ -105,7 +122,11 @@ async function failedFact(
     return { ...base, held: await judgeEdges(state, edges, { v: end.error }, offer.input, ports) };
   } catch (error) {
     // The condition of the error edge is broken too: what failed first stays the error, the edge does not hold.
-    return { ...base, held: [], error: { ...base.error, cause: errorToData(error, { fallbackCode: "ORCH_CONDITION" }) } };
+    return {
+      ...base,
+      held: [],
+      error: { ...base.error, cause: errorToData(error, { fallbackCode: "ORCH_CONDITION" }) },
+    };
   }
 }
 
@@ -121,6 +142,8 @@ export function retryPolicies(agent: RunnableAgent | undefined, run: RetryPolici
   return merged;
 }
 
-function isByClass(retry: NonNullable<RunnableAgent["retry"]>): retry is Partial<Record<FailureClass, Partial<RetryPolicy>>> {
+function isByClass(
+  retry: NonNullable<RunnableAgent["retry"]>,
+): retry is Partial<Record<FailureClass, Partial<RetryPolicy>>> {
   return CLASSES.some((name) => name in retry);
 }

@@ -13,11 +13,18 @@ export function valueOutcome(value: unknown, values: Values, blobs: NewBlobs): O
 export function commandOutcome(command: Exclude<Command, { kind: "fail" }>, values: Values, blobs: NewBlobs): Outcome {
   switch (command.kind) {
     case "invoke":
-      return { kind: "invoke", agent: command.agent, input: values.store(command.input, `next.invoke("${command.agent}").input`, blobs) };
+      return {
+        kind: "invoke",
+        agent: command.agent,
+        input: values.store(command.input, `next.invoke("${command.agent}").input`, blobs),
+      };
     case "parallel":
       return {
         kind: "parallel",
-        items: command.items.map(({ agent, input }, i) => ({ agent, input: values.store(input, `next.parallel[${i}].input`, blobs) })),
+        items: command.items.map(({ agent, input }, i) => ({
+          agent,
+          input: values.store(input, `next.parallel[${i}].input`, blobs),
+        })),
       };
     case "final":
       return { kind: "final", value: values.store(command.value, "next.final", blobs) };

@@ -47,7 +47,11 @@ interface Entry {
   refusals: number;
 }
 
-const ENDS = { "step.succeeded": { type: "step.succeed" }, "step.failed": { type: "step.fail" }, "step.suspended": { type: "step.suspend" } } as const;
+const ENDS = {
+  "step.succeeded": { type: "step.succeed" },
+  "step.failed": { type: "step.fail" },
+  "step.suspended": { type: "step.suspend" },
+} as const;
 const REOFFER_MS = 20;
 const REOFFER_MS_MAX = 5_000;
 
@@ -88,7 +92,9 @@ export class StepRegistry {
     if (known !== undefined) this.#leave(known);
     let actor = known?.actor;
     if (actor === undefined) {
-      actor = createStepActor(offer, (error) => this.#ports.logger.error({ stepId: offer.stepId, error: errorToData(error) }, "a step actor failed"));
+      actor = createStepActor(offer, (error) =>
+        this.#ports.logger.error({ stepId: offer.stepId, error: errorToData(error) }, "a step actor failed"),
+      );
     } else actor.send({ type: "step.offer", attempt: offer.attempt });
     const entry: Entry = { offer, actor, phase: "in-line", deadline: null, refusals: 0 };
     this.#entries.set(offer.stepId, entry);
@@ -136,7 +142,12 @@ export class StepRegistry {
 
   received(result: StepResult): void {
     const entry = this.#entries.get(result.stepId);
-    if (entry === undefined || entry.offer.attempt !== result.attempt || entry.phase === "ended" || entry.phase === "gone") {
+    if (
+      entry === undefined ||
+      entry.offer.attempt !== result.attempt ||
+      entry.phase === "ended" ||
+      entry.phase === "gone"
+    ) {
       this.#dropped++;
       return;
     }
@@ -201,7 +212,10 @@ export class StepRegistry {
         if (answer !== "queued") this.#handLater(entry);
       },
       (error: unknown) => {
-        this.#ports.logger.warn({ stepId: entry.offer.stepId, error: errorToData(error) }, "the step queue refused a step; it is offered again");
+        this.#ports.logger.warn(
+          { stepId: entry.offer.stepId, error: errorToData(error) },
+          "the step queue refused a step; it is offered again",
+        );
         this.#handLater(entry);
       },
     );
@@ -233,8 +247,10 @@ export class StepRegistry {
 
   #recall(stepId: string, reason: AbortReason): void {
     if (this.#ports.worker.abort(this.#sessionId, stepId, reason)) return;
-    this.#ports.bus.steps.withdraw(this.#sessionId, stepId).catch((error: unknown) =>
-      this.#ports.logger.warn({ stepId, error: errorToData(error) }, "a step could not be withdrawn"),
-    );
+    this.#ports.bus.steps
+      .withdraw(this.#sessionId, stepId)
+      .catch((error: unknown) =>
+        this.#ports.logger.warn({ stepId, error: errorToData(error) }, "a step could not be withdrawn"),
+      );
   }
 }

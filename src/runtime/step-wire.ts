@@ -46,7 +46,11 @@ export type StepEnd =
     }
   | {
       readonly kind: "suspended";
-      readonly questions: readonly { readonly questionId: string; readonly prompt: Stored; readonly sessionId: string }[];
+      readonly questions: readonly {
+        readonly questionId: string;
+        readonly prompt: Stored;
+        readonly sessionId: string;
+      }[];
       readonly blobs?: ReadonlyMap<string, Uint8Array>;
     };
 

@@ -74,7 +74,10 @@ export class Streams {
     if (targets === undefined) return;
     for (const [node, ahead] of targets) {
       ahead.feed.end();
-      const taken = effects.some((effect) => effect.type === "step.offer" && effect.offer.node === node && effect.offer.streamedFrom === sourceStepId);
+      const taken = effects.some(
+        (effect) =>
+          effect.type === "step.offer" && effect.offer.node === node && effect.offer.streamedFrom === sourceStepId,
+      );
       if (taken) continue;
       ahead.execution.abort("ended");
       targets.delete(node);
@@ -116,7 +119,14 @@ export class Streams {
       const edge = plan.edges[id];
       const node = edge === undefined ? undefined : plan.nodes[edge.to];
       // A rendezvous takes a list of arrivals, not a stream.
-      if (edge?.data.type !== "stream" || node === undefined || node.act !== "step" || node.rendezvous || targets.has(node.name)) continue;
+      if (
+        edge?.data.type !== "stream" ||
+        node === undefined ||
+        node.act !== "step" ||
+        node.rendezvous ||
+        targets.has(node.name)
+      )
+        continue;
       const agentName = node.data.uses ?? node.name;
       const agent = this.#session.code.agents.get(agentName);
       if (agent === undefined) continue;
@@ -150,7 +160,14 @@ export class Streams {
         },
         journal: journalOf(state, alias),
       };
-      const message = { sessionId: session.sessionId, runId: source.runId, stepId: alias, agent: agentName, attempt: 1, body };
+      const message = {
+        sessionId: session.sessionId,
+        runId: source.runId,
+        stepId: alias,
+        agent: agentName,
+        attempt: 1,
+        body,
+      };
       const execution = new Execution({ step: message, beat: () => undefined }, agent, source.code, this.#ports);
       const feed = new ChunkFeed();
       this.#feeds.set(execution, feed);

@@ -152,7 +152,9 @@ export class Values {
       const near = this.peek(input.value);
       return near === undefined ? this.resolve(input.value) : near.value;
     }
-    return this.resolveArrivals(input.items).then((items) => (shape === "values" ? items.map((item) => item.error ?? item.value) : items));
+    return this.resolveArrivals(input.items).then((items) =>
+      shape === "values" ? items.map((item) => item.error ?? item.value) : items,
+    );
   }
 
   async resolveRunValue(value: RunValue | null): Promise<unknown> {

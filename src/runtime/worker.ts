@@ -65,7 +65,10 @@ export class Worker {
       runtime: ports.runtime,
       onLate: ({ sessionId, body }) => {
         this.#lateResults++;
-        ports.logger.debug({ sessionId, stepId: body.offer.stepId }, "a result came after its attempt had ended; dropped");
+        ports.logger.debug(
+          { sessionId, stepId: body.offer.stepId },
+          "a result came after its attempt had ended; dropped",
+        );
       },
     };
   }
@@ -91,7 +94,11 @@ export class Worker {
       const served = this.#served.get(agent);
       if (served !== undefined) served.users++;
       else {
-        const server = this.#ports.bus.steps.serve({ agents: [agent], slots: SLOTS_PER_AGENT, run: (claim) => this.#claimed(claim) });
+        const server = this.#ports.bus.steps.serve({
+          agents: [agent],
+          slots: SLOTS_PER_AGENT,
+          run: (claim) => this.#claimed(claim),
+        });
         this.#served.set(agent, { server, users: 1 });
       }
     }
@@ -129,7 +136,9 @@ export class Worker {
   }
 
   #detach(server: StepServer): void {
-    server.stop().catch((error: unknown) => this.#ports.logger.warn({ error: errorToData(error) }, "a step server did not stop"));
+    server
+      .stop()
+      .catch((error: unknown) => this.#ports.logger.warn({ error: errorToData(error) }, "a step server did not stop"));
   }
 
   #claimed(claim: Claim): Promise<void> {
@@ -172,7 +181,10 @@ export class Worker {
     return this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end }).then(
       () => claim.done(),
       (error: unknown) => {
-        this.#ports.logger.error({ sessionId, stepId, error: errorToData(error) }, "the result register refused a result; the step will be repeated");
+        this.#ports.logger.error(
+          { sessionId, stepId, error: errorToData(error) },
+          "the result register refused a result; the step will be repeated",
+        );
         return claim.retry(REGISTER_RETRY_MS);
       },
     );
@@ -219,6 +231,15 @@ export class Worker {
 
 function unknownAgent(name: string, body: StepBody): StepEnd {
   const { node, branchId } = body.offer;
-  const error = new OrchestraError("ORCH_AGENT_UNKNOWN", `no agent named "${name}" for node "${node}"; hand it over with the option agents`);
-  return { kind: "failed", class: "permanent", error: { ...errorToData(error), node, branchId }, tookMs: 0, forGood: true };
+  const error = new OrchestraError(
+    "ORCH_AGENT_UNKNOWN",
+    `no agent named "${name}" for node "${node}"; hand it over with the option agents`,
+  );
+  return {
+    kind: "failed",
+    class: "permanent",
+    error: { ...errorToData(error), node, branchId },
+    tookMs: 0,
+    forGood: true,
+  };
 }

@@ -127,10 +127,12 @@ export class WriteAhead implements KeyValue {
 
   async getMany(wanted: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
     if (this.#failed) await this.#move();
-    const held = new Map(wanted.flatMap((key) => {
-      const op = this.#heldOp(key);
-      return op === undefined ? [] : [[key, op.type === "put" ? op.value : undefined] as const];
-    }));
+    const held = new Map(
+      wanted.flatMap((key) => {
+        const op = this.#heldOp(key);
+        return op === undefined ? [] : [[key, op.type === "put" ? op.value : undefined] as const];
+      }),
+    );
     const others = wanted.filter((key) => !held.has(key));
     const found = others.length === 0 ? [] : await this.#database.getMany(others);
     const values = new Map(others.map((key, i) => [key, found[i]] as const));

@@ -2,7 +2,16 @@
 
 import { describe, expect, it } from "vitest";
 import { reduce } from "../../src/actors/reduce.ts";
-import { edgesToJudge, encodeState, journalOf, openQuestions, outstandingEffects, stepOffer, successorsOf, why } from "../../src/actors/view.ts";
+import {
+  edgesToJudge,
+  encodeState,
+  journalOf,
+  openQuestions,
+  outstandingEffects,
+  stepOffer,
+  successorsOf,
+  why,
+} from "../../src/actors/view.ts";
 import type { Fact } from "../../src/actors/facts.ts";
 import { ask, invoke, play, type Play } from "./play.ts";
 
@@ -10,19 +19,37 @@ const boom = (): never => {
   throw new Error("boom");
 };
 const first = (run: Play): string => [...run.out.keys()][0]!;
-const ok = (stepId: string, value: unknown, more: object = {}): Fact => ({ type: "step.succeeded", stepId, attempt: 1, outcome: { kind: "value", value: { v: value } }, held: [], tookMs: 1, ...more });
+const ok = (stepId: string, value: unknown, more: object = {}): Fact => ({
+  type: "step.succeeded",
+  stepId,
+  attempt: 1,
+  outcome: { kind: "value", value: { v: value } },
+  held: [],
+  tookMs: 1,
+  ...more,
+});
 
 describe("entries and people", () => {
   it("User as the entry passes the task on, is no step, and edges into it are exits", () => {
-    const run = play({ nodes: ["User", "A"], edges: ["User -> A", "A -> User"] }, { A: (x) => `a:${x}` }, { task: "t" }).run();
+    const run = play(
+      { nodes: ["User", "A"], edges: ["User -> A", "A -> User"] },
+      { A: (x) => `a:${x}` },
+      { task: "t" },
+    ).run();
     expect(run.result).toBe("a:t");
     expect(run.state.run!.steps).toBe(1);
   });
 
   it("User or Start with several out-edges forks", () => {
     for (const entry of ["User", "Start"]) {
-      const run = play({ nodes: [entry, "A", "B", "J"], edges: [`${entry} -> A`, `${entry} -> B`, "A -> J", "B -> J"] }, { A: () => "a", B: () => "b", J: (x) => x }).run();
-      expect(run.result).toEqual([{ from: "A", value: "a" }, { from: "B", value: "b" }]);
+      const run = play(
+        { nodes: [entry, "A", "B", "J"], edges: [`${entry} -> A`, `${entry} -> B`, "A -> J", "B -> J"] },
+        { A: () => "a", B: () => "b", J: (x) => x },
+      ).run();
+      expect(run.result).toEqual([
+        { from: "A", value: "a" },
+        { from: "B", value: "b" },
+      ]);
     }
   });
 
@@ -31,7 +58,10 @@ describe("entries and people", () => {
   });
 
   it("an edge into a User with out-edges asks, and the answer follows them", () => {
-    const run = play({ nodes: ["A", "User", "B"], edges: ["A -> User", "User -> B"] }, { A: () => "question", B: (x) => `b:${x}` }).run();
+    const run = play(
+      { nodes: ["A", "User", "B"], edges: ["A -> User", "User -> B"] },
+      { A: () => "question", B: (x) => `b:${x}` },
+    ).run();
     expect(run.state.status).toBe("awaiting_user");
     expect(openQuestions(run.state)).toMatchObject([{ node: "User", prompt: { v: "question" }, kind: "node" }]);
     run.answer("yes");
@@ -39,20 +69,33 @@ describe("entries and people", () => {
   });
 
   it("conditions on the answer's edges are judged on the answer", () => {
-    const topology = { nodes: ["A", "User", "B", "C"], edges: ["A -> User", { from: "User", to: "B", metadata: { condition: "approve" } }, { from: "User", to: "C", else: true }] };
+    const topology = {
+      nodes: ["A", "User", "B", "C"],
+      edges: [
+        "A -> User",
+        { from: "User", to: "B", metadata: { condition: "approve" } },
+        { from: "User", to: "C", else: true },
+      ],
+    };
     const run = play(topology, { A: () => "?", B: () => "b", C: () => "c" }).run();
     run.answer("approve");
     expect(run.run().result).toBe("b");
   });
 
   it("an agent may call a person", () => {
-    const run = play({ nodes: ["A", "User"], edges: ["A <-> User"] }, { A: (x, o) => (o.replies ? x : "what now?") }).run();
+    const run = play(
+      { nodes: ["A", "User"], edges: ["A <-> User"] },
+      { A: (x, o) => (o.replies ? x : "what now?") },
+    ).run();
     run.answer("go on");
     expect(run.run().result).toEqual([{ from: "User", value: "go on" }]);
   });
 
   it("a run waits for people only when nothing else can move", () => {
-    const run = play({ nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] }, { A: (x, o) => (o.question ? x : ask("?")), B: () => "b" });
+    const run = play(
+      { nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] },
+      { A: (x, o) => (o.question ? x : ask("?")), B: () => "b" },
+    );
     run.step(first(run));
     run.step(first(run));
     expect(run.state.status).toBe("running");
@@ -61,7 +104,10 @@ describe("entries and people", () => {
   });
 
   it("several questions are answered in any order, each once", () => {
-    const run = play({ nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] }, { A: (x, o) => (o.question ? `a${x}` : ask("a?")), B: (x, o) => (o.question ? `b${x}` : ask("b?")) }).run();
+    const run = play(
+      { nodes: ["S", "A", "B"], edges: ["S -> A", "S -> B"] },
+      { A: (x, o) => (o.question ? `a${x}` : ask("a?")), B: (x, o) => (o.question ? `b${x}` : ask("b?")) },
+    ).run();
     const [a, b] = openQuestions(run.state);
     run.answer(2, b!.questionId);
     run.answer(1, a!.questionId);
@@ -76,17 +122,27 @@ describe("bounds", () => {
   it("maxSteps refuses the step too many, and the run fails by that name", () => {
     const run = play(loop, {}, { limits: { maxSteps: 5 } }).run();
     expect(run.calls).toHaveLength(5);
-    expect(run.state.run!.end).toMatchObject({ status: "failed", terminalReason: "max_steps", error: { code: "ORCH_MAX_STEPS" } });
+    expect(run.state.run!.end).toMatchObject({
+      status: "failed",
+      terminalReason: "max_steps",
+      error: { code: "ORCH_MAX_STEPS" },
+    });
     expect(run.events.some((e) => e.type === "rule.refused" && e.rule === "max_steps")).toBe(true);
     expect(run.state.run!.boundsHit).toEqual(["max_steps"]);
   });
 
   it("a run that needs exactly maxSteps completes", () => {
-    expect(play({ nodes: ["A", "B"], edges: ["A -> B"] }, {}, { limits: { maxSteps: 2 } }).run().state.status).toBe("completed");
+    expect(play({ nodes: ["A", "B"], edges: ["A -> B"] }, {}, { limits: { maxSteps: 2 } }).run().state.status).toBe(
+      "completed",
+    );
   });
 
   it("a refusal aborts the steps in flight", () => {
-    const run = play({ nodes: ["F", "A", "B", "C"], edges: ["F -> A", "F -> B", "B -> C"] }, {}, { limits: { maxSteps: 3 } });
+    const run = play(
+      { nodes: ["F", "A", "B", "C"], edges: ["F -> A", "F -> B", "B -> C"] },
+      {},
+      { limits: { maxSteps: 3 } },
+    );
     run.run((ids) => ids.at(-1)!);
     expect(run.calls.map((c) => c.node)).toEqual(["F", "B"]);
     expect(run.events.some((e) => e.type === "step.cancelled" && e.node === "A")).toBe(true);
@@ -96,7 +152,9 @@ describe("bounds", () => {
     const usage = { inputTokens: 50, outputTokens: 40, costUsd: 0.9, apiCalls: 1, nestedSteps: 0 };
     const tokens = play(loop, {}, { limits: { tokens: 100 } });
     tokens.send(ok(first(tokens), "x", { usage }));
-    expect(tokens.events.filter((e) => e.type === "budget.warning")).toEqual([{ type: "budget.warning", budget: "tokens", used: 90, limit: 100 }]);
+    expect(tokens.events.filter((e) => e.type === "budget.warning")).toEqual([
+      { type: "budget.warning", budget: "tokens", used: 90, limit: 100 },
+    ]);
     tokens.send(ok("1.0.2", "x", { usage }));
     expect(tokens.state.run!.end!.terminalReason).toBe("tokens");
     const cost = play(loop, {}, { limits: { costUsd: 0.5 } });
@@ -114,12 +172,21 @@ describe("bounds", () => {
 
   it("steps of nested runs count", () => {
     const run = play(loop, {}, { limits: { maxSteps: 5 } });
-    run.send(ok(first(run), "x", { usage: { inputTokens: 0, outputTokens: 0, costUsd: 0, apiCalls: 0, nestedSteps: 4 } }));
+    run.send(
+      ok(first(run), "x", { usage: { inputTokens: 0, outputTokens: 0, costUsd: 0, apiCalls: 0, nestedSteps: 4 } }),
+    );
     expect(run.state.run!.end!.terminalReason).toBe("max_steps");
   });
 
   it("maxVisits of an edge, once spent, lets siblings, else or exits take over", () => {
-    const topology = { nodes: ["A", "B", "C"], edges: ["A -> B", { from: "B", to: "A", maxVisits: 2, metadata: { condition: "again" } }, { from: "B", to: "C", else: true }] };
+    const topology = {
+      nodes: ["A", "B", "C"],
+      edges: [
+        "A -> B",
+        { from: "B", to: "A", maxVisits: 2, metadata: { condition: "again" } },
+        { from: "B", to: "C", else: true },
+      ],
+    };
     const run = play(topology, { B: () => "again", C: () => "c" }).run();
     expect(run.inputs("B")).toHaveLength(3);
     expect(run.result).toBe("c");
@@ -127,16 +194,27 @@ describe("bounds", () => {
   });
 
   it("with nothing else the branch fails with ORCH_LOOP_BOUND", () => {
-    const run = play({ nodes: ["A", "B"], edges: ["A -> B", { from: "B", to: "A", maxVisits: 1 }], entryPoint: "A" }, {}).run();
+    const run = play(
+      { nodes: ["A", "B"], edges: ["A -> B", { from: "B", to: "A", maxVisits: 1 }], entryPoint: "A" },
+      {},
+    ).run();
     expect(run.error?.code).toBe("ORCH_LOOP_BOUND");
     expect(run.state.run!.end!.terminalReason).toBe("loop_bound");
   });
 
   it("max_agents makes steps wait in line, not fail", () => {
-    const run = play({ nodes: ["F", "A", "B", "C"], edges: ["F -> A", "F -> B", "F -> C"] }, { A: () => "a", B: () => "b", C: () => "c" }, { limits: { maxAgents: 2 } });
+    const run = play(
+      { nodes: ["F", "A", "B", "C"], edges: ["F -> A", "F -> B", "F -> C"] },
+      { A: () => "a", B: () => "b", C: () => "c" },
+      { limits: { maxAgents: 2 } },
+    );
     run.step(first(run));
     expect(run.out.size).toBe(2);
-    expect(why(run.state).steps.filter((s) => s.waiting).map((s) => s.node)).toEqual(["C"]);
+    expect(
+      why(run.state)
+        .steps.filter((s) => s.waiting)
+        .map((s) => s.node),
+    ).toEqual(["C"]);
     run.step(first(run));
     expect(run.out.size).toBe(2);
     expect(run.run().result).toEqual(["a", "b", "c"]);
@@ -155,7 +233,16 @@ describe("bounds", () => {
 });
 
 describe("retries", () => {
-  const failing = (retryAtMs?: number): Fact => ({ type: "step.failed", stepId: "1.0.1", attempt: 1, class: "transient", error: { code: "ORCH_AGENT_FAILED", message: "net" }, held: [], tookMs: 1, ...(retryAtMs ? { retryAtMs } : {}) });
+  const failing = (retryAtMs?: number): Fact => ({
+    type: "step.failed",
+    stepId: "1.0.1",
+    attempt: 1,
+    class: "transient",
+    error: { code: "ORCH_AGENT_FAILED", message: "net" },
+    held: [],
+    tookMs: 1,
+    ...(retryAtMs ? { retryAtMs } : {}),
+  });
 
   it("are the same step, offered again not before its time, and count once", () => {
     const run = play({ nodes: ["A"], edges: [] }, { A: () => "a" });
@@ -183,7 +270,9 @@ describe("error routing", () => {
 
   it("off, such a node is a plain successor and errors fail the branch", () => {
     const limits = { errorRouting: false };
-    expect(play(handled, { Main: () => "fine", MainErrorHandler: (x) => `next ${x}` }, { limits }).run().result).toBe("next fine");
+    expect(play(handled, { Main: () => "fine", MainErrorHandler: (x) => `next ${x}` }, { limits }).run().result).toBe(
+      "next fine",
+    );
     const marked = { nodes: ["A", "H"], edges: [{ from: "A", to: "H", on: "error" }] };
     expect(play(marked, { A: boom }, { limits }).run().error?.message).toBe("boom");
   });
@@ -206,7 +295,10 @@ describe("pause and resume", () => {
     expect(outstandingEffects(run.state)).toEqual([]);
     run.send({ type: "resumed", shiftMs: 0 });
     expect(run.calls.filter((c) => c.node === "A")).toHaveLength(1);
-    expect(run.run().result).toEqual([{ from: "A", value: "a" }, { from: "B", value: "b" }]);
+    expect(run.run().result).toEqual([
+      { from: "A", value: "a" },
+      { from: "B", value: "b" },
+    ]);
   });
 
   it("or aborts them, to run again on resume", () => {
@@ -274,7 +366,11 @@ describe("restore", () => {
 
   it("into another session carries the state over under that session's name", () => {
     const run = play({ nodes: ["A"], edges: [] }, { A: (x, o) => (o.question ? x : ask("?")) }).run();
-    const { state } = reduce({ ...run.state, sessionId: "other", run: null, status: "idle" }, { type: "restored", checkpointId: "cp", fromN: 2, state: structuredClone(encodeState(run.state)) }, 99);
+    const { state } = reduce(
+      { ...run.state, sessionId: "other", run: null, status: "idle" },
+      { type: "restored", checkpointId: "cp", fromN: 2, state: structuredClone(encodeState(run.state)) },
+      99,
+    );
     expect(state.sessionId).toBe("other");
     expect(openQuestions(state)[0]!.questionId.startsWith("other/")).toBe(true);
   });
@@ -299,7 +395,16 @@ describe("the journal", () => {
     const run = play({ nodes: ["A"], edges: [] }, {});
     run.send(entry("pay"));
     expect(run.send(entry("pay"))).toContain("has a record");
-    run.send({ type: "step.failed", stepId: "1.0.1", attempt: 1, class: "transient", error: { code: "X", message: "m" }, held: [], tookMs: 1, retryAtMs: 9 });
+    run.send({
+      type: "step.failed",
+      stepId: "1.0.1",
+      attempt: 1,
+      class: "transient",
+      error: { code: "X", message: "m" },
+      held: [],
+      tookMs: 1,
+      retryAtMs: 9,
+    });
     expect(journalOf(run.state, "1.0.1")).toEqual([["pay", { v: 42 }]]);
     run.run();
     expect(run.send(entry("more"))).toContain("ended");
@@ -313,14 +418,25 @@ describe("the journal", () => {
     expect(run.out.get("1.0.2")).toMatchObject({ streamedFrom: "1.0.1" });
     expect(journalOf(run.state, "1.0.2")).toEqual([["look", { v: 42 }]]);
     run.send(entry("again", "1.0.1>B"));
-    expect(journalOf(run.state, "1.0.1>B").toSorted()).toEqual([["again", { v: 42 }], ["look", { v: 42 }]]);
+    expect(journalOf(run.state, "1.0.1>B").toSorted()).toEqual([
+      ["again", { v: 42 }],
+      ["look", { v: 42 }],
+    ]);
   });
 });
 
 describe("questions of nested runs", () => {
   it("hold the step, belong to the run, and its step runs again with all answers", () => {
     const run = play({ nodes: ["A"], edges: [] }, { A: (_, o) => Object.values(o.answers ?? {}) });
-    run.send({ type: "step.suspended", stepId: "1.0.1", attempt: 1, questions: [{ questionId: "n/q1", prompt: { v: "?" }, sessionId: "n" }, { questionId: "n/q2", prompt: { v: "??" }, sessionId: "n" }] });
+    run.send({
+      type: "step.suspended",
+      stepId: "1.0.1",
+      attempt: 1,
+      questions: [
+        { questionId: "n/q1", prompt: { v: "?" }, sessionId: "n" },
+        { questionId: "n/q2", prompt: { v: "??" }, sessionId: "n" },
+      ],
+    });
     run.out.clear();
     expect(run.state.status).toBe("awaiting_user");
     run.answer(1, "n/q1");
@@ -334,7 +450,10 @@ describe("questions of nested runs", () => {
 
 describe("views", () => {
   it("tell an agent whom it may address, and how", () => {
-    const run = play({ nodes: ["A", "B", "C", "D", "End"], edges: ["A -> B", "A <-> C", "A <|> D", "A -> End"], entryPoint: "A" }, {});
+    const run = play(
+      { nodes: ["A", "B", "C", "D", "End"], edges: ["A -> B", "A <-> C", "A <|> D", "A -> End"], entryPoint: "A" },
+      {},
+    );
     expect(successorsOf(run.state, first(run))).toEqual([
       { agent: "C", how: "call" },
       { agent: "B", how: "flow" },
@@ -345,14 +464,26 @@ describe("views", () => {
   });
 
   it("name the conditions to judge, in a conversation those of its opener too", () => {
-    const run = play({ nodes: ["A", "B", "C"], edges: [{ from: "A", to: "B", pattern: "<~>", maxTurns: 1 }, { from: "A", to: "C", metadata: { condition: "go" } }] }, { A: () => "hi" });
+    const run = play(
+      {
+        nodes: ["A", "B", "C"],
+        edges: [
+          { from: "A", to: "B", pattern: "<~>", maxTurns: 1 },
+          { from: "A", to: "C", metadata: { condition: "go" } },
+        ],
+      },
+      { A: () => "hi" },
+    );
     run.step(first(run));
     expect(edgesToJudge(run.state, { stepId: first(run) }, "value")).toHaveLength(1);
     expect(run.run().state.status).toBe("failed");
   });
 
   it("a refused command leaves the run able to take its error edge", () => {
-    const run = play({ nodes: ["A", "H", "Z"], edges: [{ from: "A", to: "H", on: "error" }, "H -> Z"] }, { A: () => invoke("Nobody", 1), H: (_, o) => o.error?.code }).run();
+    const run = play(
+      { nodes: ["A", "H", "Z"], edges: [{ from: "A", to: "H", on: "error" }, "H -> Z"] },
+      { A: () => invoke("Nobody", 1), H: (_, o) => o.error?.code },
+    ).run();
     expect(run.result).toBe("ORCH_ROUTE_FORBIDDEN");
   });
 });

@@ -24,7 +24,12 @@ export const LIMITS: RunLimits = {
   errorRouting: true,
 };
 
-export type Reply = unknown | { invoke: [string, unknown] } | { parallel: [string, unknown][] } | { final: unknown } | { ask: unknown };
+export type Reply =
+  | unknown
+  | { invoke: [string, unknown] }
+  | { parallel: [string, unknown][] }
+  | { final: unknown }
+  | { ask: unknown };
 /** A script per node: called with the plain input; returns a value or a command, or throws. */
 export type Script = Record<string, (input: any, offer: StepOffer) => Reply>;
 
@@ -61,7 +66,9 @@ export function plain(stored: Stored): unknown {
 
 export function inputValue(input: StepOffer["input"]): unknown {
   if (input.kind === "value") return plain(input.value);
-  return input.items.map((item) => ("value" in item ? { from: item.from, value: plain(item.value) } : { from: item.from, error: item.error.message }));
+  return input.items.map((item) =>
+    "value" in item ? { from: item.from, value: plain(item.value) } : { from: item.from, error: item.error.message },
+  );
 }
 
 function outcomeOf(reply: any): Outcome {
@@ -70,7 +77,10 @@ function outcomeOf(reply: any): Outcome {
     case "invoke":
       return { kind: "invoke", agent: reply.agent, input: v(reply.input) };
     case "parallel":
-      return { kind: "parallel", items: reply.items.map(([agent, input]: [string, unknown]) => ({ agent, input: v(input) })) };
+      return {
+        kind: "parallel",
+        items: reply.items.map(([agent, input]: [string, unknown]) => ({ agent, input: v(input) })),
+      };
     case "final":
       return { kind: "final", value: v(reply.value) };
     case "ask":
@@ -89,7 +99,11 @@ function judge(state: SessionState, edges: readonly number[], value: any): numbe
   });
 }
 
-export function play(topology: unknown, script: Script, options: { task?: unknown; limits?: Partial<RunLimits> } = {}): Play {
+export function play(
+  topology: unknown,
+  script: Script,
+  options: { task?: unknown; limits?: Partial<RunLimits> } = {},
+): Play {
   const { data, problems } = readTopology(topology);
   const errors = problems.filter((p) => p.severity === "error");
   if (errors.length > 0) throw new Error(errors.map((p) => `${p.path}: ${p.message}`).join("\n"));
@@ -122,12 +136,21 @@ export function play(topology: unknown, script: Script, options: { task?: unknow
       try {
         const reply = script[offer.node] === undefined ? input : script[offer.node]!(input, offer);
         const outcome = outcomeOf(reply);
-        const held = outcome.kind === "value" || outcome.kind === "final" ? judge(world.state, edgesToJudge(world.state, { stepId }, "value"), plain(outcome.value)) : [];
+        const held =
+          outcome.kind === "value" || outcome.kind === "final"
+            ? judge(world.state, edgesToJudge(world.state, { stepId }, "value"), plain(outcome.value))
+            : [];
         fact = { type: "step.succeeded", ...common, outcome, held };
       } catch (error) {
         const message = (error as Error).message;
         const held = judge(world.state, edgesToJudge(world.state, { stepId }, "error"), message);
-        fact = { type: "step.failed", ...common, class: "permanent", error: { code: "ORCH_AGENT_FAILED", message }, held };
+        fact = {
+          type: "step.failed",
+          ...common,
+          class: "permanent",
+          error: { code: "ORCH_AGENT_FAILED", message },
+          held,
+        };
       }
       world.out.delete(stepId);
       world.send(fact);

@@ -34,7 +34,13 @@ function worldArbitrary(acyclic: boolean, kinds: string[]): fc.Arbitrary<World> 
     .record({
       size: fc.integer({ min: 2, max: NAMES.length }),
       pairs: fc.array(
-        fc.record({ a: fc.nat(), b: fc.nat(), kind: fc.constantFrom(...kinds), conditional: fc.constantFrom(false, false, true), visits: fc.constantFrom(undefined, 1, 2) }),
+        fc.record({
+          a: fc.nat(),
+          b: fc.nat(),
+          kind: fc.constantFrom(...kinds),
+          conditional: fc.constantFrom(false, false, true),
+          visits: fc.constantFrom(undefined, 1, 2),
+        }),
         { minLength: 3, maxLength: 16 },
       ),
       policies: fc.array(fc.constantFrom(...policies), { minLength: NAMES.length, maxLength: NAMES.length }),
@@ -54,11 +60,21 @@ function worldArbitrary(acyclic: boolean, kinds: string[]): fc.Arbitrary<World> 
         if (from === to) continue;
         if (acyclic && from > to) [from, to] = [to, from];
         const metadata = conditional ? { condition: "yes" } : {};
-        const rest: Record<string, unknown> = kind === "->" ? { metadata } : kind === "error" ? { on: "error" } : kind === "notify" ? { type: "notify" } : { pattern: kind };
+        const rest: Record<string, unknown> =
+          kind === "->"
+            ? { metadata }
+            : kind === "error"
+              ? { on: "error" }
+              : kind === "notify"
+                ? { type: "notify" }
+                : { pattern: kind };
         if (from > to) rest["maxVisits"] = visits ?? 3;
         add(NAMES[from]!, NAMES[to]!, rest);
       }
-      const nodes = NAMES.slice(0, size).map((name, i) => ({ name, ...(acyclic || drawn[i] === undefined ? {} : { convergencePolicy: drawn[i] }) }));
+      const nodes = NAMES.slice(0, size).map((name, i) => ({
+        name,
+        ...(acyclic || drawn[i] === undefined ? {} : { convergencePolicy: drawn[i] }),
+      }));
       return { nodes: nodes as never, edges, seed };
     });
 }
@@ -110,14 +126,18 @@ describe("random runs", () => {
   it("always come to a named end, whatever the schedule", () => {
     let played = 0;
     fc.assert(
-      fc.property(worldArbitrary(false, ["->", "->", "->", "error", "notify", "<->", "<=>", "<~>", "<|>"]), fc.integer(), (world, schedule) => {
-        if (!startable(world)) return;
-        played += 1;
-        const run = playWorld(world, schedule, true);
-        expect(ENDED).toContain(run.state.status);
-        expect(run.state.run!.branches.size).toBe(0);
-        expect(run.timers.size).toBe(0);
-      }),
+      fc.property(
+        worldArbitrary(false, ["->", "->", "->", "error", "notify", "<->", "<=>", "<~>", "<|>"]),
+        fc.integer(),
+        (world, schedule) => {
+          if (!startable(world)) return;
+          played += 1;
+          const run = playWorld(world, schedule, true);
+          expect(ENDED).toContain(run.state.status);
+          expect(run.state.run!.branches.size).toBe(0);
+          expect(run.timers.size).toBe(0);
+        },
+      ),
       { numRuns: 1_500 },
     );
     expect(played).toBeGreaterThan(500);
@@ -156,16 +176,22 @@ describe("random runs", () => {
 
   it("fold the same from a snapshot taken anywhere, and leave the same effects outstanding", () => {
     fc.assert(
-      fc.property(worldArbitrary(false, ["->", "->", "error", "<->", "notify"]), fc.integer(), fc.nat(), (world, schedule, cut) => {
-        if (!startable(world)) return;
-        const run = playWorld(world, schedule, true);
-        const at = cut % run.facts.length;
-        const fold = (from: SessionState, facts: Play["facts"]): SessionState => facts.reduce((s, { fact, atMs }) => reduce(s, fact, atMs).state, from);
-        const middle = fold(initialState("s"), run.facts.slice(0, at));
-        const restored = decodeState(structuredClone(encodeState(middle)), REDUCER_VERSION);
-        expect(outstandingEffects(restored)).toEqual(outstandingEffects(middle));
-        expect(encodeState(fold(restored, run.facts.slice(at)))).toEqual(encodeState(run.state));
-      }),
+      fc.property(
+        worldArbitrary(false, ["->", "->", "error", "<->", "notify"]),
+        fc.integer(),
+        fc.nat(),
+        (world, schedule, cut) => {
+          if (!startable(world)) return;
+          const run = playWorld(world, schedule, true);
+          const at = cut % run.facts.length;
+          const fold = (from: SessionState, facts: Play["facts"]): SessionState =>
+            facts.reduce((s, { fact, atMs }) => reduce(s, fact, atMs).state, from);
+          const middle = fold(initialState("s"), run.facts.slice(0, at));
+          const restored = decodeState(structuredClone(encodeState(middle)), REDUCER_VERSION);
+          expect(outstandingEffects(restored)).toEqual(outstandingEffects(middle));
+          expect(encodeState(fold(restored, run.facts.slice(at)))).toEqual(encodeState(run.state));
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -190,7 +216,9 @@ describe("random runs", () => {
       fc.property(worldArbitrary(false, ["->", "->", "->", "error"]), fc.integer(), (world, schedule) => {
         if (!startable(world)) return;
         const { events } = playWorld(world, schedule, true);
-        const fired = events.flatMap((e) => (e.type === "barrier.fired" && e.decision !== "asked" ? [e.barrierId] : []));
+        const fired = events.flatMap((e) =>
+          e.type === "barrier.fired" && e.decision !== "asked" ? [e.barrierId] : [],
+        );
         expect(new Set(fired).size).toBe(fired.length);
         const started = events.flatMap((e) => (e.type === "branch.started" ? [e.branchId] : []));
         const ended = events.flatMap((e) => (e.type === "branch.ended" ? [e.branchId] : []));

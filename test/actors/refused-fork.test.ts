@@ -5,10 +5,29 @@ import { expect, it } from "vitest";
 import { parallel, play } from "./play.ts";
 
 it.each([
-  ["a fork", { nodes: ["F", "A", "B", "C", "J"], edges: ["F -> A", "F -> B", "F -> C", "A -> J", "B -> J", "C -> J"] }, {}],
-  ["parallel calls", { nodes: [{ name: "F", parallelCalls: true }, "A", "B", "C"], edges: ["F <-> A", "F <-> B", "F <-> C"] }, {}],
-  ["a parallel command", { nodes: ["F", "A", "J"], edges: ["F -> A", "A -> J"] }, { F: () => parallel(["A", 1], ["A", 2], ["A", 3]) }],
-  ["notifications", { nodes: ["F", "A", "B", "C"], edges: [{ from: "F", to: "A", type: "notify" }, { from: "F", to: "B", type: "notify" }, "F -> C"] }, {}],
+  [
+    "a fork",
+    { nodes: ["F", "A", "B", "C", "J"], edges: ["F -> A", "F -> B", "F -> C", "A -> J", "B -> J", "C -> J"] },
+    {},
+  ],
+  [
+    "parallel calls",
+    { nodes: [{ name: "F", parallelCalls: true }, "A", "B", "C"], edges: ["F <-> A", "F <-> B", "F <-> C"] },
+    {},
+  ],
+  [
+    "a parallel command",
+    { nodes: ["F", "A", "J"], edges: ["F -> A", "A -> J"] },
+    { F: () => parallel(["A", 1], ["A", 2], ["A", 3]) },
+  ],
+  [
+    "notifications",
+    {
+      nodes: ["F", "A", "B", "C"],
+      edges: [{ from: "F", to: "A", type: "notify" }, { from: "F", to: "B", type: "notify" }, "F -> C"],
+    },
+    {},
+  ],
 ])("a run whose bound falls into %s ends by that name", (_, topology, script) => {
   for (const maxSteps of [1, 2, 3]) {
     const run = play(topology, script, { limits: { maxSteps } }).run();

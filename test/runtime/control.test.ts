@@ -9,8 +9,16 @@ describe("control of a run", () => {
     const reached = deferred();
     const calls: string[] = [];
     const agents = {
-      A: async () => { calls.push("A"); reached.resolve(); await gate.promise; return "a"; },
-      B: (x: string, ctx: { context: Readonly<Record<string, unknown>> }) => { calls.push("B"); return `${x}b${String(ctx.context["extra"] ?? "")}`; },
+      A: async () => {
+        calls.push("A");
+        reached.resolve();
+        await gate.promise;
+        return "a";
+      },
+      B: (x: string, ctx: { context: Readonly<Record<string, unknown>> }) => {
+        calls.push("B");
+        return `${x}b${String(ctx.context["extra"] ?? "")}`;
+      },
     };
     const handle = await engine.start(request("t", topology("A -> B"), agents));
     await reached.promise;
@@ -35,7 +43,14 @@ describe("control of a run", () => {
     const { engine } = world();
     const reached = deferred();
     let calls = 0;
-    const agents = code({ A: (_x, ctx) => { calls++; if (calls > 1) return "second"; reached.resolve(); return new Promise((_r, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped")))); } });
+    const agents = code({
+      A: (_x, ctx) => {
+        calls++;
+        if (calls > 1) return "second";
+        reached.resolve();
+        return new Promise((_r, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+      },
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     await reached.promise;
     await engine.pause(handle.sessionId, undefined, "abort");
@@ -56,17 +71,24 @@ describe("control of a run", () => {
   it("cancels when the caller's signal aborts, also one aborted before", async () => {
     const { engine } = world();
     const stop = new AbortController();
-    const handle = await engine.start(request("t", topology("A"), { A: () => new Promise(() => undefined) }, { signal: stop.signal }));
+    const handle = await engine.start(
+      request("t", topology("A"), { A: () => new Promise(() => undefined) }, { signal: stop.signal }),
+    );
     stop.abort();
     expect((await handle.outcome).status).toBe("cancelled");
-    const early = await engine.start(request("t", topology("A"), { A: () => new Promise(() => undefined) }, { signal: AbortSignal.abort() }));
+    const early = await engine.start(
+      request("t", topology("A"), { A: () => new Promise(() => undefined) }, { signal: AbortSignal.abort() }),
+    );
     expect((await early.outcome).status).toBe("cancelled");
     await engine.close();
   });
 
   it("waits for a person, and goes on with the answer from another engine", async () => {
     const { engine, again } = world();
-    const agents = code({ A: (x, ctx) => (ctx.question === undefined ? ctx.ask("which colour?") : { asked: ctx.question.prompt, answer: x }) });
+    const agents = code({
+      A: (x, ctx) =>
+        ctx.question === undefined ? ctx.ask("which colour?") : { asked: ctx.question.prompt, answer: x },
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     const waiting = await handle.outcome;
     expect(waiting.status).toBe("awaiting_user");
@@ -83,12 +105,19 @@ describe("control of a run", () => {
   it("hands several answers out by question id, and refuses an ambiguous one", async () => {
     const { engine } = world();
     const ask = () => next.ask("?");
-    const agents = code({ S: (x) => x, A: (x, ctx) => (ctx.question ? x : ask()), B: (x, ctx) => (ctx.question ? x : ask()), J: (x) => x.map((one: { value: unknown }) => one.value) });
+    const agents = code({
+      S: (x) => x,
+      A: (x, ctx) => (ctx.question ? x : ask()),
+      B: (x, ctx) => (ctx.question ? x : ask()),
+      J: (x) => x.map((one: { value: unknown }) => one.value),
+    });
     const handle = await engine.start(request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), agents));
     expect((await handle.outcome).status).toBe("awaiting_user");
     const questions = await engine.questions(handle.sessionId);
     expect(questions).toHaveLength(2);
-    await expect(engine.resume(handle.sessionId, { userResponse: "x" })).rejects.toMatchObject({ code: "ORCH_AMBIGUOUS_ANSWER" });
+    await expect(engine.resume(handle.sessionId, { userResponse: "x" })).rejects.toMatchObject({
+      code: "ORCH_AMBIGUOUS_ANSWER",
+    });
     const answers = Object.fromEntries(questions.map((q) => [q.questionId, `for ${q.node}`]));
     const outcome = await (await engine.resume(handle.sessionId, { userResponse: answers })).outcome;
     expect(outcome.finalResponse).toEqual(["for A", "for B"]);
@@ -97,7 +126,12 @@ describe("control of a run", () => {
 
   it("answers one question of a waiting session and stays waiting for the other", async () => {
     const { engine } = world();
-    const agents = code({ S: (x) => x, A: (x, ctx) => (ctx.question ? x : next.ask("a")), B: (x, ctx) => (ctx.question ? x : next.ask("b")), J: (x) => x.map((one: { value: unknown }) => one.value) });
+    const agents = code({
+      S: (x) => x,
+      A: (x, ctx) => (ctx.question ? x : next.ask("a")),
+      B: (x, ctx) => (ctx.question ? x : next.ask("b")),
+      J: (x) => x.map((one: { value: unknown }) => one.value),
+    });
     const handle = await engine.start(request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), agents));
     await handle.outcome;
     const [first, second] = await engine.questions(handle.sessionId);
@@ -106,20 +140,35 @@ describe("control of a run", () => {
     await engine.answer(handle.sessionId, second!.questionId, 2);
     for await (const event of engine.events(handle.sessionId, { untilSettled: true })) void event;
     expect((await engine.outcome(handle.sessionId)).finalResponse).toEqual([1, 2]);
-    await expect(engine.answer(handle.sessionId, second!.questionId, 2)).rejects.toMatchObject({ code: "ORCH_QUESTION_UNKNOWN" });
+    await expect(engine.answer(handle.sessionId, second!.questionId, 2)).rejects.toMatchObject({
+      code: "ORCH_QUESTION_UNKNOWN",
+    });
     await engine.close();
   });
 
   it("keeps a session across runs, refuses a second run at a time, and finds a run by its key", async () => {
     const { engine } = world();
     const seen: unknown[] = [];
-    const agents = code({ A: (x, ctx) => { seen.push(ctx.session.runs.map((one) => one.finalResponse)); ctx.state.set("n", ((ctx.state.get<number>("n") ?? 0) + 1)); return `${x}${ctx.state.get<number>("n")}`; } });
+    const agents = code({
+      A: (x, ctx) => {
+        seen.push(ctx.session.runs.map((one) => one.finalResponse));
+        ctx.state.set("n", (ctx.state.get<number>("n") ?? 0) + 1);
+        return `${x}${ctx.state.get<number>("n")}`;
+      },
+    });
     for (const task of ["x", "y", "z"]) await run(engine, task, topology("A"), agents, { sessionId: "one" });
     expect(seen).toEqual([[], ["x1"], ["x1", "y2"]]);
     const gate = deferred();
-    const slow = code({ A: async () => { await gate.promise; return "slow"; } });
+    const slow = code({
+      A: async () => {
+        await gate.promise;
+        return "slow";
+      },
+    });
     const first = await engine.start(request("q", topology("A"), slow, { sessionId: "one", idempotencyKey: "k" }));
-    await expect(engine.start(request("r", topology("A"), slow, { sessionId: "one" }))).rejects.toMatchObject({ code: "ORCH_SESSION_BUSY" });
+    await expect(engine.start(request("r", topology("A"), slow, { sessionId: "one" }))).rejects.toMatchObject({
+      code: "ORCH_SESSION_BUSY",
+    });
     const same = await engine.start(request("q", topology("A"), slow, { sessionId: "one", idempotencyKey: "k" }));
     expect(same.runId).toBe(first.runId);
     gate.resolve();
@@ -135,7 +184,14 @@ describe("control of a run", () => {
   it("makes a checkpoint, goes back to it, and forks from it without touching the original", async () => {
     const { engine } = world();
     const calls: string[] = [];
-    const agents = code({ A: () => { calls.push("A"); return "a"; }, B: (x, ctx) => (ctx.question ? `${calls.push("B")}:${x}` : next.ask("ok?")), C: (x) => `${x}!` });
+    const agents = code({
+      A: () => {
+        calls.push("A");
+        return "a";
+      },
+      B: (x, ctx) => (ctx.question ? `${calls.push("B")}:${x}` : next.ask("ok?")),
+      C: (x) => `${x}!`,
+    });
     const handle = await engine.start(request("t", topology("A -> B -> C"), agents));
     await handle.outcome;
     const checkpointId = await engine.createCheckpoint(handle.sessionId, "before the answer");
@@ -166,7 +222,14 @@ describe("control of a run", () => {
     const { engine, again, bus } = world();
     const other = again({ bus }).engine;
     const reached = deferred();
-    const handle = await engine.start(request("t", topology("A"), { A: () => { reached.resolve(); return new Promise(() => undefined); } }));
+    const handle = await engine.start(
+      request("t", topology("A"), {
+        A: () => {
+          reached.resolve();
+          return new Promise(() => undefined);
+        },
+      }),
+    );
     await reached.promise;
     expect(await other.cancel(handle.sessionId, "from afar")).toBe(true);
     const outcome = await handle.outcome;
@@ -180,7 +243,18 @@ describe("control of a run", () => {
     const { engine } = world();
     const gate = deferred();
     const reached = deferred();
-    const handle = await engine.start(request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), { S: (x) => x, A: (x) => x, B: async (x) => { reached.resolve(); await gate.promise; return x; }, J: (x) => x.length }));
+    const handle = await engine.start(
+      request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), {
+        S: (x) => x,
+        A: (x) => x,
+        B: async (x) => {
+          reached.resolve();
+          await gate.promise;
+          return x;
+        },
+        J: (x) => x.length,
+      }),
+    );
     await reached.promise;
     await new Promise((resolve) => setImmediate(resolve));
     const why = await engine.why(handle.sessionId);
@@ -195,7 +269,18 @@ describe("control of a run", () => {
     const gate = deferred();
     const reached = deferred();
     const calls: string[] = [];
-    const agents = code({ A: async () => { calls.push("A"); reached.resolve(); await gate.promise; return "a"; }, B: (x) => { calls.push("B"); return `${x}b`; } });
+    const agents = code({
+      A: async () => {
+        calls.push("A");
+        reached.resolve();
+        await gate.promise;
+        return "a";
+      },
+      B: (x) => {
+        calls.push("B");
+        return `${x}b`;
+      },
+    });
     const handle = await engine.start(request("t", topology("A -> B"), agents));
     await reached.promise;
     const drained = engine.drain({ timeoutMs: 5_000 });
@@ -216,7 +301,10 @@ describe("control of a run", () => {
   it("refuses more sessions than it may hold, with a time to try again", async () => {
     const { engine } = world({ maxSessions: 1 });
     const handle = await engine.start(request("t", topology("A"), { A: () => new Promise(() => undefined) }));
-    await expect(engine.start(request("t", topology("A"), { A: (x) => x }))).rejects.toMatchObject({ code: "ORCH_OVERLOADED", details: { retryAfterMs: expect.any(Number) } });
+    await expect(engine.start(request("t", topology("A"), { A: (x) => x }))).rejects.toMatchObject({
+      code: "ORCH_OVERLOADED",
+      details: { retryAfterMs: expect.any(Number) },
+    });
     await engine.close();
     await expect(handle.outcome).rejects.toMatchObject({ code: "ORCH_CLOSED" });
   });

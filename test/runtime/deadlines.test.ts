@@ -33,17 +33,30 @@ function handClock(): Clock & { advance(ms: number): void; armed(): number } {
 describe("deadlines", () => {
   it("fire once, when due, in order, and never after they were cleared", () => {
     fc.assert(
-      fc.property(fc.array(fc.record({ delay: fc.integer({ min: 0, max: 1_000 }), clear: fc.boolean() }), { maxLength: 300 }), (plan) => {
-        const clock = handClock();
-        const deadlines = new Deadlines(clock, () => undefined);
-        const fired: number[] = [];
-        const set = plan.map(({ delay }) => deadlines.after(delay, () => { expect(clock.monotonicMs()).toBeGreaterThanOrEqual(delay); fired.push(delay); }));
-        for (const [i, { clear }] of plan.entries()) if (clear) deadlines.clear(set[i]!);
-        expect(clock.armed()).toBeLessThanOrEqual(1);
-        clock.advance(2_000);
-        expect(fired).toEqual(plan.filter(({ clear }) => !clear).map(({ delay }) => delay).toSorted((a, b) => a - b));
-        expect(clock.armed()).toBe(0);
-      }),
+      fc.property(
+        fc.array(fc.record({ delay: fc.integer({ min: 0, max: 1_000 }), clear: fc.boolean() }), { maxLength: 300 }),
+        (plan) => {
+          const clock = handClock();
+          const deadlines = new Deadlines(clock, () => undefined);
+          const fired: number[] = [];
+          const set = plan.map(({ delay }) =>
+            deadlines.after(delay, () => {
+              expect(clock.monotonicMs()).toBeGreaterThanOrEqual(delay);
+              fired.push(delay);
+            }),
+          );
+          for (const [i, { clear }] of plan.entries()) if (clear) deadlines.clear(set[i]!);
+          expect(clock.armed()).toBeLessThanOrEqual(1);
+          clock.advance(2_000);
+          expect(fired).toEqual(
+            plan
+              .filter(({ clear }) => !clear)
+              .map(({ delay }) => delay)
+              .toSorted((a, b) => a - b),
+          );
+          expect(clock.armed()).toBe(0);
+        },
+      ),
     );
   });
 
@@ -62,7 +75,9 @@ describe("deadlines", () => {
     const errors: unknown[] = [];
     const deadlines = new Deadlines(clock, (error) => errors.push(error));
     let fired = 0;
-    deadlines.after(1, () => { throw new Error("callback"); });
+    deadlines.after(1, () => {
+      throw new Error("callback");
+    });
     deadlines.after(1, () => fired++);
     clock.advance(5);
     expect([fired, errors.length]).toEqual([1, 1]);

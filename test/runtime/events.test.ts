@@ -12,14 +12,26 @@ describe("events of a session", () => {
   it("are the same live, replayed, and replayed by another engine", async () => {
     const { engine, again } = world();
     const gate = deferred();
-    const handle = await engine.start(request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), { S: async (x) => { await gate.promise; return x; }, A: (x) => x, B: (x) => x, J: (x) => x.length }));
+    const handle = await engine.start(
+      request("t", topology("S -> A", "S -> B", "A -> J", "B -> J"), {
+        S: async (x) => {
+          await gate.promise;
+          return x;
+        },
+        A: (x) => x,
+        B: (x) => x,
+        J: (x) => x.length,
+      }),
+    );
     const live = all(engine.events(handle.sessionId, { untilSettled: true }));
     gate.resolve();
     await handle.outcome;
     const seen = await live;
     expect(seen[0]).toMatchObject({ type: "run.started", task: "t" });
     expect(seen.at(-1)).toMatchObject({ type: "run.completed", value: 2 });
-    expect(seen.map((event) => event.seq)).toEqual([...new Set(seen.map((event) => event.seq))].toSorted((a, b) => a - b));
+    expect(seen.map((event) => event.seq)).toEqual(
+      [...new Set(seen.map((event) => event.seq))].toSorted((a, b) => a - b),
+    );
     expect(await all(engine.events(handle.sessionId, { untilSettled: true }))).toEqual(seen);
     await engine.close();
     const later = again().engine;
@@ -33,7 +45,9 @@ describe("events of a session", () => {
     await handle.outcome;
     const whole = await all(engine.events(handle.sessionId, { untilSettled: true }));
     for (const [i, { seq }] of whole.entries()) {
-      expect(await all(engine.events(handle.sessionId, { after: seq, untilSettled: true }))).toEqual(whole.slice(i + 1));
+      expect(await all(engine.events(handle.sessionId, { after: seq, untilSettled: true }))).toEqual(
+        whole.slice(i + 1),
+      );
     }
     await engine.close();
   });
@@ -42,7 +56,18 @@ describe("events of a session", () => {
     const { engine } = world();
     const loop = topology({ edge: "A -> A", condition: "more" }, { edge: "A -> B", else: true });
     const handle = await engine.start(
-      request(0, loop, { A: (x: { n: number } | number) => { const n = typeof x === "number" ? 1 : x.n + 1; return { n, status: n < 900 ? "more" : "done" }; }, B: (x) => x.n }, { limits: { ...LIMITS, maxSteps: 2_000 } }),
+      request(
+        0,
+        loop,
+        {
+          A: (x: { n: number } | number) => {
+            const n = typeof x === "number" ? 1 : x.n + 1;
+            return { n, status: n < 900 ? "more" : "done" };
+          },
+          B: (x) => x.n,
+        },
+        { limits: { ...LIMITS, maxSteps: 2_000 } },
+      ),
     );
     const seen: RunEvent[] = [];
     for await (const event of engine.events(handle.sessionId, { untilSettled: true })) {
@@ -57,14 +82,28 @@ describe("events of a session", () => {
   it("carry chunks live, under the number of the event before, and never in a replay", async () => {
     const { engine } = world();
     const gate = deferred();
-    const handle = await engine.start(request("t", topology("A"), { A: async (_x, ctx) => { await gate.promise; ctx.emit({ token: "he" }); ctx.emit("llo"); return "hello"; } }));
+    const handle = await engine.start(
+      request("t", topology("A"), {
+        A: async (_x, ctx) => {
+          await gate.promise;
+          ctx.emit({ token: "he" });
+          ctx.emit("llo");
+          return "hello";
+        },
+      }),
+    );
     const live = all(engine.events(handle.sessionId, { untilSettled: true }));
     for await (const event of engine.events(handle.sessionId)) if (event.type === "step.started") break;
     await new Promise((resolve) => setImmediate(resolve));
     gate.resolve();
     const seen = await live;
-    expect(seen.flatMap((event) => (event.type === "step.chunk" ? [event.chunk] : []))).toEqual([{ token: "he" }, "llo"]);
-    expect((await all(engine.events(handle.sessionId, { untilSettled: true }))).some((event) => event.type === "step.chunk")).toBe(false);
+    expect(seen.flatMap((event) => (event.type === "step.chunk" ? [event.chunk] : []))).toEqual([
+      { token: "he" },
+      "llo",
+    ]);
+    expect(
+      (await all(engine.events(handle.sessionId, { untilSettled: true }))).some((event) => event.type === "step.chunk"),
+    ).toBe(false);
     await engine.close();
   });
 
@@ -73,7 +112,17 @@ describe("events of a session", () => {
     const { engine } = world();
     const burst = 10_000;
     const gate = deferred();
-    const handle = await engine.start(request("t", topology("A"), { A: async (_x, ctx) => { await gate.promise; for (let i = 0; i < burst; i++) ctx.emit(i); await new Promise((resolve) => setImmediate(resolve)); ctx.emit("last"); return "done"; } }));
+    const handle = await engine.start(
+      request("t", topology("A"), {
+        A: async (_x, ctx) => {
+          await gate.promise;
+          for (let i = 0; i < burst; i++) ctx.emit(i);
+          await new Promise((resolve) => setImmediate(resolve));
+          ctx.emit("last");
+          return "done";
+        },
+      }),
+    );
     const reading = all(engine.events(handle.sessionId, { untilSettled: true }));
     await new Promise((resolve) => setImmediate(resolve));
     gate.resolve();
@@ -107,9 +156,16 @@ describe("events of a session", () => {
   it("leave a run alone when a listener of questions throws", async () => {
     const { engine } = world();
     const asked: unknown[] = [];
-    engine.onQuestion(() => { throw new Error("listener"); });
-    engine.onQuestion((sessionId, question) => { asked.push(question.promptValue); void engine.answer(sessionId, question.questionId, 5).catch(() => undefined); });
-    const handle = await engine.start(request("t", topology("A"), { A: (x, ctx) => (ctx.question ? x * 2 : ctx.ask("n?")) }));
+    engine.onQuestion(() => {
+      throw new Error("listener");
+    });
+    engine.onQuestion((sessionId, question) => {
+      asked.push(question.promptValue);
+      void engine.answer(sessionId, question.questionId, 5).catch(() => undefined);
+    });
+    const handle = await engine.start(
+      request("t", topology("A"), { A: (x, ctx) => (ctx.question ? x * 2 : ctx.ask("n?")) }),
+    );
     await handle.outcome;
     for await (const event of engine.events(handle.sessionId)) {
       if (event.type !== "run.completed") continue;
@@ -123,7 +179,9 @@ describe("events of a session", () => {
   it("show big values by reference, while the result and the next agent get them whole", async () => {
     const { engine } = world();
     const big = "x".repeat(100_000);
-    const handle = await engine.start(request("t", topology("A -> B"), code({ A: () => big, B: (x: string) => ({ length: x.length, text: x }) })));
+    const handle = await engine.start(
+      request("t", topology("A -> B"), code({ A: () => big, B: (x: string) => ({ length: x.length, text: x }) })),
+    );
     const outcome = await handle.outcome;
     expect(outcome.finalResponse).toEqual({ length: 100_000, text: big });
     expect(outcome.trace[0]?.output).toMatchObject({ $blob: expect.any(String), bytes: expect.any(Number) });
@@ -132,7 +190,9 @@ describe("events of a session", () => {
 
   it("list all steps of the last run, however many", async () => {
     const { engine } = world();
-    const handle = await engine.start(request("t", topology("A -> B"), { A: (x) => x, B: (x) => x }, { sessionId: "two" }));
+    const handle = await engine.start(
+      request("t", topology("A -> B"), { A: (x) => x, B: (x) => x }, { sessionId: "two" }),
+    );
     await handle.outcome;
     await run(engine, "u", topology("A"), { A: (x) => x }, { sessionId: "two" });
     const steps = [];

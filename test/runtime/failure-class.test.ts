@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { OrchestraError } from "../../src/base/errors.ts";
 import { classifyFailure, retryAfterMsOf } from "../../src/runtime/failure-class.ts";
 
-const failed = (fields: object, cause?: unknown) => Object.assign(new Error("failed", cause === undefined ? {} : { cause }), fields);
+const failed = (fields: object, cause?: unknown) =>
+  Object.assign(new Error("failed", cause === undefined ? {} : { cause }), fields);
 
 describe("the class of a failure", () => {
   it.each([
@@ -26,7 +27,18 @@ describe("the class of a failure", () => {
   });
 
   it("survives an error whose fields throw", () => {
-    expect(classifyFailure(new Proxy({}, { get: () => { throw new Error("trap"); } }))).toBe("permanent");
+    expect(
+      classifyFailure(
+        new Proxy(
+          {},
+          {
+            get: () => {
+              throw new Error("trap");
+            },
+          },
+        ),
+      ),
+    ).toBe("permanent");
   });
 
   it("finds how long to wait on the error or its causes", () => {

@@ -22,8 +22,27 @@ describe("a step that goes wrong", () => {
 
   it("survives agents that throw what is no error", async () => {
     const { engine } = world();
-    for (const thrown of [undefined, null, "text", 7, { message: "plain" }, Object.create(null), new Proxy({}, { get: () => { throw new Error("trap"); } })]) {
-      const outcome = await run(engine, 1, topology("A"), { A: () => { throw thrown; } });
+    for (const thrown of [
+      undefined,
+      null,
+      "text",
+      7,
+      { message: "plain" },
+      Object.create(null),
+      new Proxy(
+        {},
+        {
+          get: () => {
+            throw new Error("trap");
+          },
+        },
+      ),
+    ]) {
+      const outcome = await run(engine, 1, topology("A"), {
+        A: () => {
+          throw thrown;
+        },
+      });
       expect(outcome.status).toBe("failed");
       expect(typeof outcome.error?.message).toBe("string");
     }
@@ -31,10 +50,28 @@ describe("a step that goes wrong", () => {
   });
 
   it.each([
-    ["a cycle", () => { const ring: Record<string, unknown> = {}; ring["self"] = ring; return ring; }, "ORCH_NOT_SERIALIZABLE"],
+    [
+      "a cycle",
+      () => {
+        const ring: Record<string, unknown> = {};
+        ring["self"] = ring;
+        return ring;
+      },
+      "ORCH_NOT_SERIALIZABLE",
+    ],
     ["a function", () => ({ items: [{ fn: () => 1 }] }), "ORCH_NOT_SERIALIZABLE"],
     ["50 MB", () => "x".repeat(50 * 1024 * 1024), "ORCH_PAYLOAD_TOO_LARGE"],
-    ["a thenable that throws", () => Object.defineProperty({}, "then", { enumerable: true, get: () => { throw new Error("trap"); } }), "ORCH_AGENT_FAILED"],
+    [
+      "a thenable that throws",
+      () =>
+        Object.defineProperty({}, "then", {
+          enumerable: true,
+          get: () => {
+            throw new Error("trap");
+          },
+        }),
+      "ORCH_AGENT_FAILED",
+    ],
   ])("refuses %s as an output, and the worker stays well", async (_what, agent, expected) => {
     const { engine } = world();
     const outcome = await run(engine, 1, topology("A"), { A: agent });
@@ -57,7 +94,11 @@ describe("a step that goes wrong", () => {
     expect(outcome.finalResponse).toBe(3);
     expect(keys.map((key) => key.split(":")[0])).toEqual(["1", "2", "3"]);
     expect(new Set(keys.map((key) => key.slice(2))).size).toBe(1);
-    expect(outcome.trace.map((step) => [step.attempt, step.error?.message ?? null])).toEqual([[1, "reset"], [2, "reset"], [3, null]]);
+    expect(outcome.trace.map((step) => [step.attempt, step.error?.message ?? null])).toEqual([
+      [1, "reset"],
+      [2, "reset"],
+      [3, null],
+    ]);
     await engine.close();
   });
 
@@ -78,12 +119,26 @@ describe("a step that goes wrong", () => {
   it("follows the agent's own retry policy, and never retries next.fail", async () => {
     const { engine } = world();
     let calls = 0;
-    const agent = { name: "A", retry: { maxAttempts: 4 }, run: () => { calls++; throw new Error("always"); } };
+    const agent = {
+      name: "A",
+      retry: { maxAttempts: 4 },
+      run: () => {
+        calls++;
+        throw new Error("always");
+      },
+    };
     expect((await run(engine, 1, topology("A"), { A: agent })).status).toBe("failed");
     expect(calls).toBe(4);
     calls = 0;
     const { next } = await import("../../src/runtime/agent.ts");
-    const failing = { name: "A", retry: { maxAttempts: 4 }, run: () => { calls++; return next.fail("no"); } };
+    const failing = {
+      name: "A",
+      retry: { maxAttempts: 4 },
+      run: () => {
+        calls++;
+        return next.fail("no");
+      },
+    };
     expect((await run(engine, 1, topology("A"), { A: failing })).error?.message).toBe("no");
     expect(calls).toBe(1);
     await engine.close();
@@ -96,7 +151,14 @@ describe("a step that goes wrong", () => {
       engine,
       1,
       topology("A"),
-      { A: (_x, ctx) => { ctx.signal.addEventListener("abort", () => { reason = ctx.signal.reason; }); return new Promise(() => undefined); } },
+      {
+        A: (_x, ctx) => {
+          ctx.signal.addEventListener("abort", () => {
+            reason = ctx.signal.reason;
+          });
+          return new Promise(() => undefined);
+        },
+      },
       { limits: { ...LIMITS, stepTimeoutMs: 30 } },
     );
     expect(outcome.error?.code).toBe("ORCH_TIMEOUT");
@@ -111,7 +173,15 @@ describe("a step that goes wrong", () => {
       engine,
       1,
       topology("A"),
-      { A: async (_x, ctx) => { for (let i = 0; i < 6; i++) { await pause(25); ctx.heartbeat(); } return "alive"; } },
+      {
+        A: async (_x, ctx) => {
+          for (let i = 0; i < 6; i++) {
+            await pause(25);
+            ctx.heartbeat();
+          }
+          return "alive";
+        },
+      },
       { limits: { ...LIMITS, stepTimeoutMs: 100 } },
     );
     expect(outcome.finalResponse).toBe("alive");
@@ -124,7 +194,14 @@ describe("a step that goes wrong", () => {
     const unhandled: unknown[] = [];
     const note = (error: unknown) => unhandled.push(error);
     process.on("unhandledRejection", note);
-    const handle = await engine.start(request(1, topology("A"), { A: async () => { await gate.promise; throw new Error("too late"); } }));
+    const handle = await engine.start(
+      request(1, topology("A"), {
+        A: async () => {
+          await gate.promise;
+          throw new Error("too late");
+        },
+      }),
+    );
     expect(await engine.cancel(handle.sessionId, "enough")).toBe(true);
     const outcome = await handle.outcome;
     expect(outcome.status).toBe("cancelled");
@@ -138,8 +215,20 @@ describe("a step that goes wrong", () => {
 
   it("fails a step for good when a condition throws, naming the condition", async () => {
     const { engine } = world();
-    const conditions = { broken: () => { throw new Error("oops"); } };
-    const outcome = await run(engine, 1, topology({ edge: "A -> B", condition: "broken" }), code({ A: (x) => x, B: (x) => x }, { conditions, retry: { ...RETRY, permanent: { ...RETRY.permanent, maxAttempts: 3 } } }));
+    const conditions = {
+      broken: () => {
+        throw new Error("oops");
+      },
+    };
+    const outcome = await run(
+      engine,
+      1,
+      topology({ edge: "A -> B", condition: "broken" }),
+      code(
+        { A: (x) => x, B: (x) => x },
+        { conditions, retry: { ...RETRY, permanent: { ...RETRY.permanent, maxAttempts: 3 } } },
+      ),
+    );
     expect(outcome.error?.code).toBe("ORCH_CONDITION");
     expect(outcome.error?.message).toContain("broken");
     expect(outcome.trace).toHaveLength(1);
@@ -149,8 +238,19 @@ describe("a step that goes wrong", () => {
   it("refuses an input or output that its agent's own check refuses", async () => {
     const { OrchestraError } = await import("../../src/base/errors.ts");
     const { engine } = world();
-    const strict = { name: "A", parseOutput: () => { throw new OrchestraError("ORCH_INVALID_OUTPUT", "not a number"); }, run: () => "x" };
-    const invalid = await run(engine, 1, topology("A"), code({ A: strict }, { retry: { ...RETRY, invalid_output: { ...RETRY.invalid_output, maxAttempts: 2 } } }));
+    const strict = {
+      name: "A",
+      parseOutput: () => {
+        throw new OrchestraError("ORCH_INVALID_OUTPUT", "not a number");
+      },
+      run: () => "x",
+    };
+    const invalid = await run(
+      engine,
+      1,
+      topology("A"),
+      code({ A: strict }, { retry: { ...RETRY, invalid_output: { ...RETRY.invalid_output, maxAttempts: 2 } } }),
+    );
     expect(invalid.error?.code).toBe("ORCH_INVALID_OUTPUT");
     expect(invalid.trace).toHaveLength(2);
     await engine.close();

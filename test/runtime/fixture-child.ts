@@ -6,15 +6,20 @@ const [, , folder = "", mode = ""] = process.argv;
 const store = new LevelStorage(folder, { durability: "process" });
 const { engine } = world({ store });
 const handle = await engine.start(
-  request("t", topology("A -> B -> C"), {
-    A: async (x, ctx) => ctx.once("pay", () => `${x}a`),
-    B: (x) => {
-      if (mode !== "stuck") return `${x}b`;
-      process.stdout.write("stuck\n");
-      return new Promise(() => undefined);
+  request(
+    "t",
+    topology("A -> B -> C"),
+    {
+      A: async (x, ctx) => ctx.once("pay", () => `${x}a`),
+      B: (x) => {
+        if (mode !== "stuck") return `${x}b`;
+        process.stdout.write("stuck\n");
+        return new Promise(() => undefined);
+      },
+      C: (x) => `${x}c`,
     },
-    C: (x) => `${x}c`,
-  }, { sessionId: "child" }),
+    { sessionId: "child" },
+  ),
 );
 const outcome = await handle.outcome;
 process.stdout.write(`${String(outcome.finalResponse)}\n`);

@@ -19,12 +19,25 @@ const hooks: NestedHooks = {
 };
 
 const INNER = topology("X -> Y");
-const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) => ctx.run({ task: x, topology: INNER }).then((outcome) => (outcome.status === "completed" ? outcome.finalResponse : Promise.reject(new Error(outcome.error?.message))));
+const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) =>
+  ctx
+    .run({ task: x, topology: INNER })
+    .then((outcome) =>
+      outcome.status === "completed" ? outcome.finalResponse : Promise.reject(new Error(outcome.error?.message)),
+    );
 
 describe("a nested run", () => {
   it("is a session of its own whose steps count for its parent", async () => {
     const { engine, store } = world({ nested: hooks });
-    const agents = code({ A: outer, B: (x) => `${x}b`, X: (x) => `${x}x`, Y: (x, ctx) => { ctx.usage({ inputTokens: 5 }); return `${x}y`; } });
+    const agents = code({
+      A: outer,
+      B: (x) => `${x}b`,
+      X: (x) => `${x}x`,
+      Y: (x, ctx) => {
+        ctx.usage({ inputTokens: 5 });
+        return `${x}y`;
+      },
+    });
     const handle = await engine.start(request("t", topology("A -> B"), agents));
     const outcome = await handle.outcome;
     expect(outcome.finalResponse).toBe("txyb");
@@ -38,7 +51,9 @@ describe("a nested run", () => {
   it("may take no more steps than its parent has left", async () => {
     const { engine } = world({ nested: hooks });
     const agents = code({ A: outer, X: (x) => x, Y: (x) => x });
-    const outcome = await (await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, maxSteps: 2 } }))).outcome;
+    const outcome = await (
+      await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, maxSteps: 2 } }))
+    ).outcome;
     expect(outcome.status).toBe("failed");
     expect(outcome.error?.message).toContain("steps");
     await engine.close();
@@ -47,7 +62,14 @@ describe("a nested run", () => {
   it("is cancelled with its parent", async () => {
     const { engine } = world({ nested: hooks });
     const reached = deferred();
-    const agents = code({ A: outer, X: () => { reached.resolve(); return new Promise(() => undefined); }, Y: (x) => x });
+    const agents = code({
+      A: outer,
+      X: () => {
+        reached.resolve();
+        return new Promise(() => undefined);
+      },
+      Y: (x) => x,
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     await reached.promise;
     const [nested] = (await engine.listSessions()).filter((entry) => entry.parentSessionId !== undefined);
@@ -61,7 +83,14 @@ describe("a nested run", () => {
   it("makes its question the parent's; the answer goes through the parent, and the nested run goes on where it asked", async () => {
     const { engine, again } = world({ nested: hooks });
     const calls: string[] = [];
-    const agents = code({ A: outer, X: (x) => { calls.push("X"); return x; }, Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")) });
+    const agents = code({
+      A: outer,
+      X: (x) => {
+        calls.push("X");
+        return x;
+      },
+      Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")),
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     expect((await handle.outcome).status).toBe("awaiting_user");
     const [question] = await engine.questions(handle.sessionId);
@@ -77,7 +106,11 @@ describe("a nested run", () => {
 
   it("is answered through its parent also when the answer names the nested session", async () => {
     const { engine } = world({ nested: hooks });
-    const agents = code({ A: outer, X: (x) => x, Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")) });
+    const agents = code({
+      A: outer,
+      X: (x) => x,
+      Y: (x, ctx) => (ctx.question ? `answered ${x}` : ctx.ask("really?")),
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     await handle.outcome;
     const [question] = await engine.questions(handle.sessionId);
@@ -92,7 +125,19 @@ describe("a nested run", () => {
     const gate = deferred();
     const reached = deferred();
     const calls: string[] = [];
-    const agents = code({ A: outer, X: async (x) => { calls.push("X"); reached.resolve(); await gate.promise; return `${x}x`; }, Y: (x) => { calls.push("Y"); return `${x}y`; } });
+    const agents = code({
+      A: outer,
+      X: async (x) => {
+        calls.push("X");
+        reached.resolve();
+        await gate.promise;
+        return `${x}x`;
+      },
+      Y: (x) => {
+        calls.push("Y");
+        return `${x}y`;
+      },
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     await reached.promise;
     await engine.pause(handle.sessionId);
@@ -110,7 +155,19 @@ describe("a nested run", () => {
     const { engine, again } = world({ nested: hooks });
     const reached = deferred();
     const calls: string[] = [];
-    const agents = (stuck: boolean) => code({ A: outer, X: (x) => { calls.push("X"); return `${x}x`; }, Y: (x) => { if (!stuck) return `${x}y`; reached.resolve(); return new Promise(() => undefined); } });
+    const agents = (stuck: boolean) =>
+      code({
+        A: outer,
+        X: (x) => {
+          calls.push("X");
+          return `${x}x`;
+        },
+        Y: (x) => {
+          if (!stuck) return `${x}y`;
+          reached.resolve();
+          return new Promise(() => undefined);
+        },
+      });
     const handle = await engine.start(request("t", topology("A"), agents(true)));
     await reached.promise;
     await engine.close();
@@ -124,8 +181,14 @@ describe("a nested run", () => {
 
   it("does not count against the time limit of the step that waits for it", async () => {
     const { engine } = world({ nested: hooks });
-    const agents = code({ A: outer, X: { name: "X", timeoutMs: false, run: (x) => new Promise((resolve) => setTimeout(() => resolve(x), 120)) }, Y: (x) => x });
-    const outcome = await (await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, stepTimeoutMs: 40 } }))).outcome;
+    const agents = code({
+      A: outer,
+      X: { name: "X", timeoutMs: false, run: (x) => new Promise((resolve) => setTimeout(() => resolve(x), 120)) },
+      Y: (x) => x,
+    });
+    const outcome = await (
+      await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, stepTimeoutMs: 40 } }))
+    ).outcome;
     expect(outcome.finalResponse).toBe("t");
     await engine.close();
   });
@@ -134,7 +197,14 @@ describe("a nested run", () => {
   it("is cancelled by recovery when the run around it is gone", async () => {
     const { engine, store, again } = world({ nested: hooks });
     const reached = deferred();
-    const agents = code({ A: outer, X: () => { reached.resolve(); return new Promise(() => undefined); }, Y: (x) => x });
+    const agents = code({
+      A: outer,
+      X: () => {
+        reached.resolve();
+        return new Promise(() => undefined);
+      },
+      Y: (x) => x,
+    });
     const handle = await engine.start(request("t", topology("A"), agents));
     await reached.promise;
     await engine.close();
@@ -161,7 +231,11 @@ describe("a nested run", () => {
         while (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
         throw Object.assign(new Error("again"), { code: "ECONNRESET" });
       },
-      X: async (x) => { calls.push(x); await gate.promise; return x; },
+      X: async (x) => {
+        calls.push(x);
+        await gate.promise;
+        return x;
+      },
       Y: (x) => `${x} y`,
     });
     const outcome = await (await engine.start(request("t", topology("A"), agents))).outcome;
@@ -174,7 +248,8 @@ describe("a nested run", () => {
   it("is cancelled when its parent, which waits, is started over", async () => {
     const { engine, store } = world({ nested: hooks });
     const agents = code({ A: outer, X: (x) => x, Y: (_, ctx) => ctx.ask("really?") });
-    const start = (fresh: boolean) => engine.start(request("t", topology("A"), agents, { sessionId: "s", fresh })).then((handle) => handle.outcome);
+    const start = (fresh: boolean) =>
+      engine.start(request("t", topology("A"), agents, { sessionId: "s", fresh })).then((handle) => handle.outcome);
     await start(false);
     expect((await start(true)).status).toBe("awaiting_user");
     expect((await nestedIn(store, "s")).map((entry) => entry.status)).toEqual(["cancelled", "awaiting_user"]);

@@ -17,7 +17,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function start(mode: string): { child: ReturnType<typeof spawn>; said: Promise<string> } {
-  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder, mode], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder, mode], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const said = once(child.stdout!, "data").then(([data]) => String(data).trim());
   return { child, said };
 }
@@ -38,7 +40,17 @@ describe("a process", () => {
     const store = new LevelStorage(folder, { durability: "process" });
     const { engine } = world({ store });
     const calls: string[] = [];
-    const agents = code({ A: () => { calls.push("A"); return "?"; }, B: (x) => { calls.push("B"); return `${x}B`; }, C: (x) => `${x}C` });
+    const agents = code({
+      A: () => {
+        calls.push("A");
+        return "?";
+      },
+      B: (x) => {
+        calls.push("B");
+        return `${x}B`;
+      },
+      C: (x) => `${x}C`,
+    });
     const [recovered] = await engine.recover({ code: () => agents });
     expect((await recovered!.handle!.outcome).finalResponse).toBe("taBC");
     expect(calls).toEqual(["B"]);

@@ -7,7 +7,11 @@ import type { AppendRequest, AppendResult, SessionStore } from "../../src/state/
 import { code, deferred, request, topology, world } from "./world.ts";
 
 /** The same store under another identity, as a second process would have it; `before` may refuse or crash an append. */
-function through(store: SessionStore, before: (request: AppendRequest) => void = () => undefined, after: (request: AppendRequest) => void = () => undefined): SessionStore {
+function through(
+  store: SessionStore,
+  before: (request: AppendRequest) => void = () => undefined,
+  after: (request: AppendRequest) => void = () => undefined,
+): SessionStore {
   return new Proxy(store, {
     get(target, key) {
       if (key === "append") {
@@ -28,7 +32,10 @@ const DIAMOND = topology("S -> A", "S -> B", "A -> J", "B -> J", "J -> E");
 
 function counting(): { calls: string[]; agents: ReturnType<typeof code> } {
   const calls: string[] = [];
-  const step = (name: string) => (x: unknown) => { calls.push(name); return name === "J" ? (x as { value: string }[]).map((one) => one.value).join("+") : `${String(x)}${name}`; };
+  const step = (name: string) => (x: unknown) => {
+    calls.push(name);
+    return name === "J" ? (x as { value: string }[]).map((one) => one.value).join("+") : `${String(x)}${name}`;
+  };
   return { calls, agents: code({ S: step("S"), A: step("A"), B: step("B"), J: step("J"), E: step("E") }) };
 }
 
@@ -42,12 +49,28 @@ describe("recovery", () => {
     const { engine, again } = world();
     const reached = deferred();
     const calls: string[] = [];
-    const first = code({ A: () => { calls.push("A"); return "a"; }, B: () => { calls.push("B"); reached.resolve(); return new Promise(() => undefined); } });
+    const first = code({
+      A: () => {
+        calls.push("A");
+        return "a";
+      },
+      B: () => {
+        calls.push("B");
+        reached.resolve();
+        return new Promise(() => undefined);
+      },
+    });
     const handle = await engine.start(request("t", topology("A -> B"), first));
     await reached.promise;
     await engine.close();
     const later = again().engine;
-    const agents = code({ A: () => "never", B: (x) => { calls.push("B2"); return `${x}b`; } });
+    const agents = code({
+      A: () => "never",
+      B: (x) => {
+        calls.push("B2");
+        return `${x}b`;
+      },
+    });
     const [recovered] = await later.recover({ code: () => agents });
     const outcome = await recovered!.handle!.outcome;
     expect(outcome.finalResponse).toBe("ab");
@@ -60,7 +83,14 @@ describe("recovery", () => {
   it("leaves a session paused when its agents are not known, so that nothing stays running with nobody behind it", async () => {
     const { engine, again } = world();
     const reached = deferred();
-    const handle = await engine.start(request("t", topology("A"), { A: () => { reached.resolve(); return new Promise(() => undefined); } }));
+    const handle = await engine.start(
+      request("t", topology("A"), {
+        A: () => {
+          reached.resolve();
+          return new Promise(() => undefined);
+        },
+      }),
+    );
     await reached.promise;
     await engine.close();
     const later = again().engine;
@@ -74,7 +104,14 @@ describe("recovery", () => {
   it("does not take sessions that another engine on the same store is running", async () => {
     const { engine, again } = world();
     const gate = deferred();
-    const handle = await engine.start(request("t", topology("A"), { A: async () => { await gate.promise; return 1; } }));
+    const handle = await engine.start(
+      request("t", topology("A"), {
+        A: async () => {
+          await gate.promise;
+          return 1;
+        },
+      }),
+    );
     const other = again().engine;
     expect(await other.recover({ code: () => code({ A: () => 2 }) })).toEqual([]);
     gate.resolve();
@@ -83,59 +120,81 @@ describe("recovery", () => {
     await engine.close();
   });
 
-  it.each(["memory", "level"])("gives the same result wherever the %s store dies, before or after each append", async (kind) => {
-    for (const side of ["before", "after"] as const) {
-      for (let fatal = 1; ; fatal++) {
-        const open = async (): Promise<SessionStore> => {
-          if (kind === "memory") return memoryStorage();
-          const { LevelStorage } = await import("../../src/state/level-store.ts");
-          const folder = await mkdtemp(join(tmpdir(), "engine-"));
-          folders.push(folder);
-          return new LevelStorage(folder, { durability: "process" });
-        };
-        const store = await open();
-        let appends = 0;
-        const crash = (): void => { if (++appends === fatal) throw new Error("power cut"); };
-        const dying = side === "before" ? through(store, crash) : through(store, undefined, crash);
-        const { engine, again } = world({ store: dying });
-        const { calls, agents } = counting();
-        const started = await engine.start(request("t", DIAMOND, agents, { sessionId: "s" })).then((handle) => handle.outcome.then((outcome) => outcome, (error: unknown) => error), (error: unknown) => error);
-        await engine.close();
-        if (!(started instanceof Error)) {
-          expect(appends).toBeLessThan(fatal);
+  it.each(["memory", "level"])(
+    "gives the same result wherever the %s store dies, before or after each append",
+    async (kind) => {
+      for (const side of ["before", "after"] as const) {
+        for (let fatal = 1; ; fatal++) {
+          const open = async (): Promise<SessionStore> => {
+            if (kind === "memory") return memoryStorage();
+            const { LevelStorage } = await import("../../src/state/level-store.ts");
+            const folder = await mkdtemp(join(tmpdir(), "engine-"));
+            folders.push(folder);
+            return new LevelStorage(folder, { durability: "process" });
+          };
+          const store = await open();
+          let appends = 0;
+          const crash = (): void => {
+            if (++appends === fatal) throw new Error("power cut");
+          };
+          const dying = side === "before" ? through(store, crash) : through(store, undefined, crash);
+          const { engine, again } = world({ store: dying });
+          const { calls, agents } = counting();
+          const started = await engine.start(request("t", DIAMOND, agents, { sessionId: "s" })).then(
+            (handle) =>
+              handle.outcome.then(
+                (outcome) => outcome,
+                (error: unknown) => error,
+              ),
+            (error: unknown) => error,
+          );
+          await engine.close();
+          if (!(started instanceof Error)) {
+            expect(appends).toBeLessThan(fatal);
+            await store.close();
+            break;
+          }
+          expect(started).toMatchObject({ code: "ORCH_STORE_FAILED" });
+          const later = again({ store }).engine;
+          const [recovered] = await later.recover({ code: () => agents });
+          if (recovered === undefined) {
+            const entry = await later.getSession("s");
+            if (entry === null) expect([side, fatal]).toEqual(["before", 1]);
+            else expect(entry.status).toBe("completed");
+          } else {
+            const outcome = await recovered.handle!.outcome;
+            expect(outcome.finalResponse).toBe("tSA+tSBE");
+            expect(outcome.trace.map((step) => step.node).toSorted()).toEqual(["A", "B", "E", "J", "S"]);
+          }
+          expect(calls.length).toBeLessThanOrEqual(7);
+          await later.close();
           await store.close();
-          break;
         }
-        expect(started).toMatchObject({ code: "ORCH_STORE_FAILED" });
-        const later = again({ store }).engine;
-        const [recovered] = await later.recover({ code: () => agents });
-        if (recovered === undefined) {
-          const entry = await later.getSession("s");
-          if (entry === null) expect([side, fatal]).toEqual(["before", 1]);
-          else expect(entry.status).toBe("completed");
-        } else {
-          const outcome = await recovered.handle!.outcome;
-          expect(outcome.finalResponse).toBe("tSA+tSBE");
-          expect(outcome.trace.map((step) => step.node).toSorted()).toEqual(["A", "B", "E", "J", "S"]);
-        }
-        expect(calls.length).toBeLessThanOrEqual(7);
-        await later.close();
-        await store.close();
       }
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 
   it("records each step once, whatever was re-run", async () => {
     const { engine, again } = world();
     const reached = deferred();
-    const stuck = code({ A: (x) => x, B: () => { reached.resolve(); return new Promise(() => undefined); } });
+    const stuck = code({
+      A: (x) => x,
+      B: () => {
+        reached.resolve();
+        return new Promise(() => undefined);
+      },
+    });
     const handle = await engine.start(request("t", topology("A -> B"), stuck));
     await reached.promise;
     await engine.close();
     const later = again().engine;
-    await (await later.resume(handle.sessionId, { code: code({ A: (x) => x, B: (x) => x }) })).outcome;
+    await (
+      await later.resume(handle.sessionId, { code: code({ A: (x) => x, B: (x) => x }) })
+    ).outcome;
     const succeeded = [];
-    for await (const event of later.events(handle.sessionId, { untilSettled: true })) if (event.type === "step.succeeded") succeeded.push(event.stepId);
+    for await (const event of later.events(handle.sessionId, { untilSettled: true }))
+      if (event.type === "step.succeeded") succeeded.push(event.stepId);
     expect(succeeded).toHaveLength(2);
     expect(new Set(succeeded).size).toBe(2);
     await later.close();
@@ -145,15 +204,28 @@ describe("recovery", () => {
     const { engine, again } = world();
     const charges: string[] = [];
     const reached = deferred();
-    const agents = (last: () => unknown) => code({
-      A: async (_x, ctx) => {
-        const receipt = await ctx.once("charge", () => { charges.push(`${ctx.attempt}`); return { receipt: charges.length }; });
-        if (ctx.attempt === 1) throw Object.assign(new Error("flaky"), { retryable: true });
-        await last();
-        return receipt;
-      },
-    });
-    const handle = await engine.start(request("t", topology("A"), agents(() => { reached.resolve(); return new Promise(() => undefined); })));
+    const agents = (last: () => unknown) =>
+      code({
+        A: async (_x, ctx) => {
+          const receipt = await ctx.once("charge", () => {
+            charges.push(`${ctx.attempt}`);
+            return { receipt: charges.length };
+          });
+          if (ctx.attempt === 1) throw Object.assign(new Error("flaky"), { retryable: true });
+          await last();
+          return receipt;
+        },
+      });
+    const handle = await engine.start(
+      request(
+        "t",
+        topology("A"),
+        agents(() => {
+          reached.resolve();
+          return new Promise(() => undefined);
+        }),
+      ),
+    );
     await reached.promise;
     await engine.close();
     const later = again().engine;
@@ -168,7 +240,12 @@ describe("recovery", () => {
     let calls = 0;
     const agents = code({
       A: async (_x, ctx) => {
-        await ctx.once("k", () => { calls++; throw new Error("no"); }).catch(() => undefined);
+        await ctx
+          .once("k", () => {
+            calls++;
+            throw new Error("no");
+          })
+          .catch(() => undefined);
         return Promise.all([ctx.once("k", () => ++calls), ctx.once("k", () => ++calls)]);
       },
     });
@@ -198,7 +275,19 @@ describe("recovery", () => {
     const gate = deferred();
     const reached = deferred();
     let aborted = false;
-    const handle = await engine.start(request("t", topology("A -> B"), { A: async (_x, ctx) => { ctx.signal.addEventListener("abort", () => { aborted = true; }); reached.resolve(); await gate.promise; return "old"; }, B: (x) => `${x} B` }));
+    const handle = await engine.start(
+      request("t", topology("A -> B"), {
+        A: async (_x, ctx) => {
+          ctx.signal.addEventListener("abort", () => {
+            aborted = true;
+          });
+          reached.resolve();
+          await gate.promise;
+          return "old";
+        },
+        B: (x) => `${x} B`,
+      }),
+    );
     await reached.promise;
     const other = again({ store: through(store) }).engine;
     const taken = await other.resume(handle.sessionId, { code: code({ A: () => "new", B: (x) => `${x} B` }) });
@@ -219,11 +308,18 @@ describe("recovery", () => {
     const handle = await engine.start(
       request("t", topology("S -> A", "S -> B"), {
         S: (x) => x,
-        A: async () => { await gate.promise; return "a"; },
-        B: (_x, ctx) => { ctx.signal.addEventListener("abort", () => seen.resolve(ctx.signal.reason)); return new Promise(() => undefined); },
+        A: async () => {
+          await gate.promise;
+          return "a";
+        },
+        B: (_x, ctx) => {
+          ctx.signal.addEventListener("abort", () => seen.resolve(ctx.signal.reason));
+          return new Promise(() => undefined);
+        },
       }),
     );
-    for await (const event of engine.events(handle.sessionId)) if (event.type === "step.started" && event.node === "B") break;
+    for await (const event of engine.events(handle.sessionId))
+      if (event.type === "step.started" && event.node === "B") break;
     await new Promise((resolve) => setImmediate(resolve));
     const other = again({ store: through(store) }).engine;
     const taken = await other.resume(handle.sessionId, { code: code({ S: (x) => x, A: () => 1, B: () => 2 }) });
@@ -239,7 +335,20 @@ describe("recovery", () => {
     const { engine, again, store } = world();
     const reached = deferred();
     const loop = topology({ edge: "A -> A", condition: "more" }, { edge: "A -> B", else: true });
-    const make = (stop: boolean) => code({ A: (x: { n?: number } | number) => { const n = typeof x === "number" ? x : x.n! + 1; return { n, status: n < 700 ? "more" : "done" }; }, B: (x: { n: number }) => { if (stop) { reached.resolve(); return new Promise(() => undefined); } return x.n; } });
+    const make = (stop: boolean) =>
+      code({
+        A: (x: { n?: number } | number) => {
+          const n = typeof x === "number" ? x : x.n! + 1;
+          return { n, status: n < 700 ? "more" : "done" };
+        },
+        B: (x: { n: number }) => {
+          if (stop) {
+            reached.resolve();
+            return new Promise(() => undefined);
+          }
+          return x.n;
+        },
+      });
     const { LIMITS } = await import("./world.ts");
     const handle = await engine.start(request(0, loop, make(true), { limits: { ...LIMITS, maxSteps: 1_000 } }));
     await reached.promise;

@@ -33,7 +33,12 @@ export const LIMITS: RunLimits = {
 };
 
 const ONCE = { maxAttempts: 1, initialDelayMs: 1, maxDelayMs: 10, factor: 2, jitter: 0 };
-export const RETRY: RetryPolicies = { transient: { ...ONCE, maxAttempts: 3 }, timeout: ONCE, invalid_output: ONCE, permanent: ONCE };
+export const RETRY: RetryPolicies = {
+  transient: { ...ONCE, maxAttempts: 3 },
+  timeout: ONCE,
+  invalid_output: ONCE,
+  permanent: ONCE,
+};
 
 const SIGNS: readonly (readonly [string, EdgePattern])[] = [
   ["<->", "call"],
@@ -59,7 +64,9 @@ export function topology(...edges: (string | ({ edge: string } & Partial<EdgeDat
       return [];
     }
     const names = edge.split(sign[0]).map((name) => node(name.trim()));
-    return names.slice(1).map((to, i): EdgeData => ({ from: names[i] as string, to, pattern: sign[1], type: "invoke", ...rest }));
+    return names
+      .slice(1)
+      .map((to, i): EdgeData => ({ from: names[i] as string, to, pattern: sign[1], type: "invoke", ...rest }));
   });
   return { v: 1, nodes: [...nodes.values()], edges: list };
 }
@@ -94,12 +101,38 @@ export function world(more: Partial<EngineOptions> = {}): World {
   const random = more.random ?? systemRandom();
   const store = more.store ?? memoryStorage();
   const bus = more.bus ?? createLocalBus({ clock });
-  const engine = createEngine({ store, bus, clock, random, ids: createIds(clock, random), logger: silentLogger, ...more });
-  return { engine, store, bus, clock, again: (other = {}) => world({ ...more, clock, random, store, bus: createLocalBus({ clock }), ...other }) };
+  const engine = createEngine({
+    store,
+    bus,
+    clock,
+    random,
+    ids: createIds(clock, random),
+    logger: silentLogger,
+    ...more,
+  });
+  return {
+    engine,
+    store,
+    bus,
+    clock,
+    again: (other = {}) => world({ ...more, clock, random, store, bus: createLocalBus({ clock }), ...other }),
+  };
 }
 
-export function request(task: unknown, data: TopologyData, agents: Agents | RunCode, more: Partial<StartRequest> = {}): StartRequest {
-  return { task, topology: data, topologyHash: JSON.stringify(data), code: isCode(agents) ? agents : code(agents), limits: LIMITS, ...more };
+export function request(
+  task: unknown,
+  data: TopologyData,
+  agents: Agents | RunCode,
+  more: Partial<StartRequest> = {},
+): StartRequest {
+  return {
+    task,
+    topology: data,
+    topologyHash: JSON.stringify(data),
+    code: isCode(agents) ? agents : code(agents),
+    limits: LIMITS,
+    ...more,
+  };
 }
 
 export async function run(engine: Engine, ...args: Parameters<typeof request>): Promise<RunOutcome> {
@@ -110,7 +143,11 @@ function isCode(agents: Agents | RunCode): agents is RunCode {
   return "retry" in agents && "conditions" in agents;
 }
 
-export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+export function deferred<T = void>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+} {
   let resolve: (value: T) => void = () => undefined;
   let reject: (error: unknown) => void = () => undefined;
   const promise = new Promise<T>((yes, no) => {

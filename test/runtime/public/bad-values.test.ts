@@ -20,10 +20,17 @@ it.each([
   ["5", 5, "expected a list of { agent, input }, got 5"],
   ["nothing", undefined, "expected a list of { agent, input }, got undefined"],
   ["a list that holds nothing", [undefined], "[0]: expected { agent, input } with the name of an agent, got undefined"],
-  ["an item without an agent", [{ agent: "A" }, {}], "[1]: expected { agent, input } with the name of an agent, got an object"],
+  [
+    "an item without an agent",
+    [{ agent: "A" }, {}],
+    "[1]: expected { agent, input } with the name of an agent, got an object",
+  ],
 ])("next.parallel of %s fails the step, saying what was expected", async (_, given, message) => {
   const result = await Orchestra.run({ task: "t", topology, agents: { A: () => next.parallel(given as never) } });
-  expect(result.error).toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(`next.parallel${message.startsWith("[") ? "" : ": "}${message}`) });
+  expect(result.error).toMatchObject({
+    code: "ORCH_BAD_OPTION",
+    message: expect.stringContaining(`next.parallel${message.startsWith("[") ? "" : ": "}${message}`),
+  });
 });
 
 describe("agents that cannot be read", () => {
@@ -32,8 +39,30 @@ describe("agents that cannot be read", () => {
   };
   // A getter's error went straight through to the caller.
   it.each([
-    ["by name", { topology, task: "t", agents: { get A() { return boom(); } } }, "agents.A"],
-    ["at all", { topology, task: "t", get agents() { return boom(); } }, "options"],
+    [
+      "by name",
+      {
+        topology,
+        task: "t",
+        agents: {
+          get A() {
+            return boom();
+          },
+        },
+      },
+      "agents.A",
+    ],
+    [
+      "at all",
+      {
+        topology,
+        task: "t",
+        get agents() {
+          return boom();
+        },
+      },
+      "options",
+    ],
     ["from their directory", { topology, task: "t", agents: { names: () => ["A"], get: boom } }, 'agent "A"'],
   ])("%s are a bad option", async (_, options, path) => {
     await expect((async () => Orchestra.run(options as never))()).rejects.toMatchObject({

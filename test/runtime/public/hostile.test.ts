@@ -3,7 +3,11 @@
 import { describe, expect, it } from "vitest";
 import { memoryStorage, next, Orchestra, OrchestraInstance, StateManager } from "orchestra";
 
-const one = (run: (input: any, ctx: any) => unknown) => ({ task: "t", topology: { nodes: ["A"], edges: [] }, agents: { A: run } });
+const one = (run: (input: any, ctx: any) => unknown) => ({
+  task: "t",
+  topology: { nodes: ["A"], edges: [] },
+  agents: { A: run },
+});
 
 describe("an instance without a store", () => {
   // A reader of events that was nudged between looking and waiting slept through it, and the caller with it.
@@ -50,7 +54,14 @@ describe("what an agent throws", () => {
     ["a proxy whose traps throw", trapped],
     ["an error whose list of errors is a revoked proxy", () => Object.assign(new Error("x"), { errors: revoked() })],
   ])("may be %s: the step fails with a code and the process lives", async (_, make) => {
-    for (const throwing of [() => { throw make(); }, async () => { throw make(); }]) {
+    for (const throwing of [
+      () => {
+        throw make();
+      },
+      async () => {
+        throw make();
+      },
+    ]) {
       const result = await Orchestra.run(one(throwing));
       expect(result).toMatchObject({ status: "failed", error: { code: "ORCH_AGENT_FAILED" } });
     }
@@ -59,41 +70,49 @@ describe("what an agent throws", () => {
 
 describe("names that every object knows", () => {
   // Records keyed by the user's names were read with `[]`, so `constructor` was found on the prototype.
-  it.each(["constructor", "toString", "__proto__", "hasOwnProperty"])("%s is a key of ctx.once like any other", async (key) => {
-    let calls = 0;
-    const result = await Orchestra.run({
-      ...one(async (_, ctx) => {
-        const value = await ctx.once(key, () => ++calls);
-        if (ctx.attempt === 1) throw Object.assign(new Error("again"), { retryable: true });
-        return value;
-      }),
-      executionConfig: { retry: { transient: { initialDelayMs: 1 } } },
-    });
-    expect([result.finalResponse, calls]).toEqual([1, 1]);
-  });
+  it.each(["constructor", "toString", "__proto__", "hasOwnProperty"])(
+    "%s is a key of ctx.once like any other",
+    async (key) => {
+      let calls = 0;
+      const result = await Orchestra.run({
+        ...one(async (_, ctx) => {
+          const value = await ctx.once(key, () => ++calls);
+          if (ctx.attempt === 1) throw Object.assign(new Error("again"), { retryable: true });
+          return value;
+        }),
+        executionConfig: { retry: { transient: { initialDelayMs: 1 } } },
+      });
+      expect([result.finalResponse, calls]).toEqual([1, 1]);
+    },
+  );
 
-  it.each(["constructor", "toString", "valueOf"])("%s is a name of a node and a key of ctx.state like any other", async (name) => {
-    const result = await Orchestra.run({
-      task: "t",
-      topology: { nodes: [name], edges: [] },
-      agents: {
-        [name]: (input: unknown, ctx: any) => {
-          if (ctx.question === undefined) {
-            expect(ctx.state.get("toString")).toBeUndefined();
-            ctx.state.set(name, "kept");
-            return next.final({ was: ctx.state.get(name), input });
-          }
-          return null;
+  it.each(["constructor", "toString", "valueOf"])(
+    "%s is a name of a node and a key of ctx.state like any other",
+    async (name) => {
+      const result = await Orchestra.run({
+        task: "t",
+        topology: { nodes: [name], edges: [] },
+        agents: {
+          [name]: (input: unknown, ctx: any) => {
+            if (ctx.question === undefined) {
+              expect(ctx.state.get("toString")).toBeUndefined();
+              ctx.state.set(name, "kept");
+              return next.final({ was: ctx.state.get(name), input });
+            }
+            return null;
+          },
         },
-      },
-    });
-    expect(result.finalResponse).toEqual({ was: "kept", input: "t" });
-    expect(result.getAgentInvocationCount(name)).toBe(1);
-    expect(result.getAgentInvocationCount("hasOwnProperty")).toBe(0);
-  });
+      });
+      expect(result.finalResponse).toEqual({ was: "kept", input: "t" });
+      expect(result.getAgentInvocationCount(name)).toBe(1);
+      expect(result.getAgentInvocationCount("hasOwnProperty")).toBe(0);
+    },
+  );
 
   it("__proto__ is refused as a name of a node and as a key of ctx.state", async () => {
-    await expect(Orchestra.run({ task: "t", topology: { nodes: ["__proto__"], edges: [] }, agents: {} })).rejects.toMatchObject({ code: "ORCH_TOPOLOGY_INVALID" });
+    await expect(
+      Orchestra.run({ task: "t", topology: { nodes: ["__proto__"], edges: [] }, agents: {} }),
+    ).rejects.toMatchObject({ code: "ORCH_TOPOLOGY_INVALID" });
     const result = await Orchestra.run(one((_, ctx) => ctx.state.set("__proto__", 1)));
     expect(result.error).toMatchObject({ code: "ORCH_BAD_OPTION" });
   });

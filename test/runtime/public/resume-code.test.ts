@@ -4,7 +4,8 @@ import { memoryStorage, next, OrchestraInstance, StateManager } from "orchestra"
 import type { InstanceOptions, Logger, SessionStore } from "orchestra";
 import { describe, expect, it } from "vitest";
 
-const asks = (input: unknown, ctx: { question?: unknown }): unknown => (ctx.question === undefined ? next.ask("go on?") : input);
+const asks = (input: unknown, ctx: { question?: unknown }): unknown =>
+  ctx.question === undefined ? next.ask("go on?") : input;
 
 const routed = {
   nodes: ["A", "B", "C"],
@@ -55,7 +56,9 @@ describe("a condition that was a function", () => {
     expect((await second.execute("t", { sessionId: "other" })).status).toBe("awaiting_user");
     const before = await committed(storage, "s");
     const [question] = await second.communication.pending({ sessionId: "s" });
-    await expect(second.communication.submitResponse(question!.questionId, "yes")).rejects.toMatchObject({ code: "ORCH_CONDITION_UNKNOWN" });
+    await expect(second.communication.submitResponse(question!.questionId, "yes")).rejects.toMatchObject({
+      code: "ORCH_CONDITION_UNKNOWN",
+    });
     expect(await committed(storage, "s")).toBe(before);
   });
 
@@ -83,7 +86,10 @@ describe("a condition that was a function", () => {
 });
 
 describe("a session whose agents are not all given", () => {
-  const chain = { nodes: ["A", { name: "T", kind: "tool" }, "B"], edges: ["A -> T", "T -> B"] } as InstanceOptions["topology"] & object;
+  const chain = {
+    nodes: ["A", { name: "T", kind: "tool" }, "B"],
+    edges: ["A -> T", "T -> B"],
+  } as InstanceOptions["topology"] & object;
   const agents = { A: asks, T: (x: unknown) => x, B: (x: unknown) => `B ${String(x)}` };
 
   // Agents were looked up step by step, after the resumption was committed.
@@ -121,13 +127,23 @@ it("recovery leaves a session whose functions are missing for resumeSession, wit
   const storage = memoryStorage();
   let reached = (): void => undefined;
   const there = new Promise<void>((resolve) => (reached = resolve));
-  const first = opened(storage, { topology: routed, agents: { ...right.agents, A: () => (reached(), new Promise(() => undefined)) }, conditions: { isOk } });
+  const first = opened(storage, {
+    topology: routed,
+    agents: { ...right.agents, A: () => (reached(), new Promise(() => undefined)) },
+    conditions: { isOk },
+  });
   void first.execute("t", { sessionId: "s" }).catch(() => undefined);
   await there;
   await first.close();
   const agents = { ...right.agents, A: (x: unknown) => x };
   const warnings: string[] = [];
-  const logger: Logger = { child: () => logger, debug: () => undefined, info: () => undefined, error: () => undefined, warn: (...said: unknown[]) => void warnings.push(JSON.stringify(said)) };
+  const logger: Logger = {
+    child: () => logger,
+    debug: () => undefined,
+    info: () => undefined,
+    error: () => undefined,
+    warn: (...said: unknown[]) => void warnings.push(JSON.stringify(said)),
+  };
   {
     await using second = opened(storage, { topology: routed, agents, logger });
     expect((await second.getSession("s"))?.status).toBe("paused");
@@ -142,7 +158,10 @@ it("a nested session is not resumed by its own id: the error names the session t
   const storage = memoryStorage();
   const options: Partial<InstanceOptions> = {
     topology: { nodes: ["A"], edges: [] },
-    agents: { A: async (x: unknown, ctx: any) => (await ctx.run({ task: x, topology: { nodes: ["M"], edges: [] }, agents: { M: asks } })).finalResponse },
+    agents: {
+      A: async (x: unknown, ctx: any) =>
+        (await ctx.run({ task: x, topology: { nodes: ["M"], edges: [] }, agents: { M: asks } })).finalResponse,
+    },
   };
   await begun(storage, options);
   const nested = (await storage.listSessions({})).find((entry) => entry.parentSessionId === "s")!;
