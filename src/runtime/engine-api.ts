@@ -24,7 +24,8 @@ export type RunEvent = {
       readonly branchId: string;
       readonly node: string;
       readonly chunk: unknown;
-      /** Chunks lost before this one, because the reader was too far behind. */ readonly dropped?: number;
+      /** Chunks lost before this one, because the reader was too far behind. */
+      readonly dropped?: number;
     }
 );
 
@@ -175,10 +176,7 @@ export interface Engine {
     readonly b: readonly RecordedStep[];
   }>;
   /** Finds sessions that were live when their process died; continues those whose code is known (`code(topologyHash)`), or leaves them paused. */
-  recover(options?: {
-    resume?: boolean;
-    code?: (entry: SessionEntry) => RunCode | undefined;
-  }): Promise<
+  recover(options?: { resume?: boolean; code?: (entry: SessionEntry) => RunCode | undefined }): Promise<
     readonly {
       readonly sessionId: string;
       readonly runId: string;
