@@ -24,7 +24,7 @@ const programs = pages.flatMap(({ path, text }) => {
   });
 });
 
-describe.runIf(programs.length > 0)("a program in the documents", () => {
+describe("a program in the documents", () => {
   beforeAll(ensureBuilt, 120_000);
 
   it.concurrent.each(programs)("runs: $place", { timeout: 90_000 }, async ({ code, prints }) => {
