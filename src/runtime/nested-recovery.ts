@@ -6,10 +6,9 @@
 import { errorToData } from "../base/error-data.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { SessionEntry } from "../state/ports.ts";
-import { commitAside } from "./aside.ts";
 import { isEnded } from "./engine-parts.ts";
 import type { EngineParts } from "./engine-parts.ts";
-import { loadSession } from "./log-fold.ts";
+import { leavePaused } from "./leave-paused.ts";
 
 type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere">;
 type Status = RunStatus | "gone";
@@ -38,7 +37,7 @@ export async function recoverNested(parts: Parts, cancel: (sessionId: string) =>
       return "cancelled";
     }
     if (status !== "running" || around === "running") return status;
-    await leavePaused(parts, sessionId);
+    await leavePaused(parts.ports, sessionId, "the run around it stands still");
     return "paused";
   };
   for (const entry of await nestedEntries(parts)) {
@@ -63,19 +62,4 @@ async function nestedEntries({ ports }: Parts): Promise<SessionEntry[]> {
     }
   }
   return found;
-}
-
-async function leavePaused({ ports }: Parts, sessionId: string): Promise<void> {
-  const loaded = await loadSession(ports.store, sessionId);
-  if (loaded === null) return;
-  const { position } = loaded;
-  await commitAside(ports, sessionId, position, [
-    {
-      type: "owned",
-      host: ports.host,
-      epoch: position.epoch + 1,
-      shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs),
-    },
-    { type: "paused", reason: "the run around it stands still", inFlight: "abort" },
-  ]);
 }

@@ -1,12 +1,11 @@
 // Recovery: sessions that say "running" while nobody runs them.
 
-import { commitAside } from "./aside.ts";
+import { leavePaused } from "./leave-paused.ts";
 import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { loadSession } from "./log-fold.ts";
 import type { SessionEntry } from "../state/ports.ts";
 
 type Recovered = Awaited<ReturnType<Engine["recover"]>>[number];
@@ -37,18 +36,7 @@ export async function recoverSessions(
           continue;
         }
       }
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) continue;
-      const { position } = loaded;
-      await commitAside(ports, sessionId, position, [
-        {
-          type: "owned",
-          host: ports.host,
-          epoch: position.epoch + 1,
-          shiftMs: Math.max(0, ports.clock.nowMs() - position.lastAtMs),
-        },
-        { type: "paused", reason: "its process ended", inFlight: "abort" },
-      ]);
+      if (!(await leavePaused(ports, sessionId, "its process ended"))) continue;
       recovered.push({ sessionId, runId, action: "left" });
     } catch (error) {
       ports.logger.error({ sessionId, error: errorToData(error) }, "an interrupted session could not be recovered");
