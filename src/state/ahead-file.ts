@@ -16,32 +16,40 @@ export interface AheadFile {
   close(): void;
 }
 
+/** The write-ahead files of folders. Every call is done, or has thrown, when it returns. */
+export interface AheadFiles {
+  /** Fails when the file is there. */
+  create(path: string): AheadFile;
+  /** In the order of their numbers. */
+  list(folder: string): readonly { readonly path: string; readonly number: number }[];
+  read(path: string): Buffer;
+  remove(path: string): void;
+}
+
+export const localAheadFiles: AheadFiles = {
+  create: createAheadFile,
+  list: (folder) => aheadFilesAmong(readdirSync(folder), folder),
+  read: (path) => readFileSync(path),
+  remove: (path) => rmSync(path, { force: true }),
+};
+
 export function aheadPath(folder: string, number: number): string {
   return join(folder, `ahead-${String(number).padStart(12, "0")}.wal`);
 }
 
-/** Fails when the file is there. */
-export function createAheadFile(path: string): AheadFile {
+/** Those among the names of a folder, in the order of their numbers. */
+export function aheadFilesAmong(names: readonly string[], folder: string): ReturnType<AheadFiles["list"]> {
+  return names
+    .map((name) => ({ path: join(folder, name), digits: /^ahead-(\d{12,15})\.wal$/.exec(name)?.[1] }))
+    .flatMap(({ path, digits }) => (digits === undefined ? [] : [{ path, number: Number(digits) }]))
+    .sort((a, b) => a.number - b.number);
+}
+
+function createAheadFile(path: string): AheadFile {
   const descriptor = openSync(path, "wx");
   return {
     write: (bytes, position) => writeSync(descriptor, bytes, 0, bytes.byteLength, position),
     truncate: (length) => ftruncateSync(descriptor, length),
     close: () => closeSync(descriptor),
   };
-}
-
-/** In the order of their numbers. */
-export function listAheadFiles(folder: string): readonly { readonly path: string; readonly number: number }[] {
-  return readdirSync(folder)
-    .map((name) => ({ path: join(folder, name), digits: /^ahead-(\d{12,15})\.wal$/.exec(name)?.[1] }))
-    .flatMap(({ path, digits }) => (digits === undefined ? [] : [{ path, number: Number(digits) }]))
-    .sort((a, b) => a.number - b.number);
-}
-
-export function readAheadFile(path: string): Buffer {
-  return readFileSync(path);
-}
-
-export function removeAheadFile(path: string): void {
-  rmSync(path, { force: true });
 }

@@ -9,8 +9,8 @@
 import { OrchestraError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
 import type { AheadFile } from "./ahead-file.ts";
+import { LOCAL_DISK, type Disk } from "./disk.ts";
 import type { KeyValue } from "./key-value.ts";
-import { openLevelFolder, prepareFolder } from "./level-folder.ts";
 import { keys } from "./level-keys.ts";
 import { LevelLog, type WriteOptions } from "./level-log.ts";
 import {
@@ -48,6 +48,8 @@ export interface LevelStorageOptions {
   readonly intercept?: (database: KeyValue) => KeyValue;
   /** Likewise between a store of durability `process` and each file it writes ahead. */
   readonly interceptFile?: (file: AheadFile) => AheadFile;
+  /** The machine below, for simulations. Default: this one. */
+  readonly disk?: Disk;
 }
 
 /** Keeps sessions in a folder of the local disk. One process at a time; within it, any number of stores. */
@@ -203,39 +205,51 @@ interface Shared {
 }
 
 // The one thing that all stores of a process have in common, because LevelDB lets a process open a folder once.
-const FOLDERS = new Map<string, Shared>();
+const FOLDERS = new WeakMap<Disk, Map<string, Shared>>();
+
+function foldersOf(disk: Disk): Map<string, Shared> {
+  const folders = FOLDERS.get(disk) ?? new Map<string, Shared>();
+  FOLDERS.set(disk, folders);
+  return folders;
+}
 
 async function holdFolder(folder: string, options: LevelStorageOptions): Promise<Hold> {
-  const path = await prepareFolder(folder);
-  for (let shared = FOLDERS.get(path); shared?.closing; shared = FOLDERS.get(path))
+  const { disk = LOCAL_DISK } = options;
+  const folders = foldersOf(disk);
+  const path = await disk.prepare(folder);
+  for (let shared = folders.get(path); shared?.closing; shared = folders.get(path))
     await shared.closing.catch(() => undefined);
-  const shared = FOLDERS.get(path) ?? openShared(path, options);
+  const shared = folders.get(path) ?? openShared(path, folders, disk, options);
   shared.holders += 1;
   try {
     const log = await shared.log;
     if (options.durability === "process") log.writeAhead();
-    return { log, release: () => letGo(path, shared, log) };
+    return { log, release: () => letGo(path, folders, shared, log) };
   } catch (error) {
-    if (FOLDERS.get(path) === shared) FOLDERS.delete(path);
+    if (folders.get(path) === shared) folders.delete(path);
     throw error;
   }
 }
 
 function openShared(
   path: string,
-  { logger = silentLogger, intercept = (database) => database, interceptFile }: LevelStorageOptions,
+  folders: Map<string, Shared>,
+  disk: Disk,
+  { logger = silentLogger, intercept = (database) => database, interceptFile = (file) => file }: LevelStorageOptions,
 ): Shared {
-  const log = openLevelFolder(path)
-    .then((database) => openWriteAhead(path, intercept(database), logger, interceptFile))
+  const files = { ...disk.files, create: (name: string) => interceptFile(disk.files.create(name)) };
+  const log = disk
+    .open(path)
+    .then((database) => openWriteAhead(path, intercept(database), logger, files))
     .then((database) => new LevelLog(path, database, logger));
   const shared: Shared = { log, holders: 0, closing: null };
-  FOLDERS.set(path, shared);
+  folders.set(path, shared);
   return shared;
 }
 
-async function letGo(path: string, shared: Shared, log: LevelLog): Promise<void> {
+async function letGo(path: string, folders: Map<string, Shared>, shared: Shared, log: LevelLog): Promise<void> {
   shared.holders -= 1;
   if (shared.holders > 0) return;
-  shared.closing = log.close().finally(() => FOLDERS.delete(path));
+  shared.closing = log.close().finally(() => folders.delete(path));
   await shared.closing;
 }

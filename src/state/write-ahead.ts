@@ -22,14 +22,7 @@ import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
-import {
-  aheadPath,
-  createAheadFile,
-  listAheadFiles,
-  readAheadFile,
-  removeAheadFile,
-  type AheadFile,
-} from "./ahead-file.ts";
+import { aheadPath, type AheadFile, type AheadFiles } from "./ahead-file.ts";
 import {
   AHEAD_HEADER_BYTES,
   AHEAD_VERSION,
@@ -66,11 +59,11 @@ export async function openWriteAhead(
   folder: string,
   database: KeyValue,
   logger: Logger,
-  intercept: (file: AheadFile) => AheadFile = (file) => file,
+  files: AheadFiles,
 ): Promise<WriteAhead> {
   try {
-    const last = await replay(folder, database, logger);
-    return new WriteAhead(folder, database, logger, intercept, last);
+    const last = await replay(folder, database, logger, files);
+    return new WriteAhead(folder, database, logger, files, last);
   } catch (error) {
     await database.close().catch(() => undefined);
     throw asFailure(folder, "what was written ahead cannot be played", error);
@@ -83,7 +76,7 @@ export class WriteAhead implements KeyValue {
   readonly #folder: string;
   readonly #database: KeyValue;
   readonly #logger: Logger;
-  readonly #intercept: (file: AheadFile) => AheadFile;
+  readonly #files: AheadFiles;
   #current: Current | null = null;
   #lastFile = 0;
   /** Full or given up, in order. */
@@ -98,17 +91,11 @@ export class WriteAhead implements KeyValue {
   #suspect = false;
   #reopening: Promise<void> | null = null;
 
-  constructor(
-    folder: string,
-    database: KeyValue,
-    logger: Logger,
-    intercept: (file: AheadFile) => AheadFile,
-    last: number,
-  ) {
+  constructor(folder: string, database: KeyValue, logger: Logger, files: AheadFiles, last: number) {
     this.#folder = folder;
     this.#database = database;
     this.#logger = logger;
-    this.#intercept = intercept;
+    this.#files = files;
     this.#last = last;
     this.#moved = last;
   }
@@ -184,7 +171,8 @@ export class WriteAhead implements KeyValue {
       } finally {
         this.#current?.file.close();
       }
-      for (const { path } of this.#current === null ? this.#old : [...this.#old, this.#current]) removeAheadFile(path);
+      for (const { path } of this.#current === null ? this.#old : [...this.#old, this.#current])
+        this.#files.remove(path);
     } catch (error) {
       this.#logger.warn(
         { path: this.#folder, err: error },
@@ -229,12 +217,12 @@ export class WriteAhead implements KeyValue {
   #create(): Current {
     this.#lastFile = Math.max(this.#lastFile, this.#last) + 1;
     const path = aheadPath(this.#folder, this.#lastFile);
-    const file = this.#intercept(createAheadFile(path));
+    const file = this.#files.create(path);
     try {
       writeWhole(file, encodeAheadHeader(this.#last + 1), 0);
     } catch (error) {
       file.close();
-      removeAheadFile(path);
+      this.#files.remove(path);
       throw error;
     }
     return { path, file, length: AHEAD_HEADER_BYTES };
@@ -297,7 +285,7 @@ export class WriteAhead implements KeyValue {
   #remove(files: readonly { readonly path: string }[]): void {
     for (const { path } of files) {
       try {
-        removeAheadFile(path);
+        this.#files.remove(path);
       } catch (error) {
         this.#logger.warn({ path, err: error }, "a write-ahead file cannot be removed");
       }
@@ -325,16 +313,16 @@ function progress(number: number): WriteOp {
 }
 
 /** B2, B7. The number of the last record in the database. */
-async function replay(folder: string, database: KeyValue, logger: Logger): Promise<number> {
+async function replay(folder: string, database: KeyValue, logger: Logger, files: AheadFiles): Promise<number> {
   const stored = await database.get(AHEAD_KEY);
   const moved = stored === undefined ? 0 : decodeValue(decodeRecord("ahead", stored, AHEAD_KEY));
   if (typeof moved !== "number")
     throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${folder}: record ${AHEAD_KEY} is no number`);
-  const files = listAheadFiles(folder);
-  if (files.length === 0) return moved;
+  const found = files.list(folder);
+  if (found.length === 0) return moved;
   let records: (AheadRecord & { readonly path: string })[] = [];
-  for (const { path } of files) {
-    const bytes = readAheadFile(path);
+  for (const { path } of found) {
+    const bytes = files.read(path);
     const content = decodeAhead(bytes);
     if (content.type === "damaged") throw damaged(path, content.offset, content.message);
     if (content.type === "newer")
@@ -354,7 +342,7 @@ async function replay(folder: string, database: KeyValue, logger: Logger): Promi
     if (number !== moved + 1 + i) throw damaged(path, offset, `expected record ${moved + 1 + i}, found ${number}`);
   for (const [i, { number, ops }] of records.entries())
     await database.write([...ops, progress(number)], i === records.length - 1);
-  for (const { path } of files) removeAheadFile(path);
+  for (const { path } of found) files.remove(path);
   return records.at(-1)?.number ?? moved;
 }
 
