@@ -7,6 +7,7 @@
 
 import { assign, createActor, setup, type ActorRefFrom } from "xstate";
 import type { Fact } from "./facts.ts";
+import { remembering } from "./remembering.ts";
 import { reduceAll } from "./reduce.ts";
 import type { CommitReduction } from "./reduction.ts";
 import type { SessionState } from "./session-state.ts";
@@ -21,6 +22,14 @@ export interface FactsCommitted {
 
 type Status = SessionState["status"];
 
+interface RunContext {
+  readonly session: SessionState;
+}
+
+function fold({ session }: RunContext, { facts, atMs, folded }: FactsCommitted): RunContext {
+  return { session: folded?.from === session ? folded.state : reduceAll(session, facts, atMs).state };
+}
+
 /** A state that stays as long as the folded status is its own; most facts change nothing here. */
 const at = <S extends Status>(status: S) => ({
   id: `run.${status}` as const,
@@ -33,8 +42,8 @@ const to = (status: Status) => ({
 
 export const runMachine = setup({
   types: {
-    context: {} as { readonly session: SessionState },
-    input: {} as { readonly session: SessionState },
+    context: {} as RunContext,
+    input: {} as RunContext,
     events: {} as FactsCommitted,
   },
   guards: {
@@ -42,9 +51,7 @@ export const runMachine = setup({
     isNot: ({ context }, { status }: { status: Status }) => context.session.status !== status,
   },
   actions: {
-    fold: assign(({ context: { session }, event: { facts, atMs, folded } }) => ({
-      session: folded?.from === session ? folded.state : reduceAll(session, facts, atMs).state,
-    })),
+    fold: assign(({ context, event }) => fold(context, event)),
   },
 }).createMachine({
   id: "run",
@@ -76,9 +83,16 @@ export const runMachine = setup({
 
 export type RunActor = ActorRefFrom<typeof runMachine>;
 
+/** What live sessions are actors of: the machine, with its transitions remembered. */
+export const runLogic = remembering(runMachine, {
+  begin: (input) => input,
+  fold,
+  kindOf: ({ session }) => session.status,
+});
+
 /** A live session. `onError` hears of a defect in the reducer, which ends this actor and nothing else. */
 export function createRunActor(session: SessionState, onError: (error: unknown) => void): RunActor {
-  const actor = createActor(runMachine, { input: { session } });
+  const actor = createActor(runLogic, { input: { session } });
   actor.subscribe({ error: onError });
   actor.start();
   return actor;

@@ -4,6 +4,7 @@
 // parent with a thousand children would block for seconds. Deadlines and back-off come in as events.
 
 import { assign, createActor, setup, type ActorRefFrom } from "xstate";
+import { remembering } from "./remembering.ts";
 
 export type StepEvent =
   /** A worker has taken it. */
@@ -24,25 +25,33 @@ export interface StepContext {
   readonly retryAtMs: number | null;
 }
 
+type StepInput = Pick<StepContext, "stepId" | "node" | "attempt">;
+
+function begin({ stepId, node, attempt }: StepInput): StepContext {
+  return { stepId, node, attempt, retryAtMs: null };
+}
+
+function fold(context: StepContext, event: StepEvent): StepContext {
+  if (event.type === "step.offer") return begin({ ...context, attempt: event.attempt });
+  if (event.type === "step.fail" && event.retryAtMs !== undefined) return { ...context, retryAtMs: event.retryAtMs };
+  return context;
+}
+
 export const stepMachine = setup({
   types: {
     context: {} as StepContext,
-    input: {} as Pick<StepContext, "stepId" | "node" | "attempt">,
+    input: {} as StepInput,
     events: {} as StepEvent,
   },
   guards: {
     willRetry: ({ event }) => event.type === "step.fail" && event.retryAtMs !== undefined,
   },
   actions: {
-    noteRetry: assign(({ event }) => ({ retryAtMs: event.type === "step.fail" ? (event.retryAtMs ?? null) : null })),
-    noteAttempt: assign(({ context, event }) => ({
-      attempt: event.type === "step.offer" ? event.attempt : context.attempt,
-      retryAtMs: null,
-    })),
+    fold: assign(({ context, event }) => fold(context, event)),
   },
 }).createMachine({
   id: "step",
-  context: ({ input }) => ({ ...input, retryAtMs: null }),
+  context: ({ input }) => begin(input),
   initial: "queued",
   on: {
     "step.cancel": { target: ".cancelled" },
@@ -51,23 +60,23 @@ export const stepMachine = setup({
     queued: {
       on: {
         "step.claim": { target: "running" },
-        "step.offer": { actions: "noteAttempt" },
+        "step.offer": { actions: "fold" },
         // A worker took it, and its claim was not seen here.
         "step.succeed": { target: "succeeded" },
-        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "noteRetry" }, { target: "failed" }],
+        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
         "step.suspend": { target: "suspended" },
       },
     },
     running: {
       on: {
         "step.succeed": { target: "succeeded" },
-        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "noteRetry" }, { target: "failed" }],
+        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
         "step.suspend": { target: "suspended" },
-        "step.offer": { target: "queued", actions: "noteAttempt" },
+        "step.offer": { target: "queued", actions: "fold" },
       },
     },
-    "backing-off": { on: { "step.offer": { target: "queued", actions: "noteAttempt" } } },
-    suspended: { on: { "step.offer": { target: "queued", actions: "noteAttempt" } } },
+    "backing-off": { on: { "step.offer": { target: "queued", actions: "fold" } } },
+    suspended: { on: { "step.offer": { target: "queued", actions: "fold" } } },
     succeeded: { type: "final" },
     failed: { type: "final" },
     cancelled: { type: "final" },
@@ -76,13 +85,15 @@ export const stepMachine = setup({
 
 export type StepActor = ActorRefFrom<typeof stepMachine>;
 
-export function createStepActor(
-  { stepId, node, attempt }: Pick<StepContext, "stepId" | "node" | "attempt">,
-  onError: (error: unknown) => void,
-): StepActor {
-  // Begun from its resolved first state, because XState's search for it costs more than a step's other transitions together.
-  const snapshot = stepMachine.resolveState({ value: "queued", context: { stepId, node, attempt, retryAtMs: null } });
-  const actor = createActor(stepMachine, { snapshot, input: { stepId, node, attempt } });
+/** What live steps are actors of: the machine, with its transitions remembered. */
+export const stepLogic = remembering(stepMachine, {
+  begin,
+  fold,
+  kindOf: (_, event) => (event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? "")),
+});
+
+export function createStepActor(input: StepInput, onError: (error: unknown) => void): StepActor {
+  const actor = createActor(stepLogic, { input });
   actor.subscribe({ error: onError });
   actor.start();
   return actor;
