@@ -127,4 +127,11 @@ export type Fact =
   | { readonly type: "cancelled"; readonly reason?: string }
   | { readonly type: "owned"; readonly host: string; readonly epoch: number; readonly shiftMs: number }
   | { readonly type: "checkpointed"; readonly checkpointId: string; readonly name: string }
-  | { readonly type: "restored"; readonly checkpointId: string; readonly fromN: number; readonly state: unknown };
+  | {
+      readonly type: "restored";
+      readonly checkpointId: string;
+      readonly fromN: number;
+      readonly state: unknown;
+      /** Version of the reducer that folded `state`. Absent: 1. */
+      readonly reducer?: number;
+    };

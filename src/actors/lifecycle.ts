@@ -8,7 +8,6 @@ import type { Reduction } from "./reduction.ts";
 import type { Branch, OpenQuestion, Pause, Phase, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
 import { decodeState } from "./state-codec.ts";
-import { REDUCER_VERSION } from "./session-state.ts";
 import { stepIdOf } from "../base/ids.ts";
 import { renameNested } from "../base/nested-ids.ts";
 
@@ -75,7 +74,7 @@ export function restoreSession(
   fact: Extract<Fact, { type: "restored" }>,
   atMs: number,
 ): Reduction {
-  const saved = decodeState(fact.state, REDUCER_VERSION);
+  const saved = decodeState(fact.state, fact.reducer ?? 1);
   const generation = Math.max(state.generation, saved.generation) + 1;
   const restored: SessionState = {
     ...saved,

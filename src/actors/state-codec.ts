@@ -2,14 +2,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import { IntMap } from "./int-map.ts";
-import {
-  REDUCER_VERSION,
-  type Branch,
-  type Frame,
-  type Instance,
-  type RunState,
-  type SessionState,
-} from "./session-state.ts";
+import { type Branch, type Frame, type Instance, type RunState, type SessionState } from "./session-state.ts";
 
 /** The maps of a run as lists of entries, in key order. */
 type Encoded<Map extends keyof RunState, V> = { readonly [K in Map]: readonly (readonly [number, V])[] };
@@ -38,17 +31,34 @@ function encodeRun(run: RunState): EncodedRun {
   };
 }
 
-/** @throws {OrchestraError} `ORCH_STORE_VERSION` when the state was folded by another version of the reducer. */
+/** Turns a state as version `index + 1` of the reducer encoded it into one of the version after it. */
+const UPGRADES: readonly ((state: unknown) => unknown)[] = [];
+
+/**
+ * A state that this or an older version of the reducer folded.
+ * @throws {OrchestraError} `ORCH_STORE_VERSION` when a newer one did.
+ */
 export function decodeState(encoded: unknown, reducer: number): SessionState {
-  if (reducer !== REDUCER_VERSION) {
+  // Its bytes passed their checksum and our own reducer made it, so it is taken for what its version says.
+  const state = upgradeState(encoded, reducer, UPGRADES) as EncodedState;
+  return { ...state, run: state.run === null ? null : decodeRun(state.run) };
+}
+
+/** Through each step of `upgrades` from version `reducer` on; as many steps as there are older versions. */
+export function upgradeState(
+  encoded: unknown,
+  reducer: number,
+  upgrades: readonly ((state: unknown) => unknown)[],
+): unknown {
+  const supported = upgrades.length + 1;
+  if (reducer > supported) {
     throw new OrchestraError(
       "ORCH_STORE_VERSION",
-      `this state was folded by reducer version ${reducer}; this build reads version ${REDUCER_VERSION}`,
+      `this state was folded by reducer version ${reducer}; this program reads up to ${supported}`,
+      { details: { version: reducer, supported } },
     );
   }
-  // Its bytes passed their checksum and our own reducer made it, so it is taken for what its version says.
-  const state = encoded as EncodedState;
-  return { ...state, run: state.run === null ? null : decodeRun(state.run) };
+  return upgrades.slice(reducer - 1).reduce((older, step) => step(older), encoded);
 }
 
 function decodeRun(run: EncodedRun): RunState {

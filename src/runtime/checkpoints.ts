@@ -53,7 +53,7 @@ export async function getCheckpoint(ports: Pick<EnginePorts, "store">, checkpoin
 }
 
 export function restoredFact({ checkpointId, n, snapshot }: Checkpoint): Fact {
-  return { type: "restored", checkpointId, fromN: n, state: snapshot.state };
+  return { type: "restored", checkpointId, fromN: n, state: snapshot.state, reducer: snapshot.reducer };
 }
 
 /** Begins `sessionId` where the checkpoint stood. @throws {OrchestraError} `ORCH_SESSION_BUSY` when it exists. */

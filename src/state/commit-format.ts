@@ -53,6 +53,7 @@ function commitOf([, n, epoch, id, host, atMs, inbox, facts]: readonly unknown[]
   ) {
     throw broken(binding, "a field has the wrong type");
   }
+  assertFactsKnown(facts, binding);
   const commit: Commit = { v: 1, n, epoch, id, host, atMs, facts };
   return typeof inbox === "number" ? { ...commit, inbox } : commit;
 }
@@ -62,12 +63,46 @@ function isCount(value: unknown): value is number {
 }
 
 // What we wrote ourselves and what passed its checksum needs no schema; imports get one (transfer.ts).
-function isFacts(value: unknown): value is readonly Fact[] {
+function isFacts(value: unknown): value is readonly { readonly type: string }[] {
   return (
     Array.isArray(value) &&
     value.every(
       (fact) => typeof fact === "object" && fact !== null && typeof (fact as { type?: unknown }).type === "string",
     )
+  );
+}
+
+const FACT_TYPES: Readonly<Record<Fact["type"], true>> = {
+  "run.started": true,
+  "step.succeeded": true,
+  "step.failed": true,
+  "step.suspended": true,
+  journaled: true,
+  "timer.fired": true,
+  "user.answered": true,
+  "context.added": true,
+  paused: true,
+  resumed: true,
+  cancelled: true,
+  owned: true,
+  checkpointed: true,
+  restored: true,
+};
+
+/**
+ * To pass over a fact that this program has no rule for would be to tell another story.
+ * @throws {OrchestraError} `ORCH_STORE_VERSION` naming the kind of fact that only a newer program can have written.
+ */
+export function assertFactsKnown(
+  facts: readonly { readonly type: string }[],
+  binding: string,
+): asserts facts is readonly Fact[] {
+  const unknown = facts.find(({ type }) => !Object.hasOwn(FACT_TYPES, type));
+  if (unknown === undefined) return;
+  throw new OrchestraError(
+    "ORCH_STORE_VERSION",
+    `commit ${binding} holds a fact ${JSON.stringify(unknown.type)} that a newer program wrote; this program reads format ${COMMIT_FORMAT} as it was without it`,
+    { details: { key: binding, fact: unknown.type, supported: COMMIT_FORMAT } },
   );
 }
 

@@ -95,7 +95,13 @@ const fact = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancelled"), reason: z.string().optional() }),
   z.strictObject({ type: z.literal("owned"), host: z.string(), epoch: count, shiftMs: z.number() }),
   z.strictObject({ type: z.literal("checkpointed"), checkpointId: z.string(), name: z.string() }),
-  z.strictObject({ type: z.literal("restored"), checkpointId: z.string(), fromN: count, state: z.unknown() }),
+  z.strictObject({
+    type: z.literal("restored"),
+    checkpointId: z.string(),
+    fromN: count,
+    state: z.unknown(),
+    reducer: z.int().positive().optional(),
+  }),
 ]);
 
 export const commitSchema = z.strictObject({

@@ -4,6 +4,7 @@
 // X2  The head is read before the commits: all up to it must then be there, or they were lost (L4).
 
 import type { Logger } from "../base/logger.ts";
+import { isOrchestraError } from "../base/errors.ts";
 import { decodeRecord } from "../base/record.ts";
 import { decodeValue } from "../base/codec.ts";
 import { decodeCommit } from "./commit-format.ts";
@@ -74,6 +75,7 @@ export async function newestSnapshot(
     try {
       return decodeSnapshot(record, key);
     } catch (error) {
+      if (isOrchestraError(error, "ORCH_STORE_VERSION")) throw error;
       logger.warn({ sessionId, key, err: error }, "a snapshot cannot be read; falling back to an older one");
       to = key;
     }

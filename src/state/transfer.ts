@@ -16,6 +16,7 @@ import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
+import { assertFactsKnown, COMMIT_FORMAT } from "./commit-format.ts";
 import { checkpointSchema, commitSchema, entrySchema, snapshotSchema } from "./fact-schema.ts";
 import { allNestedIn } from "./nested-sessions.ts";
 import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "./ports.ts";
@@ -226,7 +227,9 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
           Promise.reject(damaged(error.message)),
         )
       : outer.body;
-  const parsed = exportSchema.safeParse(decodeValue(body));
+  const value = decodeValue(body);
+  assertVersionsKnown(value);
+  const parsed = exportSchema.safeParse(value);
   if (!parsed.success) throw damaged(z.prettifyError(parsed.error).split("\n").slice(0, 4).join(" "));
   // The schema leaves topology, limits and states to those who know them; with that, it is the type.
   const content = parsed.data as SessionExport;
@@ -235,6 +238,26 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
     for (const [ref, blob] of blobs) if (hashBytes(blob) !== ref) throw damaged(`blob ${ref} does not match its hash`);
   }
   return content;
+}
+
+// What a newer program wrote does not pass the schema either, and is no damage.
+const versioned = z.object({
+  commits: z.array(z.object({ v: z.number(), facts: z.array(z.object({ type: z.string() })) })),
+});
+
+function assertVersionsKnown(value: unknown): void {
+  const top = versioned.extend({ nested: z.array(versioned).optional() }).safeParse(value);
+  if (!top.success) return;
+  for (const { commits } of [top.data, ...(top.data.nested ?? [])])
+    for (const { v, facts } of commits) {
+      if (v > COMMIT_FORMAT)
+        throw new OrchestraError(
+          "ORCH_STORE_VERSION",
+          `export: its commits have format ${v}; this program reads up to ${COMMIT_FORMAT}`,
+          { details: { version: v, supported: COMMIT_FORMAT } },
+        );
+      assertFactsKnown(facts, "of the export");
+    }
 }
 
 function checkNumbers(commits: readonly Commit[]): void {
