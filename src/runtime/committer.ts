@@ -17,7 +17,7 @@ import type { SessionState } from "../actors/session-state.ts";
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError, isOrchestraError } from "../base/errors.ts";
 import type { Ids } from "../base/ids.ts";
-import type { AppendResult, Commit, SessionEntry, SessionStore } from "../state/ports.ts";
+import type { AppendRequest, AppendResult, Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 
 export type Blobs = ReadonlyMap<string, Uint8Array>;
 
@@ -40,6 +40,8 @@ export interface LogPosition {
   readonly entry: SessionEntry | null;
   /** Position in the inbox up to which commands are taken in. */
   readonly inbox: number;
+  /** Nobody else can have written to the session, because nobody else knows its id. */
+  readonly idIsNew?: boolean;
 }
 
 export interface CommitterOwner {
@@ -68,6 +70,7 @@ export class Committer {
   #lastAtMs: number;
   #entry: SessionEntry | null;
   #inbox: number;
+  readonly #idIsNew: boolean;
   /** Chance once per committer, then counted: commit ids stay unique and cost nothing. */
   #nonce = "";
   #appends = 0;
@@ -87,6 +90,7 @@ export class Committer {
     this.#lastAtMs = position.lastAtMs;
     this.#entry = position.entry;
     this.#inbox = position.inbox;
+    this.#idIsNew = position.idIsNew === true;
   }
 
   get state(): SessionState {
@@ -212,16 +216,22 @@ export class Committer {
   }
 
   async #append(commit: Commit, entry: SessionEntry | undefined, blobs: Blobs | undefined): Promise<void> {
-    const plain = { sessionId: this.#sessionId, expected: this.#n, commit };
-    const request =
-      blobs === undefined && entry === undefined
-        ? plain
-        : { ...plain, ...(blobs === undefined ? {} : { blobs }), ...(entry === undefined ? {} : { entry }) };
+    const request: { -readonly [K in keyof AppendRequest]: AppendRequest[K] } = {
+      sessionId: this.#sessionId,
+      expected: this.#n,
+      commit,
+    };
+    if (blobs !== undefined) request.blobs = blobs;
+    if (entry !== undefined) request.entry = entry;
+    if (this.#idIsNew && this.#n === 0) request.idIsNew = true;
     for (let repeat = 0; ; repeat++) {
       const result: AppendResult = await this.#ports.store.append(request);
       if (result.ok || result.last?.id === commit.id) return;
       // Refused although the log ends where we expect: the refusal is stale (another's append failed meanwhile).
-      if ((result.last?.n ?? 0) === this.#n && repeat < REPEATS_MAX) continue;
+      if ((result.last?.n ?? 0) === this.#n && repeat < REPEATS_MAX) {
+        delete request.idIsNew;
+        continue;
+      }
       throw new OrchestraError(
         "ORCH_FENCED",
         `session "${this.#sessionId}": another owner wrote commit ${result.last?.n ?? 0} (epoch ${result.last?.epoch ?? 0}); expected to write ${commit.n} (epoch ${commit.epoch})`,

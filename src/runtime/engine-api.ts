@@ -51,6 +51,8 @@ export interface RunCode {
 
 export interface StartRequest {
   readonly sessionId?: string;
+  /** The id was made just now, so nobody needs to look whether such a session exists. */
+  readonly idIsNew?: boolean;
   readonly task: unknown;
   readonly topology: TopologyData;
   readonly topologyHash: string;

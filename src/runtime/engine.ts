@@ -101,7 +101,8 @@ class LocalEngine implements Engine {
       request.sessionId ??
       (request.idempotencyKey === undefined ? ids.next("s") : keyedSessionId(request.idempotencyKey));
     parseSessionId(sessionId);
-    const mayExist = request.sessionId !== undefined || request.idempotencyKey !== undefined;
+    const mayExist =
+      request.idIsNew !== true && (request.sessionId !== undefined || request.idempotencyKey !== undefined);
     return this.#exclusive.run(sessionId, () => this.#start(sessionId, request, mayExist));
   }
 
@@ -139,7 +140,7 @@ class LocalEngine implements Engine {
     if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId, stepsOf(before));
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
-    const position = loaded?.position ?? newPosition(sessionId);
+    const position = loaded?.position ?? newPosition(sessionId, !mayExist);
     const start = {
       sessionId,
       code: request.code,

@@ -57,9 +57,9 @@ async function isFirst(store: SessionStore, sessionId: string, n: number): Promi
   return false;
 }
 
-/** Where a session that nobody has written to stands. */
-export function newPosition(sessionId: string): LogPosition {
-  return { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0 };
+/** Where a session that nobody has written to stands. `idIsNew`: nobody else can know its id. */
+export function newPosition(sessionId: string, idIsNew = false): LogPosition {
+  return { state: initialState(sessionId), n: 0, epoch: 1, lastAtMs: 0, entry: null, inbox: 0, idIsNew };
 }
 
 export interface LoadedSession {

@@ -318,14 +318,13 @@ export class OrchestraInstance implements AsyncDisposable {
       sessionId,
     );
     const kernel = await this.#open();
+    const idIsNew = sessionIdOf(options) === undefined && options.idempotencyKey === undefined;
     const run = (one: typeof request): Promise<OrchestraResult> =>
-      driveRun(
-        kernel,
-        sessionId,
-        () => kernel.engine.start(one),
-        this.#driveOptions(one.code, execution, observers, options.signal),
-      );
-    const result = await run(followUp ? { ...request, followUp } : request);
+      driveRun(kernel, sessionId, () => kernel.engine.start(one), {
+        ...this.#driveOptions(one.code, execution, observers, options.signal),
+        idIsNew: one.idIsNew === true,
+      });
+    const result = await run({ ...request, followUp, idIsNew });
     const { channel } = this.#communication;
     if (!options.allowFollowUps || !result.success || channel === undefined) return result;
     const { idempotencyKey: _once, fresh: _fresh, ...asking } = request;

@@ -24,6 +24,8 @@ export interface DriveOptions {
   readonly observers: readonly ((event: RunEvent) => void)[];
   readonly signal?: AbortSignal;
   readonly autoSaveIntervalMs?: number | false;
+  /** Nothing can have happened in the session yet. */
+  readonly idIsNew?: boolean;
 }
 
 /** Where the events of the next commit of a session begin. */
@@ -63,7 +65,7 @@ export async function driveRun(
   const { autoSaveIntervalMs = false } = options;
   // Nobody to tell: the run is followed by its outcome alone.
   const observed = options.observers.length > 0 || kernel.desk !== undefined;
-  const after = observed ? await eventsFrom(kernel, sessionId) : 0;
+  const after = observed && options.idIsNew !== true ? await eventsFrom(kernel, sessionId) : 0;
   const segments = new Segments();
   const stopped = new AbortController();
   kernel.desk?.begin(sessionId);

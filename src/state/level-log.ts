@@ -84,7 +84,7 @@ export class LevelLog {
     return this.#writer.submit<AppendResult>({
       sync: options.sync,
       prepare: (ops) => {
-        const known = this.#heads.get(sessionId);
+        const known = this.#heads.get(sessionId) ?? (request.idIsNew === true ? null : undefined);
         return known === undefined
           ? this.#load(sessionId).then((loaded) => this.#prepare(request, record, blobs, loaded, ops))
           : this.#prepare(request, record, blobs, known, ops);

@@ -53,6 +53,8 @@ export interface AppendRequest {
   readonly blobs?: ReadonlyMap<string, Uint8Array>;
   /** Written only when it differs from what is stored in more than `n` and time. */
   readonly entry?: SessionEntry;
+  /** The session's id was made for this append: the store need not look whether it knows it. */
+  readonly idIsNew?: boolean;
   /** For imports of a compacted log: the session must be unknown, and begins at `commit.n`. */
   readonly begins?: true;
 }
