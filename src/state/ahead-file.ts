@@ -1,18 +1,25 @@
 // Write-ahead files in a folder
 //
-// The only file that makes the event loop wait for the disk, and why that is right: an append ends up in the memory of
-// the operating system within microseconds, a tenth of what handing it to a thread and back costs.
+// The only file that makes the event loop wait for a write, and why that is right: an append ends up in the memory of
+// the operating system within microseconds, a tenth of what handing it to a thread and back costs. Waiting for the disk
+// itself is done aside.
 //
 // LevelDB leaves files alone whose names it cannot read, `ahead-*.wal` among them.
 
-import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, fdatasync, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 
-/** One file, open for writing. A call is done, or has thrown, when it returns. */
+const dataToDisk = promisify(fdatasync);
+
+/** One file, open for writing. All but `sync` are done, or have thrown, when they return. */
 export interface AheadFile {
   /** How many of the bytes were taken. */
   write(bytes: Uint8Array, position: number): number;
   truncate(length: number): void;
+  /** Resolves once what was written, and the file itself, outlive a loss of power. */
+  sync(): Promise<void>;
   close(): void;
 }
 
@@ -47,9 +54,28 @@ export function aheadFilesAmong(names: readonly string[], folder: string): Retur
 
 function createAheadFile(path: string): AheadFile {
   const descriptor = openSync(path, "wx");
+  let isNamed = false;
   return {
     write: (bytes, position) => writeSync(descriptor, bytes, 0, bytes.byteLength, position),
     truncate: (length) => ftruncateSync(descriptor, length),
+    async sync() {
+      await dataToDisk(descriptor);
+      if (isNamed) return;
+      await folderToDisk(dirname(path));
+      isNamed = true;
+    },
     close: () => closeSync(descriptor),
   };
+}
+
+/** A new file can be found after a loss of power only when its folder is on disk too. */
+async function folderToDisk(folder: string): Promise<void> {
+  // Windows keeps folders itself and lets nobody open them.
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

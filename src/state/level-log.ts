@@ -20,7 +20,6 @@ import { readHead } from "./level-reads.ts";
 import { decodeEntry, decodeSnapshot, encodeBlob, encodeHead, encodePlain, type Head } from "./level-records.ts";
 import type { AppendRequest, AppendResult, Checkpoint, Commit, SessionEntry, Snapshot } from "./ports.ts";
 import { decideCut, decideStaleSnapshots, SNAPSHOTS_KEPT } from "./retention.ts";
-import type { WriteAhead } from "./write-ahead.ts";
 
 const HEADS_MAX = 10_000;
 const NO_BYTES = new Uint8Array(0);
@@ -41,15 +40,13 @@ export interface WriteOptions {
 
 export class LevelLog {
   readonly kv: KeyValue;
-  readonly #ahead: WriteAhead;
   readonly #writer: GroupCommit;
   readonly #logger: Logger;
   /** Least recently written first. A session that does not exist has no place here. */
   readonly #heads = new Map<string, Known>();
 
-  constructor(name: string, kv: WriteAhead, logger: Logger) {
+  constructor(name: string, kv: KeyValue, logger: Logger) {
     this.kv = kv;
-    this.#ahead = kv;
     this.#logger = logger;
     this.#writer = new GroupCommit({
       name,
@@ -57,11 +54,6 @@ export class LevelLog {
       reopen: () => kv.reopen(),
       onFailure: () => this.#heads.clear(),
     });
-  }
-
-  /** From now on what needs no fsync is written ahead. */
-  writeAhead(): void {
-    this.#ahead.begin();
   }
 
   get batches(): number {

@@ -223,7 +223,6 @@ async function holdFolder(folder: string, options: LevelStorageOptions): Promise
   shared.holders += 1;
   try {
     const log = await shared.log;
-    if (options.durability === "process") log.writeAhead();
     return { log, release: () => letGo(path, folders, shared, log) };
   } catch (error) {
     if (folders.get(path) === shared) folders.delete(path);

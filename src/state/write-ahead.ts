@@ -1,17 +1,21 @@
 // Write-ahead
 //
-// Owns:      the way of a batch into the database of one folder. Without fsync it is appended to a file, which is as
-//            much as outliving the process takes, and handed to the database later, many batches at a time.
+// Owns:      the way of a batch into the database of one folder. It is appended to a file, and with fsync the file goes
+//            to disk, which is as much as outliving the process or a loss of power takes. The database gets it later,
+//            many batches at a time.
 // Does not:  order batches (group-commit.ts: one `write` at a time) or know the bytes of the file (ahead-format.ts).
 //
-// B1  A batch is in the file before it is acknowledged. Where the file did not take it whole, the file is cut back to
+// B1  A batch is in the file before it is acknowledged, with fsync on disk. Where that failed, the file is cut back to
 //     what it held and the batch has failed; where it cannot be cut back, the next batch begins a new file, whose
 //     records stand in for those of the same number in an older one.
 // B2  The database says itself how far it has come: the number of the last record goes into it with its operations,
 //     in one batch. Records up to that number are never played again, whatever was written past the file since.
 // B3  Readers see what is acknowledged: by key out of memory, otherwise once it is in the database.
-// B4  A batch with fsync goes into the database itself, after everything before it.
-// B5  A file goes only when the database has, on disk, all that stands in it; at closing when it has it at all.
+// B4  A batch with a value of `THROUGH_BYTES` goes into the database itself, after everything before it: written twice,
+//     it would cost more than it saves.
+// B5  A file goes only when the database has, on disk, all that stands in it; at closing when it has it at all. Once a
+//     batch came with fsync, all goes into the database with fsync: LevelDB may begin a new log with the old one not on
+//     disk, and a hole between the two would not show.
 // B6  When the database refuses, what was acknowledged stays in memory and in the file. The next batch or read tries
 //     again, and fails while it cannot be done. `close` tries a last time; the next to open plays the files.
 // B7  On opening, all files are checked before the first is played. A gap or damage in the middle is reported, and
@@ -37,6 +41,7 @@ import { AHEAD_KEY } from "./level-keys.ts";
 const FILE_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
 const MOVE_BYTES = 256 * 1024;
+const THROUGH_BYTES = 8 * 1024;
 const ASCII = /^[ -~]*$/;
 
 interface Current {
@@ -71,8 +76,8 @@ export async function openWriteAhead(
 }
 
 export class WriteAhead implements KeyValue {
-  /** Off, everything goes into the database itself. */
-  #on = false;
+  /** Something in here was promised to outlive a loss of power. */
+  #toDisk = false;
   readonly #folder: string;
   readonly #database: KeyValue;
   readonly #logger: Logger;
@@ -98,11 +103,6 @@ export class WriteAhead implements KeyValue {
     this.#files = files;
     this.#last = last;
     this.#moved = last;
-  }
-
-  /** From now on batches without fsync go into the file. */
-  begin(): void {
-    this.#on = true;
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -141,17 +141,16 @@ export class WriteAhead implements KeyValue {
   }
 
   async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
-    if (!this.#on) return this.#writeThrough(ops, sync);
-    if (sync || this.#failed || this.#held.bytes + (this.#underWay?.bytes ?? 0) > HELD_BYTES_MAX) await this.#move();
-    if (sync) return this.#writeThrough(ops, true);
-    const bytes = this.#append(ops);
-    for (const op of ops) this.#held.ops.set(op.key, op);
-    this.#held.bytes += bytes;
+    this.#toDisk ||= sync;
+    const through = ops.some((op) => op.type === "put" && op.value.byteLength >= THROUGH_BYTES);
+    if (through || this.#failed || this.#held.bytes + (this.#underWay?.bytes ?? 0) > HELD_BYTES_MAX) await this.#move();
+    if (through) return this.#writeThrough(ops, sync);
+    await this.#append(ops, sync);
     if (this.#held.bytes >= MOVE_BYTES && this.#moving === null) this.#move().catch(() => undefined);
   }
 
   async reopen(): Promise<void> {
-    if (this.#on && !this.#suspect) return;
+    if (!this.#suspect) return;
     this.#reopening ??= this.#database
       .reopen()
       .then(() => void (this.#suspect = false))
@@ -198,20 +197,22 @@ export class WriteAhead implements KeyValue {
     return this.#held.ops.get(key) ?? this.#underWay?.ops.get(key);
   }
 
-  /** B1. The length of the record. */
-  #append(ops: readonly WriteOp[]): number {
+  /** B1. Nothing here counts before the end: the number is given again, and the file cut back, when it fails. */
+  async #append(ops: readonly WriteOp[], sync: boolean): Promise<void> {
     const record = encodeAheadRecord(this.#last + 1, ops);
     const current = (this.#current ??= this.#create());
     try {
       writeWhole(current.file, record, current.length);
+      if (sync) await current.file.sync();
     } catch (error) {
       this.#cutBack(current);
       throw error;
     }
     current.length += record.byteLength;
     this.#last += 1;
+    for (const op of ops) this.#held.ops.set(op.key, op);
+    this.#held.bytes += record.byteLength;
     if (current.length >= FILE_BYTES) this.#giveUp(current);
-    return record.byteLength;
   }
 
   #create(): Current {
@@ -264,7 +265,7 @@ export class WriteAhead implements KeyValue {
     this.#held = { ops: new Map(), bytes: 0 };
     try {
       // B2, B5
-      await this.#writeThrough([...held.ops.values(), progress(last)], old.length > 0);
+      await this.#writeThrough([...held.ops.values(), progress(last)], this.#toDisk || old.length > 0);
       this.#moved = last;
       this.#failed = false;
     } catch (error) {
@@ -293,7 +294,7 @@ export class WriteAhead implements KeyValue {
   }
 
   async #writeThrough(ops: readonly WriteOp[], sync: boolean): Promise<void> {
-    if (this.#on && this.#suspect) await this.reopen();
+    if (this.#suspect) await this.reopen();
     try {
       await this.#database.write(ops, sync);
     } catch (error) {
@@ -340,8 +341,19 @@ async function replay(folder: string, database: KeyValue, logger: Logger, files:
   records = records.filter(({ number }) => number > moved);
   for (const [i, { number, path, offset }] of records.entries())
     if (number !== moved + 1 + i) throw damaged(path, offset, `expected record ${moved + 1 + i}, found ${number}`);
-  for (const [i, { number, ops }] of records.entries())
-    await database.write([...ops, progress(number)], i === records.length - 1);
+  let batch: WriteOp[] = [];
+  let bytes = 0;
+  for (const [i, { number, ops }] of records.entries()) {
+    for (const op of ops) {
+      batch.push(op);
+      bytes += op.type === "put" ? op.value.byteLength : 0;
+    }
+    if (bytes < MOVE_BYTES && i < records.length - 1) continue;
+    // B5
+    await database.write([...batch, progress(number)], true);
+    batch = [];
+    bytes = 0;
+  }
   for (const { path } of found) files.remove(path);
   return records.at(-1)?.number ?? moved;
 }

@@ -361,7 +361,7 @@ describe("LevelStorage writing", () => {
     expect(batches).toBeLessThan(20);
   });
 
-  it("writes at most 400 bytes for a small step", async () => {
+  it("writes at most 600 bytes for a small step, into the file and then the database", async () => {
     let written = 0;
     const counting = (database: KeyValue): KeyValue =>
       passing(database, {
@@ -370,7 +370,19 @@ describe("LevelStorage writing", () => {
           return database.write(ops, sync);
         },
       });
-    const store = openStore(await temporaryFolder(), { durability: "disk", intercept: counting });
+    const store = openStore(await temporaryFolder(), {
+      durability: "disk",
+      intercept: counting,
+      interceptFile: (file) => ({
+        write(bytes, position) {
+          written += bytes.byteLength;
+          return file.write(bytes, position);
+        },
+        truncate: (length) => file.truncate(length),
+        sync: () => file.sync(),
+        close: () => file.close(),
+      }),
+    });
     const sessionId = "ses_01jd2x8c5x7k3m9p2q4r";
     const step = (n: number): Promise<unknown> =>
       store.append({
@@ -399,8 +411,11 @@ describe("LevelStorage writing", () => {
       });
     await step(1);
     written = 0;
-    await step(2);
-    expect(written).toBeLessThanOrEqual(400);
+    for (let n = 2; n <= 101; n++) await step(n);
+    expect((await store.last(sessionId))?.n).toBe(101);
+    await store.verify();
+    expect(written / 100).toBeLessThanOrEqual(600);
+    expect(written / 100).toBeGreaterThan(200);
   });
 
   it("deflates blobs when asked to, and reads both kinds whatever it is set to", async () => {
@@ -423,20 +438,27 @@ describe("LevelStorage writing", () => {
     expect(Buffer.from(await plain.getBlob(ref)).equals(bytes)).toBe(true);
   });
 
-  it.each([1, 2, 3, 4, 5])("fails only the appends of write %i when that fails, and goes on", async (nth) => {
-    let writes = 0;
-    const failing = (database: KeyValue): KeyValue =>
-      passing(database, {
-        write: (ops, sync) =>
-          ++writes === nth
-            ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
-            : database.write(ops, sync),
-      });
-    const store = openStore(await temporaryFolder(), { durability: "disk", intercept: failing });
+  it.each([1, 2, 3, 4, 5])("fails only the append of commit %i when the disk is full, and goes on", async (nth) => {
+    const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    let armed = false;
+    const store = openStore(await temporaryFolder(), {
+      durability: "disk",
+      interceptFile: (file) => ({
+        write(bytes, position) {
+          if (!armed) return file.write(bytes, position);
+          armed = false;
+          throw full;
+        },
+        truncate: (length) => file.truncate(length),
+        sync: () => file.sync(),
+        close: () => file.close(),
+      }),
+    });
     for (let n = 1; n <= 5; n++) {
       const one = (): Promise<unknown> =>
         store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry });
       if (n === nth) {
+        armed = true;
         await expect(one()).rejects.toMatchObject({
           code: "ORCH_STORE_FAILED",
           message: expect.stringContaining("no space left"),
@@ -454,10 +476,12 @@ describe("LevelStorage writing", () => {
     let fail = true;
     const store = openStore(await temporaryFolder(), {
       durability: "disk",
-      intercept: (database) =>
-        passing(database, {
-          write: (ops, sync) => (fail ? Promise.reject(new Error("EIO")) : database.write(ops, sync)),
-        }),
+      interceptFile: (file) => ({
+        write: (bytes, position) => file.write(bytes, position),
+        truncate: (length) => file.truncate(length),
+        sync: () => (fail ? Promise.reject(new Error("EIO")) : file.sync()),
+        close: () => file.close(),
+      }),
     });
     const all = await Promise.allSettled(
       [1, 2, 3].map((n) => store.append({ sessionId: "s1", expected: n - 1, commit: commitOf(n), entry })),

@@ -50,7 +50,11 @@ async function copied(folder: string): Promise<string> {
 
 /** Stands in for LevelDB failing, and for a file doing so. */
 interface Faults {
+  /** The disk does not take what the file was given. */
+  sync?: boolean;
   database?: boolean;
+  /** Writes to the database wait for it. */
+  hangs?: Promise<void>;
   /** Bytes the next write to a file takes before it fails or, when `short`, returns. */
   takes?: number;
   short?: boolean;
@@ -64,10 +68,11 @@ function faulty(faults: Faults): LevelStorageOptions {
       getMany: (all) => database.getMany(all),
       range: (from, to, options) => database.range(from, to, options),
       keys: (from, to) => database.keys(from, to),
-      write: (ops, sync) =>
-        faults.database
-          ? Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
-          : database.write(ops, sync),
+      async write(ops, sync) {
+        await faults.hangs;
+        if (faults.database) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+        await database.write(ops, sync);
+      },
       reopen: () => database.reopen(),
       size: () => database.size(),
       close: () => database.close(),
@@ -80,6 +85,7 @@ function faulty(faults: Faults): LevelStorageOptions {
         if (faults.short) return taken;
         throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
       },
+      sync: () => (faults.sync ? Promise.reject(new Error("EIO")) : file.sync()),
       truncate: (length) => {
         if (faults.truncate) throw new Error("EIO");
         file.truncate(length);
@@ -105,20 +111,72 @@ describe("a write-ahead file", () => {
     expect(await idsOf(open(folder, { durability: "disk" }))).toEqual(upTo(7));
   });
 
-  it("is never written for a store of durability disk", async () => {
+  it("is on disk before a store of durability disk acknowledges", async () => {
     const folder = await temporaryFolder();
-    const store = open(folder, { durability: "disk" });
+    const seen: string[] = [];
+    const store = open(folder, {
+      durability: "disk",
+      interceptFile: (file) => ({
+        write(bytes, position) {
+          seen.push(position === 0 ? "header" : "write");
+          return file.write(bytes, position);
+        },
+        async sync() {
+          await file.sync();
+          seen.push("on disk");
+        },
+        truncate: (length) => file.truncate(length),
+        close: () => file.close(),
+      }),
+    });
     await append(store, 1);
-    expect(await aheadFiles(folder)).toEqual([]);
+    seen.push("acknowledged 1");
+    await append(store, 2);
+    seen.push("acknowledged 2");
+    expect(seen).toEqual(["header", "write", "on disk", "acknowledged 1", "write", "on disk", "acknowledged 2"]);
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(2));
+  });
+
+  it("is moved into a database that puts it on disk too, from the first append of durability disk on", async () => {
+    const folder = await temporaryFolder();
+    const synced: boolean[] = [];
+    const noting: LevelStorageOptions = {
+      intercept: (database) => ({
+        ...faultless(database),
+        write: (ops, sync) => {
+          synced.push(sync);
+          return database.write(ops, sync);
+        },
+      }),
+    };
+    const fast = open(folder, noting);
+    await append(fast, 1);
+    expect(await idsOf(fast)).toEqual(upTo(1));
+    const safe = open(folder, { ...noting, durability: "disk" });
+    await append(safe, 2);
+    expect(await idsOf(safe)).toEqual(upTo(2));
+    await append(fast, 3);
+    expect(await idsOf(fast)).toEqual(upTo(3));
+    expect(synced).toEqual([false, true, true]);
+  });
+
+  it("is passed by for a large value, which goes into the database behind all that came before", async () => {
+    const folder = await temporaryFolder();
+    const store = open(folder);
+    await append(store, 1);
+    await append(store, 2, undefined, "y".repeat(9_000));
+    await append(store, 3);
+    expect((await readFile(join(folder, (await aheadFiles(folder))[0] ?? ""))).includes("yyyy")).toBe(false);
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(3));
   });
 
   it("is followed by a new one when it is full, and goes once the database has it", async () => {
     const folder = await temporaryFolder();
     const store = open(folder);
-    for (let n = 1; n <= 120; n++) await append(store, n, undefined, "y".repeat(100_000));
-    expect((await store.verify()).commits).toBe(120);
+    for (let n = 1; n <= 1_300; n++) await append(store, n, undefined, "y".repeat(7_000));
+    expect((await store.verify()).commits).toBe(1_300);
     expect((await aheadFiles(folder)).length).toBeLessThanOrEqual(2);
-    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(120));
+    expect(await idsOf(open(await copied(folder)))).toEqual(upTo(1_300));
   });
 
   it("keeps every acknowledged commit of a process that is killed, time after time", async () => {
@@ -220,11 +278,16 @@ describe("a write-ahead file", () => {
 
   it("is played again when playing it was interrupted", async () => {
     const folder = await temporaryFolder();
-    const store = open(folder);
-    for (let n = 1; n <= 6; n++) await append(store, n);
+    const faults: Faults = {};
+    const store = open(folder, faulty(faults));
+    let release = (): void => undefined;
+    faults.hangs = new Promise((resolve) => (release = resolve));
+    // More than the database is handed at a time.
+    for (let n = 1; n <= 60; n++) await append(store, n, undefined, "y".repeat(7_000));
     const copy = await copied(folder);
-    for (let round = 0; round < 5; round++) {
-      let left = 1;
+    release();
+    for (const writes of [0, 1]) {
+      let left = writes;
       const dying = open(copy, {
         intercept: (database) => ({
           ...faultless(database),
@@ -234,7 +297,7 @@ describe("a write-ahead file", () => {
       await expect(dying.open()).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
     }
     const again = open(copy);
-    expect(await idsOf(again)).toEqual(upTo(6));
+    expect(await idsOf(again)).toEqual(upTo(60));
     expect((await again.verify()).ok).toBe(true);
   });
 });
@@ -261,6 +324,23 @@ describe("a write-ahead file that cannot be written", () => {
       expect(await idsOf(store)).toEqual(upTo(4));
       expect(await idsOf(open(copy))).toEqual(upTo(4));
     }
+  });
+});
+
+describe("a disk that does not take a write-ahead file", () => {
+  it.each([[{}], [{ truncate: true }]])("fails the append alone", async (kind: Faults) => {
+    const faults: Faults = { ...kind };
+    const folder = await temporaryFolder();
+    const store = open(folder, { ...faulty(faults), durability: "disk" });
+    for (let n = 1; n <= 2; n++) await append(store, n);
+    faults.sync = true;
+    await expect(append(store, 3, "lost")).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    faults.sync = false;
+    await append(store, 3);
+    await append(store, 4);
+    const copy = await copied(folder);
+    expect(await idsOf(store)).toEqual(upTo(4));
+    expect(await idsOf(open(copy))).toEqual(upTo(4));
   });
 });
 
