@@ -284,7 +284,7 @@ export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, 
   closeBarrier(draft, instance, barrier, "failed");
   settleRest(draft, instance.id, barrier.end);
   const context = plan.isReturn(barrier.end) ? outside : instance.id;
-  const place = (failure: { node: string }): number => plan.nodeByName.get(failure.node)!;
+  const place = (failure: { node: string }): number => plan.nodeByName.get(failure.node) ?? plan.nodes.length;
   const first = barrier.failures.toSorted((a, b) => place(a) - place(b))[0];
   const error: ErrorData = {
     code: "ORCH_CONVERGENCE",

@@ -176,6 +176,13 @@ export type KernelEvent =
   | { readonly type: "rule.refused"; readonly rule: string; readonly node: string; readonly message: string }
   | { readonly type: "checkpoint.created"; readonly checkpointId: string; readonly name: string }
   | { readonly type: "run.restored"; readonly checkpointId: string }
+  | {
+      readonly type: "run.migrated";
+      /** Hash of the topology it had. */
+      readonly from: string;
+      readonly topologyHash: string;
+      readonly renamed: Readonly<Record<string, string>>;
+    }
   | { readonly type: "context.added"; readonly keys: readonly string[] }
   | { readonly type: "fact.ignored"; readonly fact: string; readonly reason: string }
   | { readonly type: "run.paused"; readonly reason?: string }

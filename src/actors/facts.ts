@@ -126,6 +126,16 @@ export type Fact =
   | { readonly type: "resumed"; readonly shiftMs: number }
   | { readonly type: "cancelled"; readonly reason?: string }
   | { readonly type: "owned"; readonly host: string; readonly epoch: number; readonly shiftMs: number }
+  | {
+      /** The run goes on with another topology. */
+      readonly type: "migrated";
+      readonly topology: TopologyData;
+      readonly topologyHash: string;
+      /** Nodes that have another name now: old name → new name. */
+      readonly nodes: Readonly<Record<string, string>>;
+      /** As of `run.started`. */
+      readonly conditions?: readonly string[];
+    }
   | { readonly type: "checkpointed"; readonly checkpointId: string; readonly name: string }
   | {
       readonly type: "restored";

@@ -60,13 +60,15 @@ export function decideFrame(draft: Draft, frame: Frame): FrameVerdict {
 
 /** By declared order of nodes, so that it does not depend on which failed sooner. */
 export function firstFailure(draft: Draft, { failures }: Pick<Frame, "failures">): ErrorData | undefined {
-  const place = ({ node }: { node: string }): number => draft.plan.nodeByName.get(node)!;
+  const place = ({ node }: { node: string }): number => draft.plan.nodeByName.get(node) ?? draft.plan.nodes.length;
   return failures.toSorted((a, b) => place(a) - place(b))[0]?.error;
 }
 
 function noRoute(draft: Draft, frame: Frame): ErrorData {
   const { plan } = draft;
-  const skipped = frame.skipped.toSorted((a, b) => plan.nodeByName.get(a)! - plan.nodeByName.get(b)!);
+  // A run that moved may have left nodes behind.
+  const known = frame.skipped.filter((name) => plan.nodeByName.has(name));
+  const skipped = known.toSorted((a, b) => plan.nodeByName.get(a)! - plan.nodeByName.get(b)!);
   const places = skipped.map((name) => {
     const { flow, exit } = plan.nodes[plan.nodeByName.get(name)!]!.out;
     const conditions = [...flow, ...exit]

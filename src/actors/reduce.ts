@@ -21,6 +21,7 @@ import type { Fact, StateWrite } from "./facts.ts";
 import { aheadKey, recordIn, withRecord } from "./journal.ts";
 import { pauseRun, restoreSession, resumeRun } from "./lifecycle.ts";
 import { answerInsufficient, applyOutcome, failStep, leave, refusalOf, settle } from "./outcomes.ts";
+import { migrateRun } from "./migration.ts";
 import type { Branch, OpenQuestion, RunState, SessionState, StepWork } from "./session-state.ts";
 import type { CommitReduction, Reduction } from "./reduction.ts";
 import { startRun } from "./start.ts";
@@ -51,6 +52,8 @@ export function reduce(state: SessionState, fact: Fact, atMs: number): Reduction
   switch (fact.type) {
     case "run.started":
       return startRun(state, fact, atMs, finish);
+    case "migrated":
+      return migrateRun(state, fact, atMs, finish);
     case "restored":
       return restoreSession(state, fact, atMs);
     case "context.added":
@@ -99,7 +102,7 @@ export function reduceAll(state: SessionState, facts: readonly Fact[], atMs: num
   return { from: state, state: folded, effects, events, accepted, refused };
 }
 
-type RunFact = Exclude<Fact, { type: "run.started" | "restored" | "context.added" | "checkpointed" }>;
+type RunFact = Exclude<Fact, { type: "run.started" | "migrated" | "restored" | "context.added" | "checkpointed" }>;
 
 function inRun(state: SessionState, fact: RunFact, atMs: number): Reduction {
   const { run } = state;

@@ -85,6 +85,7 @@ const FACT_TYPES: Readonly<Record<Fact["type"], true>> = {
   resumed: true,
   cancelled: true,
   owned: true,
+  migrated: true,
   checkpointed: true,
   restored: true,
 };

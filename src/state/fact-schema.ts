@@ -94,6 +94,13 @@ const fact = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("resumed"), shiftMs: z.number() }),
   z.strictObject({ type: z.literal("cancelled"), reason: z.string().optional() }),
   z.strictObject({ type: z.literal("owned"), host: z.string(), epoch: count, shiftMs: z.number() }),
+  z.strictObject({
+    type: z.literal("migrated"),
+    topology: plainObject,
+    topologyHash: z.string(),
+    nodes: z.record(z.string(), z.string()),
+    conditions: z.array(z.string()).optional(),
+  }),
   z.strictObject({ type: z.literal("checkpointed"), checkpointId: z.string(), name: z.string() }),
   z.strictObject({
     type: z.literal("restored"),
