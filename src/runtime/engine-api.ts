@@ -127,6 +127,8 @@ export interface EngineEventsOptions {
   readonly untilSettled?: boolean;
   /** A start or resumption under way: the session may not exist yet, and counts as moving until this is settled. So nothing of it is missed, chunks included. */
   readonly begins?: Promise<unknown>;
+  /** The session begins after this call, so its log need not be read first. */
+  readonly idIsNew?: boolean;
 }
 
 export interface Engine {

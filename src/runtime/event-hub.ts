@@ -83,6 +83,20 @@ export class Subscription {
     return item;
   }
 
+  /** The commit of the next batch that is buffered; infinite when there is none. */
+  get nextN(): number {
+    for (let i = this.#head; i < this.#buffer.length; i++) {
+      const item = this.#buffer[i];
+      if (item?.type === "batch") return item.batch.n;
+    }
+    return Infinity;
+  }
+
+  /** A chunk that came out of the buffer too late to be told: the next says so. */
+  drop({ dropped = 0 }: ChunkEvent): void {
+    this.#dropped += 1 + dropped;
+  }
+
   get pending(): boolean {
     return this.#head < this.#buffer.length;
   }

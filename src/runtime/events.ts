@@ -47,16 +47,22 @@ export async function* sessionEvents(
   const stopped = (): boolean => signal?.aborted === true || ports.hub.closed;
   let cursor = options.after ?? 0;
   try {
-    for (;;) {
+    // Of a session that begins after this, everything comes live.
+    let fromLog = options.idIsNew !== true;
+    for (; ; fromLog = true) {
       subscription.catchUp();
-      for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
-        if (stopped()) return;
-        cursor = event.seq;
-        yield event;
-      }
+      if (fromLog)
+        for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
+          if (stopped()) return;
+          cursor = event.seq;
+          yield event;
+        }
+      // What was buffered meanwhile may be told by the log already.
+      let overlaps = fromLog;
       while (!subscription.lagging) {
         const item = subscription.shift();
         if (item === undefined) {
+          overlaps = false;
           if (stopped()) return;
           const where = await ports.whereabouts(sessionId);
           if (subscription.lagging || subscription.pending) continue;
@@ -69,7 +75,8 @@ export async function* sessionEvents(
           continue;
         }
         if (item.type === "chunk") {
-          yield chunkEvent(sessionId, item.chunk, cursor);
+          if (overlaps && subscription.nextN <= commitOf(cursor)) subscription.drop(item.chunk);
+          else yield chunkEvent(sessionId, item.chunk, cursor);
           continue;
         }
         for (const event of runEvents(sessionId, item.batch)) {

@@ -76,6 +76,7 @@ export async function driveRun(
         segments,
         begins,
         observers: options.observers,
+        idIsNew: options.idIsNew === true,
         signal: stopped.signal,
       })
     : Promise.resolve();
@@ -183,6 +184,7 @@ interface Watching {
   readonly segments: Segments;
   readonly begins: Promise<RunHandle>;
   readonly observers: readonly ((event: RunEvent) => void)[];
+  readonly idIsNew: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -190,7 +192,7 @@ async function watch(
   kernel: Kernel,
   sessionId: string,
   after: number,
-  { segments, begins, observers, signal }: Watching,
+  { segments, begins, observers, idIsNew, signal }: Watching,
 ): Promise<void> {
   const live = new Set([
     ...observers,
@@ -204,6 +206,7 @@ async function watch(
         after: cursor,
         untilSettled: true,
         begins,
+        idIsNew: idIsNew && cursor === 0,
         signal,
       })) {
         cursor = event.seq;

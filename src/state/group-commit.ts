@@ -8,7 +8,8 @@
 // G2  Jobs are prepared in the order of their submission. One that must see what is stored, rather than what is
 //     about to be, is exclusive: it has a batch of its own.
 // G3  When a batch fails, every job in it fails with ORCH_STORE_FAILED, and `onFailure` forgets what was assumed.
-//     The database is reopened before the next batch: LevelDB may have torn its log and would go on behind the tear.
+//     The database is reopened before the next batch is prepared: LevelDB may have torn its log and would go on behind
+//     the tear, and what is read meanwhile may be gone after it.
 // G4  At most `QUEUE_MAX` jobs wait here; the submitters of more wait for room, in order.
 
 import { OrchestraError } from "../base/errors.ts";
@@ -87,6 +88,13 @@ export class GroupCommit {
   }
 
   async #batch(): Promise<void> {
+    try {
+      if (this.#suspect) await this.#target.reopen();
+      this.#suspect = false;
+    } catch (cause) {
+      for (const waiting of this.#queue.splice(0, JOBS_MAX)) waiting.reject(failed(this.#target.name, cause));
+      return;
+    }
     const ops: WriteOp[] = [];
     const done: { readonly waiting: Waiting; readonly value: unknown }[] = [];
     let bytes = 0;
@@ -124,7 +132,6 @@ export class GroupCommit {
   }
 
   async #write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
-    if (this.#suspect) await this.#target.reopen();
     this.#suspect = true;
     await this.#target.write(ops, sync);
     this.#suspect = false;

@@ -5,7 +5,7 @@ import type { WriteOp } from "../../src/state/key-value.ts";
 function recording() {
   const batches: { keys: string[]; sync: boolean }[] = [];
   const held: (() => void)[] = [];
-  const state = { batches, held, hold: false, failures: 0, reopened: 0 };
+  const state = { batches, held, hold: false, failures: 0, reopened: 0, refuseReopening: false };
   const commit = new GroupCommit({
     name: "test",
     write: async (ops, sync) => {
@@ -16,7 +16,10 @@ function recording() {
       }
       batches.push({ keys: ops.map((op) => op.key), sync });
     },
-    reopen: async () => void state.reopened++,
+    async reopen() {
+      if (state.refuseReopening) throw new Error("still on fire");
+      state.reopened++;
+    },
     onFailure: () => undefined,
   });
   return { commit, state };
@@ -73,6 +76,21 @@ describe("GroupCommit", () => {
     await commit.submit(put("b"));
     await commit.submit(put("c"));
     expect(state.reopened).toBe(1);
+  });
+
+  it("prepares nothing before the database is open again, and fails what waits when it cannot be", async () => {
+    const { commit, state } = recording();
+    state.failures = 1;
+    await expect(commit.submit(put("a"))).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    state.refuseReopening = true;
+    await expect(commit.submit(put("b"))).rejects.toMatchObject({
+      code: "ORCH_STORE_FAILED",
+      message: expect.stringContaining("still on fire"),
+    });
+    state.refuseReopening = false;
+    let reopenedBefore = 0;
+    await commit.submit({ sync: false, prepare: () => void (reopenedBefore = state.reopened) });
+    expect(reopenedBefore).toBe(1);
   });
 
   it("keeps the order of submission when more is submitted than may wait", async () => {

@@ -284,8 +284,9 @@ describe("Orchestra.run", () => {
 });
 
 describe("Orchestra.stream", () => {
-  it("gives the events of the run in order, and its result", async () => {
+  it.each([{}, { sessionId: "s" }])("gives the events of the run in order, and its result %j", async (named) => {
     const handle = Orchestra.stream({
+      ...named,
       task: "x",
       topology: { nodes: ["A", "B"], edges: ["A -> B"] },
       agents: { A: (_input, ctx) => (ctx.emit("tick"), 1), B: () => 2 },
