@@ -10,6 +10,7 @@ function level(sync: boolean, keeps: string): Contender {
     id: sync ? "level-fsync" : "level",
     name: `LevelDB alone, one put per step, ${sync ? "with" : "without"} fsync`,
     keeps,
+    without: ["sessions"],
     async prepare(shape, folder) {
       const db = new Level<string, Uint8Array>(folder, { valueEncoding: "view" });
       await db.open();
@@ -63,6 +64,7 @@ const xstate: Contender = {
   id: "xstate",
   name: "XState alone, one root actor per step",
   keeps: "nothing",
+  without: ["sessions"],
   prepare: (shape: Shape) =>
     Promise.resolve({
       run() {

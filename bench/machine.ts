@@ -15,6 +15,17 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0xef53: "ext4",
 };
 
+/** Each with the folder that it is installed for. */
+const PACKAGES: readonly (readonly [name: string, from: string])[] = [
+  ["xstate", "."],
+  ["level", "."],
+  ["@langchain/langgraph", "peers/"],
+  ["@langchain/langgraph-checkpoint-sqlite", "peers/"],
+  ["bullmq", "peers/"],
+  ["@restatedev/restate-server", "peers/"],
+  ["@mastra/core", "peers/mastra/"],
+];
+
 function versionOf(name: string, from: string): string {
   const require = createRequire(new URL(from, import.meta.url));
   for (const folder of require.resolve.paths(name) ?? []) {
@@ -45,11 +56,12 @@ function fsyncMs(parent: string): string {
 
 export function describeMachine(folder: string): string {
   const processors = cpus();
+  const versions = PACKAGES.map(([name, from]) => [name, versionOf(name, from)]);
   const fileSystem = Number(statfsSync(folder).type);
   return [
     `- Node.js ${process.version}, ${type()} ${release()}, ${processors.length} × ${processors[0]?.model ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     `- files on ${FILE_SYSTEMS[fileSystem] ?? `file system 0x${fileSystem.toString(16)}`}; write and fsync of 400 bytes: ${fsyncMs(folder)}`,
-    `- orchestra ${ownVersion()}, xstate ${versionOf("xstate", ".")}, level ${versionOf("level", ".")}, @langchain/langgraph ${versionOf("@langchain/langgraph", "peers/")}, @langchain/langgraph-checkpoint-sqlite ${versionOf("@langchain/langgraph-checkpoint-sqlite", "peers/")}`,
+    `- ${[["orchestra", ownVersion()], ...versions].map((pair) => pair.join(" ")).join(", ")}`,
   ].join("\n");
 }
 

@@ -1,24 +1,28 @@
 // Orchestra through its public package: one instance per shape, one new session per run.
 
 import { LevelStorage, OrchestraInstance, StateManager } from "orchestra";
-import type { Contender, Prepared, Shape } from "./contender.ts";
+import { inSessions, rowOf, waitThenAddOne, type Contender, type Prepared, type Shape } from "./contender.ts";
 
 interface Arrival {
   readonly value: number;
 }
 
-type Agent = (input: any) => number;
+type Agent = (input: any) => number | Promise<number>;
 
 const addOne = (input: number): number => input + 1;
 const first = (input: { readonly value: number }): number => addOne(input.value);
+const waitFirst = (input: { readonly value: number }): Promise<number> => waitThenAddOne(input.value);
 const addUp = (arrivals: readonly Arrival[]): number => arrivals.reduce((sum, arrival) => sum + arrival.value, 0);
 
 function declare(shape: Shape): { nodes: string[]; edges: string[]; agents: Record<string, Agent> } {
-  const workers = Array.from({ length: shape.size }, (_, i) => `Worker${i}`);
-  const agents: Record<string, Agent> = Object.fromEntries(workers.map((name) => [name, addOne]));
-  if (shape.kind === "pipeline") {
+  const waits = shape.kind === "sessions";
+  const workers = Array.from({ length: rowOf(shape) }, (_, i) => `Worker${i}`);
+  const agents: Record<string, Agent> = Object.fromEntries(
+    workers.map((name) => [name, waits ? waitThenAddOne : addOne]),
+  );
+  if (shape.kind !== "fan-out") {
     const edges = workers.slice(1).map((name, i) => `Worker${i} -> ${name}`);
-    return { nodes: workers, edges, agents: { ...agents, Worker0: first } };
+    return { nodes: workers, edges, agents: { ...agents, Worker0: waits ? waitFirst : first } };
   }
   const edges = workers.flatMap((name) => [`First -> ${name}`, `${name} -> Join`]);
   return { nodes: ["First", ...workers, "Join"], edges, agents: { ...agents, First: first, Join: addUp } };
@@ -31,13 +35,11 @@ async function prepare(shape: Shape, stateManager: StateManager | undefined): Pr
     agents,
     ...(stateManager === undefined ? {} : { stateManager }),
   });
-  return {
-    async run() {
-      const result = await instance.execute({ task: { value: 0 }, maxSteps: 2_000 });
-      return result.orThrow().finalResponse as number;
-    },
-    close: () => instance.close(),
+  const runRow = async (): Promise<number> => {
+    const result = await instance.execute({ task: { value: 0 }, maxSteps: 2_000 });
+    return result.orThrow().finalResponse as number;
   };
+  return { run: () => inSessions(shape, runRow), close: () => instance.close() };
 }
 
 function stored(durability: "process" | "disk", keeps: string): Contender {

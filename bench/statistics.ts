@@ -12,6 +12,19 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: at(0), max: at(sorted.length - 1) };
 }
 
+/** Round by round, so that a slow minute of the machine falls on both: the spread of `a[i] / b[i]`. */
+export function ratioOf(a: readonly number[], b: readonly number[]): Spread {
+  return spreadOf(a.map((value, round) => value / (b[round] ?? Number.NaN)));
+}
+
+/** Least squares: how much `y` rises per unit of `x`. */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+  const covariance = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  return covariance / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}
+
 /** Three significant figures, without exponents: 0.0123, 1.23, 123, 12,300. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "–";

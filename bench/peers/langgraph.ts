@@ -2,7 +2,7 @@
 
 import { Annotation, END, MemorySaver, START, StateGraph, type BaseCheckpointSaver } from "@langchain/langgraph";
 import { SqliteSaver } from "@langchain/langgraph-checkpoint-sqlite";
-import type { Contender, Prepared, Shape } from "../contender.ts";
+import { inSessions, rowOf, waitThenAddOne, type Contender, type Prepared, type Shape } from "../contender.ts";
 
 const State = Annotation.Root({
   value: Annotation<number>({ reducer: (_, next) => next, default: () => 0 }),
@@ -15,9 +15,11 @@ type Graph = StateGraph<typeof State.spec, State, Partial<State>, string>;
 
 function declare(shape: Shape): Graph {
   const graph = new StateGraph(State) as Graph;
-  const workers = Array.from({ length: shape.size }, (_, i) => `worker${i}`);
-  if (shape.kind === "pipeline") {
-    for (const name of workers) graph.addNode(name, ({ value }: State) => ({ value: value + 1 }));
+  const workers = Array.from({ length: rowOf(shape) }, (_, i) => `worker${i}`);
+  if (shape.kind !== "fan-out") {
+    const addOne = ({ value }: State): Partial<State> => ({ value: value + 1 });
+    const wait = async ({ value }: State): Promise<Partial<State>> => ({ value: await waitThenAddOne(value) });
+    for (const name of workers) graph.addNode(name, shape.kind === "sessions" ? wait : addOne);
     workers.forEach((name, i) => graph.addEdge(workers[i - 1] ?? START, name));
     return graph.addEdge(workers.at(-1) ?? START, END) as Graph;
   }
@@ -38,15 +40,13 @@ async function prepare(
 ): Promise<Prepared> {
   const graph = declare(shape).compile(checkpointer === undefined ? {} : { checkpointer });
   let thread = 0;
-  return {
-    async run() {
-      const configurable = { thread_id: `thread-${++thread}` };
-      const options = durability === undefined ? { configurable } : { configurable, durability };
-      const state = await graph.invoke({ value: 0 }, { ...options, recursionLimit: 100 });
-      return state.value;
-    },
-    close: async () => close(),
+  const runRow = async (): Promise<number> => {
+    const configurable = { thread_id: `thread-${++thread}` };
+    const options = durability === undefined ? { configurable } : { configurable, durability };
+    const state = await graph.invoke({ value: 0 }, { ...options, recursionLimit: 100 });
+    return state.value;
   };
+  return { run: () => inSessions(shape, runRow), close: async () => close() };
 }
 
 function sqlite(durability: Durability, keeps: string): Contender {
