@@ -13,6 +13,8 @@ export type {
   SessionInfo,
   Step,
 } from "./runtime/instance-types.ts";
+export type { Migration } from "./runtime/migrations.ts";
+export type { UpgradeVerdict } from "./runtime/upgrade-check.ts";
 export type { OrchestraHandle } from "./runtime/handle.ts";
 export type {
   AgentsOption,

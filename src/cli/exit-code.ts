@@ -20,7 +20,7 @@ export const EXIT = Object.freeze({
 
 export const EXIT_CODES_HELP = `Exit codes:
   0    the run completed, or the command did what it says
-  1    the run failed or was cancelled
+  1    the run failed or was cancelled; or not every session passed "orchestra upgrade-check"
   2    bad usage, file, topology, option or session
   3    the run is paused or waits for a person; "orchestra resume" continues it
   4    the store is locked, corrupt, of another version or failing

@@ -10,6 +10,7 @@ import type { Io } from "./io.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand } from "./store-commands.ts";
 import { graphCommand, validateCommand } from "./topology-commands.ts";
+import { upgradeCheckCommand, type UpgradeFlags } from "./upgrade-command.ts";
 
 const EXAMPLES = `
 Examples:
@@ -25,6 +26,8 @@ Examples:
   orchestra show otters --store ./state --steps
   orchestra graph team.ts > team.mmd
   orchestra validate team.yaml
+  orchestra upgrade-check team.ts --store ./state
+      says, before a changed team.ts is put to use, which unfinished sessions would go on with it
 
 ${EXIT_CODES_HELP}`;
 
@@ -102,6 +105,15 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("--agents <file>", "check that its agents are there, too")
     .option("--json", "the problems as JSON")
     .action(async (file: string, flags) => ended(await validateCommand(file, flags, io)));
+
+  coded(
+    program
+      .command("upgrade-check <file>")
+      .description("say which unfinished sessions of a store would go on with this file; exit code 1 unless all would"),
+  )
+    .option("--from <hash...>", "only sessions of these topologies")
+    .addHelpText("after", FILE_HELP)
+    .action(async (file: string, flags: UpgradeFlags) => ended(await upgradeCheckCommand(file, flags, io)));
 
   return program;
 }

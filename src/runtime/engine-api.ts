@@ -8,6 +8,7 @@ import type { ErrorData } from "../base/errors.ts";
 import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
 import type { TopologyData } from "../topology/types.ts";
 import type { AgentSource, RetryPolicies } from "./agent.ts";
+import type { Migrations } from "./migrations.ts";
 
 /** A kernel event as observers get it: values are resolved (`{ $blob, bytes }` for those kept by reference in a listing). */
 export type RunEvent = {
@@ -45,6 +46,8 @@ export interface RunCode {
   readonly retry: RetryPolicies;
   /** Steps of the run in flight at a time. Default: the engine's. */
   readonly maxConcurrency?: number;
+  /** Where sessions of earlier topologies go on when they are resumed. */
+  readonly migrations?: Migrations;
   /** For runs that are resumed; one that is started says it in its request. */
   readonly autoCheckpoint?: StartRequest["autoCheckpoint"];
 }

@@ -43,6 +43,8 @@ import type { Live } from "./live-sessions.ts";
 import { loadSession, newPosition } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
 import { assertCodeWhole } from "./missing-code.ts";
+import { moveOnResume } from "./move-on-resume.ts";
+import type { Move } from "./move-on-resume.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { recoverNested } from "./nested-recovery.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
@@ -205,13 +207,14 @@ class LocalEngine implements Engine {
         { details: { sessionId } },
       );
     }
-    assertCodeWhole(sessionId, run, code);
-    const blobs: NewBlobs = new Map();
     const nowMs = ports.clock.nowMs();
+    const move = moveOnResume(state, code, nowMs);
+    assertCodeWhole(sessionId, move?.state.run ?? run, code);
+    const blobs: NewBlobs = new Map();
     // Down-time moves open deadlines only when the run was moving; a pause moves them by itself.
     const downMs = state.status === "running" ? Math.max(0, nowMs - lastAtMs) : 0;
     const facts: Fact[] = [{ type: "owned", host: ports.host, epoch: epoch + 1, shiftMs: downMs }];
-    facts.push(...(await this.#factsOfResume(state, options, code, blobs)));
+    facts.push(...(await this.#factsOfResume(state, options, code, blobs, move)));
     const start = {
       sessionId,
       code,
@@ -227,15 +230,24 @@ class LocalEngine implements Engine {
     return this.#watched(opened, options.signal);
   }
 
-  async #factsOfResume(state: SessionState, options: ResumeOptions, code: RunCode, blobs: NewBlobs): Promise<Fact[]> {
+  async #factsOfResume(
+    state: SessionState,
+    options: ResumeOptions,
+    code: RunCode,
+    blobs: NewBlobs,
+    move?: Move,
+  ): Promise<Fact[]> {
     const { values, clock } = this.#parts.ports;
     const facts: Fact[] = [];
     if (options.context !== undefined)
       facts.push({ type: "context.added", context: values.storeAll(options.context, "context", blobs) });
     const answers = assignAnswers(state.sessionId, openQuestions(state), options);
     if (state.status === "paused" || state.status === "awaiting_user") facts.push(resumedFact(state, clock.nowMs()));
+    if (move !== undefined) facts.push(move.fact);
     for (const [questionId, value] of answers)
-      facts.push(await answerFact(state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs));
+      facts.push(
+        await answerFact(move?.state ?? state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs),
+      );
     return facts;
   }
 

@@ -30,6 +30,7 @@ import type {
   Step,
 } from "./instance-types.ts";
 import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
+import { resolveMigrations } from "./migrations.ts";
 import { assertOptions } from "./option-schema.ts";
 import type { OrchestraResult } from "./result.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
@@ -46,6 +47,7 @@ import {
   type TaskOptions,
 } from "./run-options.ts";
 import { checkTopology, planRun, type CheckedTopology } from "./run-plan.ts";
+import { checkUpgrade, codeByName, type UpgradeVerdict } from "./upgrade-check.ts";
 
 export class OrchestraInstance implements AsyncDisposable {
   readonly #options: InstanceOptions;
@@ -268,6 +270,29 @@ export class OrchestraInstance implements AsyncDisposable {
     return [...earlier, ...(await this.#recover(kernel, resume))];
   }
 
+  /**
+   * What would become of each session whose run has not ended, if this instance went on with it. Changes nothing. An
+   * instance without agents is taken to have those that its topology names. `from`: only sessions of these topologies, by
+   * hash.
+   *
+   * @throws {OrchestraError} `ORCH_TOPOLOGY_INVALID`, `ORCH_BAD_OPTION` without a topology.
+   */
+  async checkUpgrade({ from }: { readonly from?: readonly string[] } = {}): Promise<readonly UpgradeVerdict[]> {
+    const { topology } = this.#checkedTopology();
+    const given = this.#code();
+    const code = given.agents.names().length > 0 ? given : codeByName(topology.data, given);
+    const target = { topology: topology.data, topologyHash: topology.hash, nodes: {} };
+    const question = { target, code, ...(from !== undefined && { from }) };
+    // By the store alone: to open the kernel would be to go on with what was interrupted.
+    const lease = await this.#options.stateManager?.acquire();
+    const store = lease?.store ?? (await this.#open()).store;
+    try {
+      return await checkUpgrade({ store, nowMs: this.#grounds.clock.nowMs() }, question);
+    } finally {
+      await lease?.release();
+    }
+  }
+
   /** Takes no more runs, lets steps in flight finish up to `timeoutMs` (default 30_000), leaves the rest resumable. */
   async drain({ timeoutMs }: { timeoutMs?: number } = {}): Promise<void> {
     if (this.#kernel === undefined) return;
@@ -311,7 +336,7 @@ export class OrchestraInstance implements AsyncDisposable {
     followUp: boolean,
   ): Promise<OrchestraResult> {
     const { request, execution } = planRun(
-      (this.#checked ??= checkTopology(this.#options.topology, this.#options)),
+      this.#checkedTopology(),
       this.#options,
       this.#options.initialConfig ?? {},
       options,
@@ -356,7 +381,14 @@ export class OrchestraInstance implements AsyncDisposable {
   /** The functions for sessions whose topology is in their log. */
   #code(): RunCode {
     const execution = mergeExecutionConfig(this.#options.initialConfig ?? {}, {});
-    return runCodeOf(agentsOf(this.#options, this.#options.topology), this.#options, execution);
+    const code = runCodeOf(agentsOf(this.#options, this.#options.topology), this.#options, execution);
+    const { migrations } = this.#options;
+    if (migrations === undefined) return code;
+    return { ...code, migrations: resolveMigrations(migrations, this.#checkedTopology().topology) };
+  }
+
+  #checkedTopology(): CheckedTopology {
+    return (this.#checked ??= checkTopology(this.#options.topology, this.#options));
   }
 
   async #engine(): Promise<Engine> {
@@ -400,7 +432,8 @@ export class OrchestraInstance implements AsyncDisposable {
     const code = this.#code();
     const found = await kernel.engine.recover({
       resume,
-      code: (entry) => (entry.topologyHash === hash ? code : undefined),
+      code: ({ topologyHash }) =>
+        topologyHash !== null && (topologyHash === hash || code.migrations?.has(topologyHash)) ? code : undefined,
     });
     return found.map(({ sessionId, runId, action, handle }) => {
       if (handle === undefined) return { sessionId, runId, action };

@@ -4,13 +4,18 @@ import { leavePaused } from "./leave-paused.ts";
 import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { errorToData } from "../base/error-data.ts";
-import { isOrchestraError } from "../base/errors.ts";
+import { isOrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { SessionEntry } from "../state/ports.ts";
 
 type Recovered = Awaited<ReturnType<Engine["recover"]>>[number];
 
 const PAGE = 200;
+const LEAVES_PAUSED: ReadonlySet<string> = new Set([
+  "ORCH_AGENT_UNKNOWN",
+  "ORCH_CONDITION_UNKNOWN",
+  "ORCH_MIGRATION",
+] satisfies OrchestraErrorCode[]);
 
 /**
  * Continues those whose code is known and whole; the others are left paused, so that nothing stays "running" with nobody behind it.
@@ -45,9 +50,9 @@ export async function recoverSessions(
   return recovered;
 }
 
-/** Undefined, with a warning, when only functions were missing: then nothing was committed. */
+/** Undefined, with a warning, when only functions were missing or a migration did not fit: then nothing was committed. */
 function leftFor(error: unknown, sessionId: string, logger: Logger): undefined {
-  if (!isOrchestraError(error, "ORCH_AGENT_UNKNOWN") && !isOrchestraError(error, "ORCH_CONDITION_UNKNOWN")) throw error;
+  if (!isOrchestraError(error) || !LEAVES_PAUSED.has(error.code)) throw error;
   logger.warn(
     { sessionId, error: errorToData(error) },
     "an interrupted session is left paused until it is resumed with what it needs",

@@ -13,6 +13,7 @@ import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-s
 import type { Channel } from "./channel.ts";
 import type { CommunicationManager } from "./communication.ts";
 import type { RunEvent } from "./engine-api.ts";
+import { migrationsSchema, type Migration } from "./migrations.ts";
 import {
   budgetSchema,
   executionConfigSchema,
@@ -126,6 +127,11 @@ export interface InstanceOptions extends SharedOptions {
   readonly topology?: TopologyInput;
   /** Laid under the `executionConfig` of each run. */
   readonly initialConfig?: ExecutionConfig;
+  /**
+   * Sessions begun with these earlier topologies go on with this instance's when they are resumed or recovered. Those of
+   * a topology that is not named here go on with the one they were begun with.
+   */
+  readonly migrations?: readonly Migration[];
 }
 
 const agents = check<AgentsOption>(
@@ -182,7 +188,12 @@ const topology = z.unknown().optional();
 
 const runOptionsSchema = z.strictObject({ ...shared, ...perTask, topology });
 const taskOptionsSchema = z.strictObject(perTask);
-const instanceOptionsSchema = z.strictObject({ ...shared, topology, initialConfig: executionConfigSchema.optional() });
+const instanceOptionsSchema = z.strictObject({
+  ...shared,
+  topology,
+  initialConfig: executionConfigSchema.optional(),
+  migrations: migrationsSchema,
+});
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertRunOptions(options: RunOptions): void {
@@ -202,6 +213,11 @@ export function assertTaskOptions(options: TaskOptions): void {
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertInstanceOptions(options: InstanceOptions): void {
   assertOptions(instanceOptionsSchema, options);
+  if (options.migrations !== undefined && options.topology === undefined)
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      "migrations: this instance has no topology that sessions could move to",
+    );
   assertExclusive(options);
 }
 

@@ -6,7 +6,13 @@
 
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OrchestraError, OrchestraInstance, memoryStorage, StateManager } from "../../src/index.ts";
+import {
+  type InstanceOptions,
+  OrchestraError,
+  OrchestraInstance,
+  memoryStorage,
+  StateManager,
+} from "../../src/index.ts";
 import { why } from "../../src/actors/view.ts";
 import { toJsonValue } from "../../src/runtime/result-json.ts";
 import { foldLog, foldStart } from "../../src/runtime/log-fold.ts";
@@ -45,7 +51,10 @@ async function inTime<T>(clock: SimClock, telling: Promise<T>): Promise<T> {
 export async function record(history: History): Promise<Uint8Array> {
   const { instance, manager, clock } = worldOf(history, Date.UTC(2026, 0, 1));
   try {
-    const told = await inTime(clock, history.tell(instance));
+    const ground = { clock, random: seededRandom(8), stateManager: manager };
+    const another = (options: InstanceOptions): OrchestraInstance =>
+      new OrchestraInstance({ ...options, ...ground }, { recover: false });
+    const told = await inTime(clock, history.tell(instance, another));
     return await manager.exportSession(typeof told === "string" ? told : SESSION);
   } finally {
     await instance.close();

@@ -8,8 +8,8 @@ type Agents = Readonly<Record<string, (input: any, ctx: AgentContext) => unknown
 export interface History {
   readonly name: string;
   readonly options: Partial<InstanceOptions> & Pick<InstanceOptions, "topology"> & { readonly agents: Agents };
-  /** Leaves the session `SESSION` behind, or the one it resolves with. */
-  tell(instance: OrchestraInstance): Promise<unknown>;
+  /** Leaves the session `SESSION` behind, or the one it resolves with. `another` makes a further instance on the same store. */
+  tell(instance: OrchestraInstance, another: (options: InstanceOptions) => OrchestraInstance): Promise<unknown>;
   /** How a run that has not ended goes on. Values for `resumeSession`. */
   readonly goesOn?: { readonly userResponse?: unknown };
 }
@@ -46,6 +46,8 @@ async function runUntil(instance: OrchestraInstance, node: string): Promise<{ re
   for await (const event of handle) if (event.type === "step.succeeded" && event.node === node) break;
   return { result: handle.result };
 }
+
+const EARLIER = team("F -> A | User", "A | User -> J");
 
 export const HISTORIES: readonly History[] = [
   {
@@ -363,6 +365,42 @@ export const HISTORIES: readonly History[] = [
       await run(instance);
       await instance.followUp(SESSION, "and badgers?");
     },
+  },
+  {
+    name: "migrated",
+    options: {
+      topology: {
+        nodes: ["Intake", "Fork", "Left", "User", "Join", "Last"],
+        edges: ["Intake -> Fork", ...fan("Fork -> Left | User"), ...fan("Left | User -> Join"), "Join -> Last"],
+      },
+      migrations: [{ from: EARLIER, nodes: { A: "Left", F: "Fork", J: "Join" } }],
+      agents: {
+        Fork: (x) => x,
+        Intake: (x) => x,
+        Left: (x, ctx) => (ctx.question ? `left ${x} ${ctx.state.get<string>("seen") ?? ""}` : next.ask("never")),
+        Join: (arrivals) => arrivals,
+        Last: (x) => ({ last: x }),
+      },
+    },
+    tell: async (instance, another) => {
+      const before = another({
+        topology: EARLIER,
+        agents: {
+          F: (x: string) => x,
+          A: (x: string, ctx: AgentContext) => {
+            ctx.state.set("seen", x);
+            return next.ask("and A?");
+          },
+          J: (x: unknown) => x,
+        },
+      });
+      await run(before);
+      const questions = await before.communication.pending({ sessionId: SESSION });
+      await before.close();
+      const ofLeft = questions.find(({ node }) => node === "A")?.questionId ?? "";
+      await instance.resumeSession(SESSION, { userResponse: { [ofLeft]: "gone on" } });
+    },
+    goesOn: { userResponse: "a person's" },
   },
 ];
 
