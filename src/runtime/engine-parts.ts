@@ -116,7 +116,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     stepHandlers: options.stepHandlers,
     servesAll: options.busIsOwn ?? false,
     codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
-    adopt: (sessionId, { offer }) => live.get(sessionId)?.session.streams.adopt(offer),
+    adopt: (sessionId, { offer }) =>
+      offer.streamedFrom === undefined ? undefined : live.get(sessionId)?.session.streams.adopt(offer),
     runtime: {
       values,
       logger,
@@ -154,7 +155,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       if (listeners !== undefined) for (const listener of listeners) listener();
     },
     beforeTold(session) {
-      if (session.state.run?.end == null || (session.nested.size === 0 && session.recorderComplete)) return undefined;
+      if (session.state.run?.end == null || (session.nestedCount === 0 && session.recorderComplete)) return undefined;
       return cancelNested(
         session.sessionId,
         stepsOf(session.state),
@@ -284,7 +285,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     async drain(timeoutMs) {
       for (const { session } of live.all()) session.registry.pause();
       const untilMs = clock.monotonicMs() + timeoutMs;
-      const inFlight = (): boolean => live.all().some(({ session }) => session.registry.out > session.nested.size);
+      const inFlight = (): boolean => live.all().some(({ session }) => session.registry.out > session.nestedCount);
       while (inFlight() && clock.monotonicMs() < untilMs)
         await new Promise<void>((resolve) => deadlines.after(DRAIN_POLL_MS, resolve));
       for (const { session } of live.all()) await session.committer.settled();

@@ -429,8 +429,10 @@ class LocalEngine implements Engine {
   }
 
   /** Nested runs that nobody waits for any more. */
-  #stepOver({ nested }: Session, stepId: string): void {
-    for (const id of nested.get(stepId) ?? []) this.cancel(id, "the step that ran it is over").catch(() => undefined);
+  #stepOver(session: Session, stepId: string): void {
+    if (session.nestedCount === 0) return;
+    for (const id of session.nested.get(stepId) ?? [])
+      this.cancel(id, "the step that ran it is over").catch(() => undefined);
   }
 
   /** Of a run that another host is at: its outcome is what the log comes to say. */

@@ -58,7 +58,7 @@ export class Execution {
   #end: StepEnd | null | undefined;
   aborted: AbortReason | null = null;
   /** Runs begun by `ctx.run` in this attempt, by what they ask for. */
-  readonly nestedRuns = new Map<string, number>();
+  #nestedRuns: Map<string, number> | undefined;
 
   constructor(claim: Pick<Claim, "step" | "beat">, agent: RunnableAgent, code: RunCode, ports: ExecutionPorts) {
     const body = claim.step.body as StepBody;
@@ -110,6 +110,14 @@ export class Execution {
   /** A nested run waits for people: the step lets go of its host. What the agent does afterwards is dropped. */
   suspend(questions: Extract<StepEnd, { kind: "suspended" }>["questions"]): void {
     this.#finish({ kind: "suspended", questions });
+  }
+
+  /** The how manieth nested run of this attempt asks for the same. */
+  countNested(what: string): number {
+    this.#nestedRuns ??= new Map();
+    const k = (this.#nestedRuns.get(what) ?? 0) + 1;
+    this.#nestedRuns.set(what, k);
+    return k;
   }
 
   get ended(): boolean {
@@ -250,8 +258,9 @@ export class Execution {
   #prepare(): Ready | Promise<Ready> {
     const { body } = this;
     const { values } = this.#ports.runtime;
-    const pinned = new Map<string, Uint8Array>();
-    const missing = values.pin(storedOf(body), pinned);
+    const kept = keptByHash(body);
+    const pinned = kept === undefined ? NOTHING_PINNED : new Map<string, Uint8Array>();
+    const missing = kept === undefined ? undefined : values.pin(kept, pinned);
     const { offer } = body;
     const input = values.resolveInput(offer.input, body.inputShape);
     if (
@@ -322,20 +331,28 @@ export class Execution {
   }
 }
 
+/** Shared by all contexts that refer to no blob; nobody writes to it. */
+const NOTHING_PINNED: Map<string, Uint8Array> = new Map();
+
 interface Ready {
   readonly input: unknown;
   readonly context: StepContext<Execution>;
 }
 
-/** All that the context may read without waiting. */
-function* storedOf(body: StepBody): Iterable<Stored> {
-  yield body.task;
-  for (const key in body.context) yield body.context[key] as Stored;
-  for (const key in body.agentState) yield body.agentState[key] as Stored;
-  for (const run of body.runs) {
-    yield run.task;
-    if (run.finalResponse !== null) yield run.finalResponse;
+/** What the context may read without waiting, as far as it is not at hand; undefined when all is. */
+function keptByHash({ task, context, agentState, runs }: StepBody): Stored[] | undefined {
+  let kept: Stored[] | undefined;
+  const note = (stored: Stored): void => {
+    if (!("v" in stored)) (kept ??= []).push(stored);
+  };
+  note(task);
+  for (const key in context) note(context[key] as Stored);
+  for (const key in agentState) note(agentState[key] as Stored);
+  for (const run of runs) {
+    note(run.task);
+    if (run.finalResponse !== null) note(run.finalResponse);
   }
+  return kept;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

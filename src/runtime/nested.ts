@@ -82,8 +82,7 @@ async function nameFor({ engine, values }: NestedPorts, execution: Execution, re
   const task = values.store(request.task, "task", new Map());
   const context = values.storeAll(request.context ?? {}, "context", new Map());
   const hash = requestHash(encodeValue([top, request.topologyHash, task, context]));
-  const k = (execution.nestedRuns.get(hash) ?? 0) + 1;
-  execution.nestedRuns.set(hash, k);
+  const k = execution.countNested(hash);
   return nestedSessionId(execution.sessionId, execution.body.offer.stepId, hash, k);
 }
 

@@ -349,9 +349,11 @@ export class OrchestraInstance implements AsyncDisposable {
         ...this.#driveOptions(one.code, execution, observers, options.signal),
         idIsNew: one.idIsNew === true,
       });
-    const result = await run({ ...request, followUp, idIsNew });
+    const first = run({ ...request, followUp, idIsNew });
     const { channel } = this.#communication;
-    if (!options.allowFollowUps || !result.success || channel === undefined) return result;
+    if (!options.allowFollowUps || channel === undefined) return first;
+    const result = await first;
+    if (!result.success) return result;
     const { idempotencyKey: _once, fresh: _fresh, ...asking } = request;
     return followUps(
       result,

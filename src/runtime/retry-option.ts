@@ -22,7 +22,8 @@ export const DEFAULT_RETRY: RetryPolicies = Object.freeze({
   permanent: ONCE,
 });
 
-export function resolveRetry(option: RetryOption = {}): RetryPolicies {
+export function resolveRetry(option?: RetryOption): RetryPolicies {
+  if (option === undefined) return DEFAULT_RETRY;
   return {
     transient: { ...DEFAULT_RETRY.transient, ...option.transient },
     timeout: { ...DEFAULT_RETRY.timeout, ...option.timeout },

@@ -56,38 +56,55 @@ export function driveOptionsOf(
 }
 
 /** Starts or resumes a run by `begin`, watching from its first event, and follows it until it ends for its caller. */
-export async function driveRun(
+export function driveRun(
   kernel: Kernel,
   sessionId: string,
   begin: () => Promise<RunHandle>,
   options: DriveOptions,
 ): Promise<OrchestraResult> {
-  const { autoSaveIntervalMs = false } = options;
-  // Nobody to tell: the run is followed by its outcome alone.
-  const observed = options.observers.length > 0 || kernel.desk !== undefined;
-  const after = observed && options.idIsNew !== true ? await eventsFrom(kernel, sessionId) : 0;
+  const { autoSaveIntervalMs = false, observers } = options;
+  return observers.length > 0 || kernel.desk !== undefined || autoSaveIntervalMs !== false
+    ? driveWatched(kernel, sessionId, begin, options, autoSaveIntervalMs)
+    : driveUnwatched(kernel, sessionId, begin);
+}
+
+/** Nobody to tell: the run is followed by its outcome alone. What waits here is all that a long run's caller holds. */
+function driveUnwatched(kernel: Kernel, sessionId: string, begin: () => Promise<RunHandle>): Promise<OrchestraResult> {
+  return begin()
+    .then((handle) => {
+      logStarted(kernel, handle);
+      return handle.outcome;
+    })
+    .then(async (outcome) =>
+      resultFromOutcome(outcome, outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : []),
+    );
+}
+
+async function driveWatched(
+  kernel: Kernel,
+  sessionId: string,
+  begin: () => Promise<RunHandle>,
+  options: DriveOptions,
+  autoSaveIntervalMs: number | false,
+): Promise<OrchestraResult> {
+  const after = options.idIsNew === true ? 0 : await eventsFrom(kernel, sessionId);
   const segments = new Segments();
   const stopped = new AbortController();
   kernel.desk?.begin(sessionId);
   let go: (handle: Promise<RunHandle>) => void = () => undefined;
   const begins = new Promise<RunHandle>((resolve) => (go = resolve));
-  const watching = observed
-    ? watch(kernel, sessionId, after, {
-        segments,
-        begins,
-        observers: options.observers,
-        idIsNew: options.idIsNew === true,
-        signal: stopped.signal,
-      })
-    : Promise.resolve();
+  const watching = watch(kernel, sessionId, after, {
+    segments,
+    begins,
+    observers: options.observers,
+    idIsNew: options.idIsNew === true,
+    signal: stopped.signal,
+  });
   const stopSaving = autoSaveIntervalMs === false ? undefined : autoSave(kernel, sessionId, autoSaveIntervalMs);
   try {
     go(begin());
     const handle = await begins;
-    kernel.logger.info(
-      { sessionId, runId: handle.runId, durability: kernel.engine.durability },
-      `run started (durability: ${kernel.engine.durability})`,
-    );
+    logStarted(kernel, handle);
     const outcome = await untilDone(kernel, handle, segments, options);
     const questions = outcome.status === "awaiting_user" ? await openQuestions(kernel, sessionId) : [];
     segments.end();
@@ -97,12 +114,16 @@ export async function driveRun(
     return resultFromOutcome(outcome, questions);
   } finally {
     segments.end();
-    // Nothing listens to the signal of a run that nobody watches, and aborting costs more than a step.
-    if (observed) stopped.abort();
+    stopped.abort();
     kernel.desk?.end(sessionId);
     await stopSaving?.();
     await watching;
   }
+}
+
+function logStarted(kernel: Kernel, { sessionId, runId }: RunHandle): void {
+  const { durability } = kernel.engine;
+  kernel.logger.info({ sessionId, runId, durability }, `run started (durability: ${durability})`);
 }
 
 async function untilDone(

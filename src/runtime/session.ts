@@ -17,26 +17,29 @@ import { createRunActor } from "../actors/run-machine.ts";
 import type { RunActor } from "../actors/run-machine.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
-import { agentStateOf, encodeState, journalOf, outstandingEffects, planOf, successorsOf } from "../actors/view.ts";
+import { encodeState, outstandingEffects } from "../actors/view.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StepMessage } from "../bus/ports.ts";
 import type { StepOffer } from "../actors/effects.ts";
 import type { Commit, Snapshot } from "../state/ports.ts";
-import type { NodeData } from "../topology/types.ts";
 import { Committer } from "./committer.ts";
 import type { Blobs, CommitAnswer, CommitterOwner, LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RunCode } from "./engine-api.ts";
 import { Recorder } from "./recorder.ts";
+import { nodeNamed, OfferedStep } from "./offered-step.ts";
 import { RunTimers } from "./run-timers.ts";
 import { SessionJournal } from "./session-journal.ts";
+import type { JournalOwner } from "./session-journal.ts";
 import { SnapshotPolicy } from "./snapshot-policy.ts";
 import { stepFact } from "./step-facts.ts";
 import { StepRegistry } from "./step-registry.ts";
+import type { RegistryOwner } from "./step-registry.ts";
 import { Streams } from "./streams.ts";
-import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
+import type { AbortReason, StepEnd } from "./step-wire.ts";
+import type { Values } from "./values.ts";
 
 export interface SessionOwner {
   onQuestion(session: Session, question: Question): void;
@@ -61,7 +64,7 @@ export interface SessionStart {
   readonly continues: boolean;
 }
 
-export class Session implements CommitterOwner {
+export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   readonly sessionId: string;
   readonly code: RunCode;
   readonly committer: Committer;
@@ -70,16 +73,14 @@ export class Session implements CommitterOwner {
   readonly recorderComplete: boolean;
   readonly registry: StepRegistry;
   readonly journal: SessionJournal;
-  readonly streams: Streams;
-  /** Nested runs under way inside steps of this session, by step. */
-  readonly nested = new Map<string, Set<string>>();
   readonly #ports: EnginePorts;
   readonly #owner: SessionOwner;
-  readonly #timers: RunTimers;
   readonly #snapshots: SnapshotPolicy;
-  readonly #logger: Logger;
   readonly #releases: (() => void)[] = [];
   #actor: RunActor | null = null;
+  #timers: RunTimers | undefined;
+  #streams: Streams | undefined;
+  #nested: Map<string, Set<string>> | undefined;
   #served: readonly string[] = [];
   #continues: boolean;
   #open = true;
@@ -91,31 +92,12 @@ export class Session implements CommitterOwner {
     this.#ports = ports;
     this.#owner = owner;
     this.#continues = start.continues;
-    this.#logger = ports.logger.child({ sessionId: start.sessionId });
     this.committer = new Committer(start.sessionId, ports, start.position, this);
     this.recorder = new Recorder();
     this.recorderComplete = !start.continues;
-    this.registry = new StepRegistry(
-      start.sessionId,
-      start.maxConcurrency,
-      { ...ports, logger: this.#logger },
-      {
-        message: (offer) => this.#messageOf(offer),
-        onEnd: (offer, end) => this.#stepEnded(offer, end),
-        onIdle: () => this.#finishIfStill(),
-      },
-    );
-    this.#timers = new RunTimers(ports.clock, ports.deadlines, (timerId) =>
-      this.committer.submit([{ type: "timer.fired", timerId }]),
-    );
+    this.registry = new StepRegistry(start.sessionId, start.maxConcurrency, ports, this);
     this.#snapshots = new SnapshotPolicy(start.replayed);
-    this.streams = new Streams(this, ports.worker.executionPorts);
-    this.journal = new SessionJournal({
-      sessionId: start.sessionId,
-      values: ports.values,
-      state: () => this.state,
-      commit: (facts, blobs) => this.committer.commit(facts, { blobs }),
-    });
+    this.journal = new SessionJournal(this);
   }
 
   get state(): SessionState {
@@ -124,9 +106,31 @@ export class Session implements CommitterOwner {
   get runId(): string {
     return this.state.run?.runId ?? "";
   }
+  /** Made when something is logged: most sessions log nothing. */
+  get #logger(): Logger {
+    return this.#ports.logger.child({ sessionId: this.sessionId });
+  }
+  get values(): Values {
+    return this.#ports.values;
+  }
+  /** Made on first use, since few sessions have any: attempts begun ahead. */
+  get streams(): Streams {
+    return (this.#streams ??= new Streams(this, this.#ports.worker.executionPorts));
+  }
+  /** Nested runs under way inside steps of this session, by step. */
+  get nested(): Map<string, Set<string>> {
+    return (this.#nested ??= new Map());
+  }
+  get nestedCount(): number {
+    return this.#nested?.size ?? 0;
+  }
   /** False once it has let go. */
   get open(): boolean {
     return this.#open;
+  }
+
+  commit(facts: readonly Fact[], blobs: Blobs): Promise<CommitAnswer> {
+    return this.committer.commit(facts, { blobs });
   }
 
   /** Takes up what reaches the session from the bus, then commits the first facts. */
@@ -138,13 +142,7 @@ export class Session implements CommitterOwner {
     deadlines.retain();
     this.#releases.push(() => deadlines.release());
     this.#releases.push(bus.results.watch(this.sessionId, (result) => this.registry.received(result)));
-    this.#releases.push(
-      bus.journal.own(this.sessionId, {
-        put: (entry) => this.journal.put(entry.stepId, entry.key, entry.value),
-        list: async (stepId) =>
-          this.journal.entries(stepId).map((entry) => ({ sessionId: this.sessionId, stepId, ...entry })),
-      }),
-    );
+    this.#releases.push(bus.journal.own(this.sessionId, this.journal));
     this.#releases.push(bus.inbox.watch(this.sessionId, () => this.#owner.onPosted(this)));
     return this.committer.commit(facts, { blobs });
   }
@@ -186,15 +184,19 @@ export class Session implements CommitterOwner {
   letGo(reason: AbortReason): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#timers.clear();
+    this.#timers?.clear();
     this.registry.clear(reason);
-    this.streams.clear(reason);
+    this.#streams?.clear(reason);
     this.#ports.worker.leave(this.#served);
     this.#actor?.stop();
     for (const release of this.#releases.splice(0)) release();
   }
 
   #serve(): void {
+    if (this.#ports.worker.servesAll) {
+      this.#ports.worker.join([]);
+      return;
+    }
     const names = new Set<string>();
     for (const node of this.state.run?.topology.nodes ?? [])
       if (node.kind !== "user" && node.kind !== "start" && node.kind !== "end") names.add(node.uses ?? node.name);
@@ -213,12 +215,12 @@ export class Session implements CommitterOwner {
       case "step.failed":
       case "step.suspended":
         this.registry.settled(fact);
-        if (fact.type === "step.succeeded") this.streams.succeeded(fact.stepId, effects);
-        else this.streams.abandon(fact.stepId, "superseded");
+        if (fact.type === "step.succeeded") this.#streams?.succeeded(fact.stepId, effects);
+        else this.#streams?.abandon(fact.stepId, "superseded");
         return;
       case "paused":
         this.registry.pause();
-        this.#timers.clear();
+        this.#timers?.clear();
         return;
       case "resumed":
         this.registry.resume();
@@ -235,13 +237,13 @@ export class Session implements CommitterOwner {
         return;
       case "step.abort":
         this.registry.abort(effect.stepId, effect.reason);
-        this.streams.abandon(effect.stepId, effect.reason);
+        this.#streams?.abandon(effect.stepId, effect.reason);
         return;
       case "timer.arm":
-        this.#timers.arm(effect.timerId, effect.dueAtMs);
+        this.#armTimer(effect.timerId, effect.dueAtMs);
         return;
       case "timer.disarm":
-        this.#timers.disarm(effect.timerId);
+        this.#timers?.disarm(effect.timerId);
         return;
       case "question.ask":
         this.#owner.onQuestion(this, effect.question);
@@ -252,38 +254,30 @@ export class Session implements CommitterOwner {
     }
   }
 
-  #messageOf(offer: StepOffer): StepMessage {
-    const { state } = this;
-    const { run } = state;
-    if (run === null) throw new TypeError(`session ${this.sessionId} offers a step without a run`);
-    const node = nodeNamed(state, offer.node);
-    const body: StepBody = {
-      offer,
-      kind: node?.kind ?? "agent",
-      inputShape: node?.input ?? "arrivals",
-      topologyHash: run.topologyHash,
-      defaultTimeoutMs: run.limits.stepTimeoutMs,
-      task: run.task,
-      context: state.context,
-      agentState: agentStateOf(state, offer.node),
-      runs: state.runs,
-      // Worked out when it is read: few agents look, and a bus that encodes the body reads it then.
-      get successors() {
-        return successorsOf(state, offer.stepId);
-      },
-      journal: journalOf(state, offer.stepId),
-    };
+  messageOf(offer: StepOffer): StepMessage {
+    const node = nodeNamed(this.state, offer.node);
     return {
       sessionId: this.sessionId,
-      runId: run.runId,
+      runId: this.runId,
       stepId: offer.stepId,
       agent: node?.uses ?? offer.node,
       attempt: offer.attempt,
-      body,
+      body: new OfferedStep(this, offer, node),
     };
   }
 
-  #stepEnded(offer: StepOffer, end: StepEnd): void {
+  onIdle(): void {
+    this.#finishIfStill();
+  }
+
+  #armTimer(timerId: string, dueAtMs: number): void {
+    this.#timers ??= new RunTimers(this.#ports.clock, this.#ports.deadlines, (fired) =>
+      this.committer.submit([{ type: "timer.fired", timerId: fired }]),
+    );
+    this.#timers.arm(timerId, dueAtMs);
+  }
+
+  onStepEnd(offer: StepOffer, end: StepEnd): void {
     const node = nodeNamed(this.state, offer.node);
     const ports = {
       values: this.#ports.values,
@@ -365,12 +359,6 @@ export class Session implements CommitterOwner {
     if (!isStillStatus(status)) return false;
     return status !== "paused" || run?.pause?.inFlight !== "finish" || this.registry.out === 0;
   }
-}
-
-function nodeNamed(state: SessionState, name: string): NodeData | undefined {
-  const plan = planOf(state);
-  const id = plan.nodeByName.get(name);
-  return id === undefined ? undefined : plan.nodes[id]?.data;
 }
 
 /** A commit was refused only because the session has let go meanwhile: it can be made by another way. */

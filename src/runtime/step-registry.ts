@@ -32,8 +32,8 @@ export interface RegistryPorts {
 
 export interface RegistryOwner {
   /** What is sent along with a step; called when it is handed out. */
-  message(offer: StepOffer): StepMessage;
-  onEnd(offer: StepOffer, end: StepEnd): void;
+  messageOf(offer: StepOffer): StepMessage;
+  onStepEnd(offer: StepOffer, end: StepEnd): void;
   /** Nothing is handed out any more. */
   onIdle(): void;
 }
@@ -93,7 +93,10 @@ export class StepRegistry {
     let actor = known?.actor;
     if (actor === undefined) {
       actor = createStepActor(offer, (error) =>
-        this.#ports.logger.error({ stepId: offer.stepId, error: errorToData(error) }, "a step actor failed"),
+        this.#ports.logger.error(
+          { sessionId: this.#sessionId, stepId: offer.stepId, error: errorToData(error) },
+          "a step actor failed",
+        ),
       );
     } else actor.send({ type: "step.offer", attempt: offer.attempt });
     const entry: Entry = { offer, actor, phase: "in-line", deadline: null, refusals: 0 };
@@ -155,7 +158,7 @@ export class StepRegistry {
     entry.deadline = null;
     if (entry.phase === "in-line") this.#out++;
     entry.phase = "ended";
-    this.#owner.onEnd(entry.offer, result.body as StepEnd);
+    this.#owner.onStepEnd(entry.offer, result.body as StepEnd);
   }
 
   /** Hands out nothing more; what waits here is let go. It is offered again on resume. */
@@ -207,13 +210,13 @@ export class StepRegistry {
   }
 
   #hand(entry: Entry): void {
-    this.#ports.bus.steps.offer(this.#owner.message(entry.offer)).then(
+    this.#ports.bus.steps.offer(this.#owner.messageOf(entry.offer)).then(
       (answer) => {
         if (answer !== "queued") this.#handLater(entry);
       },
       (error: unknown) => {
         this.#ports.logger.warn(
-          { stepId: entry.offer.stepId, error: errorToData(error) },
+          { sessionId: this.#sessionId, stepId: entry.offer.stepId, error: errorToData(error) },
           "the step queue refused a step; it is offered again",
         );
         this.#handLater(entry);
@@ -250,7 +253,10 @@ export class StepRegistry {
     this.#ports.bus.steps
       .withdraw(this.#sessionId, stepId)
       .catch((error: unknown) =>
-        this.#ports.logger.warn({ stepId, error: errorToData(error) }, "a step could not be withdrawn"),
+        this.#ports.logger.warn(
+          { sessionId: this.#sessionId, stepId, error: errorToData(error) },
+          "a step could not be withdrawn",
+        ),
       );
   }
 }

@@ -100,7 +100,7 @@ export class Values {
   }
 
   /** Fetches the blobs behind `stored` that are not at hand into `into`, for `peekPinned`. Undefined when nothing is missing. */
-  pin(stored: Iterable<Stored>, into: Map<string, Uint8Array>): Promise<void> | undefined {
+  pin(stored: readonly Stored[], into: Map<string, Uint8Array>): Promise<void> | undefined {
     let missing: string[] | undefined;
     for (const one of stored) {
       if ("v" in one) continue;

@@ -73,6 +73,10 @@ export class Worker {
     };
   }
 
+  /** Whether one server takes the steps of all agents. */
+  get servesAll(): boolean {
+    return this.#ports.servesAll;
+  }
   get executionPorts(): ExecutionPorts {
     return this.#executionPorts;
   }
