@@ -13,6 +13,7 @@ const SHAPES: readonly Shape[] = [
   { kind: "fan-out", size: 10 },
   { kind: "fan-out", size: 100 },
   { kind: "fan-out", size: 1_000 },
+  { kind: "sessions", size: 100 },
   { kind: "sessions", size: 1_000 },
 ];
 
@@ -129,7 +130,7 @@ export function shapeScenarios(contenders: readonly Contender[]): Scenario[] {
     return {
       name: nameOf(shape),
       ids: able.map(({ id }) => id),
-      slow: shape.kind === "fan-out" && shape.size >= 1_000,
+      slow: shape.size >= 1_000,
       run(options) {
         return measure(
           shape,

@@ -23,6 +23,8 @@ function storing(folder: string, durability: Durability | undefined): { stateMan
 }
 
 function createWaiting(folder: string, durability: Durability | undefined): Waiting {
+  // What will end the waiting, as a timer or a socket would hold it.
+  const ends: unknown[] = [];
   let entered = 0;
   let expected = 0;
   let allEntered = (): void => undefined;
@@ -31,7 +33,8 @@ function createWaiting(folder: string, durability: Durability | undefined): Wait
     agents: {
       First: (input: unknown) => input,
       Wait: (_input: unknown, { signal }: AgentContext) =>
-        new Promise((_resolve, reject) => {
+        new Promise((resolve, reject) => {
+          ends.push(resolve);
           signal.addEventListener("abort", () => reject(signal.reason as Error));
           if (++entered === expected) allEntered();
         }),

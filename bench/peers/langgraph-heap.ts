@@ -25,22 +25,21 @@ export const interrupted: CreateHold = () => {
 };
 
 export const live: CreateHold = () => {
+  const held: unknown[] = [];
   let entered = 0;
   let expected = 0;
   let allEntered = (): void => undefined;
   const graph = new StateGraph(State)
     .addNode("first", ({ value }) => ({ value }))
-    .addNode("wait", (_state, { signal }) => {
+    .addNode("wait", () => {
       if (++entered === expected) allEntered();
-      return new Promise<{ value: string }>((_resolve, reject) => {
-        signal?.addEventListener("abort", () => reject(signal.reason as Error));
-      });
+      // Somebody has to hold what will end the wait, or the collector takes all that waits for it.
+      return new Promise<{ value: string }>((resolve) => held.push(resolve));
     })
     .addEdge(START, "first")
     .addEdge("first", "wait")
     .addEdge("wait", END)
     .compile({ checkpointer: new MemorySaver() });
-  const held: unknown[] = [];
   let thread = 0;
   return async (count) => {
     const standing = new Promise<void>((resolve) => (allEntered = resolve));
