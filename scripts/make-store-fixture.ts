@@ -23,4 +23,4 @@ await store.close();
 const again = new LevelStorage(folder);
 await again.open();
 await again.close();
-for (const name of await readdir(folder)) if (/^LO(G|CK)|\.log$/.test(name)) await rm(join(folder, name));
+for (const name of await readdir(folder)) if (/^LO(G|CK)$/.test(name)) await rm(join(folder, name));

@@ -104,6 +104,10 @@ export type { LevelStorageOptions } from "./state/level-store.ts";
 export { memoryStorage } from "./state/memory-store.ts";
 export type { RetentionPolicy } from "./state/retention.ts";
 export type { Durability, SessionStore, StoreStats, VerifyReport } from "./state/ports.ts";
+export { verifyFolder } from "./state/folder-verify.ts";
+export type { FolderDamage, FolderReport } from "./state/folder-verify.ts";
+export { repairFolder } from "./runtime/folder-repair.ts";
+export type { RepairedSession, RepairReport } from "./runtime/folder-repair.ts";
 
 // People
 export { CommunicationManager } from "./runtime/communication.ts";

@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import { isOrchestraError } from "../index.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfError, UsageError } from "./exit-code.ts";
+import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand } from "./store-commands.ts";
@@ -24,6 +25,8 @@ Examples:
       answers an open question, or continues what was paused or interrupted
   orchestra sessions --store ./state --status awaiting_user
   orchestra show otters --store ./state --steps
+  orchestra verify ./state
+  orchestra repair ./state --copy ./state-repaired
   orchestra graph team.ts > team.mmd
   orchestra validate team.yaml
   orchestra upgrade-check team.ts --store ./state
@@ -114,6 +117,19 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("--from <hash...>", "only sessions of these topologies")
     .addHelpText("after", FILE_HELP)
     .action(async (file: string, flags: UpgradeFlags) => ended(await upgradeCheckCommand(file, flags, io)));
+
+  program
+    .command("verify <dir>")
+    .description("check every record of a store that nothing has open; exit code 4 when something is damaged or lost")
+    .option("--json", "the report as JSON")
+    .action(async (dir: string, flags) => ended(await verifyCommand(dir, flags, io)));
+
+  program
+    .command("repair <dir>")
+    .description("save what can be proved good of a damaged store; exit code 4 when something was lost")
+    .requiredOption("--copy <newdir>", "a new folder; the original is only read")
+    .option("--json", "the report as JSON")
+    .action(async (dir: string, flags) => ended(await repairCommand(dir, flags, io)));
 
   return program;
 }

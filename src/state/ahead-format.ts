@@ -6,11 +6,13 @@
 //
 // Numbers are little end first. Records count up by one, over all files of a folder.
 //
-// A1  What ends before its length says, or fails its checksum with nothing good behind it, was cut off by a crash: it
-//     is no record. With a good record behind it, it was damaged later.
+// A1  What ends before its length says was cut off by a crash: it is no record. So is the end of a file that
+//     holds a page of zeros (unwritten.ts). All else that is no good record was damaged later,
+//     whether or not a good one follows.
 
 import { checksum } from "../base/crc.ts";
 import type { WriteOp } from "./key-value.ts";
+import { hasUnwrittenPage } from "./unwritten.ts";
 
 export const AHEAD_VERSION = 1;
 export const AHEAD_HEADER_BYTES = 16;
@@ -36,7 +38,16 @@ export type AheadContent =
       readonly records: readonly AheadRecord[];
       readonly end: number;
     }
-  | { readonly type: "damaged"; readonly offset: number; readonly message: string }
+  /** At the first damage; `records` are the good ones before and behind it. */
+  | {
+      readonly type: "damaged";
+      readonly offset: number;
+      readonly message: string;
+      readonly first: number | null;
+      readonly records: readonly AheadRecord[];
+      /** What the damaged bytes are: from, to. */
+      readonly gaps: readonly (readonly [number, number])[];
+    }
   | { readonly type: "newer"; readonly version: number };
 
 export function encodeAheadHeader(first: number): Buffer {
@@ -71,27 +82,38 @@ export function encodeAheadRecord(number: number, ops: readonly WriteOp[]): Buff
 
 export function decodeAhead(bytes: Buffer): AheadContent {
   const header = readHeader(bytes);
-  if (header === null)
-    return hasRecordBehind(bytes, 0, 0)
-      ? { type: "damaged", offset: 0, message: "the header is damaged" }
-      : { type: "good", first: null, records: [], end: 0 };
-  if (header.version > AHEAD_VERSION) return { type: "newer", version: header.version };
+  if (header !== null && header.version > AHEAD_VERSION) return { type: "newer", version: header.version };
+  const headless = header === null && bytes.length >= AHEAD_HEADER_BYTES && bytes.some((byte) => byte !== 0);
+  if (header === null && !headless) return { type: "good", first: null, records: [], end: 0 };
+  let problem = headless ? { offset: 0, message: "the header is damaged" } : null;
   const records: AheadRecord[] = [];
+  const gaps: (readonly [number, number])[] = headless ? [[0, AHEAD_HEADER_BYTES]] : [];
+  let number = header === null ? null : header.first;
   let at = AHEAD_HEADER_BYTES;
-  for (let number = header.first; at < bytes.length; number++) {
+  while (at < bytes.length) {
     const length = goodLength(bytes, at);
     if (length === null) {
-      if (!hasRecordBehind(bytes, at, number - 1)) break;
-      return { type: "damaged", offset: at, message: `record ${number} is damaged, and good ones follow` };
+      const behind = recordBehind(bytes, at, number === null ? 0 : number - 1);
+      if (behind === null && isCutOff(bytes, at)) break;
+      const to = behind ?? bytes.length;
+      problem ??= { offset: at, message: `record ${number ?? "?"} is damaged` };
+      gaps.push([at, to]);
+      number = null;
+      at = to;
+      continue;
     }
     const found = bytes.readUIntLE(at + 4, 6);
-    if (found !== number) return { type: "damaged", offset: at, message: `expected record ${number}, found ${found}` };
     const ops = decodeOps(bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length));
-    if (ops === null) return { type: "damaged", offset: at, message: `record ${number} holds no operations` };
-    records.push({ number, ops, offset: at });
+    if (number !== null && found !== number)
+      problem ??= { offset: at, message: `expected record ${number}, found ${found}` };
+    if (ops === null) problem ??= { offset: at, message: `record ${found} holds no operations` };
+    else records.push({ number: found, ops, offset: at });
+    number = found + 1;
     at += FRAME_BYTES + length;
   }
-  return { type: "good", first: header.first, records, end: at };
+  const first = header?.first ?? records[0]?.number ?? null;
+  if (problem !== null) return { type: "damaged", ...problem, first, records, gaps };
+  return { type: "good", first, records, end: at };
 }
 
 function readHeader(bytes: Buffer): { readonly version: number; readonly first: number } | null {
@@ -108,13 +130,25 @@ function goodLength(bytes: Buffer, at: number): number | null {
   return end <= bytes.length && bytes.readUInt32LE(at + 10) === sumOf(bytes, at, end) ? length : null;
 }
 
-/** A1. Only numbers that can follow `last` are worth a checksum. */
-function hasRecordBehind(bytes: Buffer, from: number, last: number): boolean {
+/** A1. A length that was damaged reads like a record that was cut off: then the sum is right for what there is. */
+function isCutOff(bytes: Buffer, at: number): boolean {
+  if (at + FRAME_BYTES > bytes.length) return true;
+  const end = at + FRAME_BYTES + bytes.readUInt32LE(at);
+  if (end > bytes.length) {
+    const rest = Buffer.from(bytes.subarray(at));
+    rest.writeUInt32LE(rest.length - FRAME_BYTES, 0);
+    return goodLength(rest, 0) === null;
+  }
+  return hasUnwrittenPage(bytes, at);
+}
+
+/** Where the next good record begins. Only numbers that can follow `last` are worth a checksum. */
+function recordBehind(bytes: Buffer, from: number, last: number): number | null {
   for (let at = from + 1; at + FRAME_BYTES <= bytes.length; at++) {
     const number = bytes.readUIntLE(at + 4, 6);
-    if (number > last && (last === 0 || number <= last + bytes.length) && goodLength(bytes, at) !== null) return true;
+    if (number > last && (last === 0 || number <= last + bytes.length) && goodLength(bytes, at) !== null) return at;
   }
-  return false;
+  return null;
 }
 
 function decodeOps(payload: Buffer): readonly WriteOp[] | null {

@@ -6,18 +6,23 @@
 // F1  Reads and writes wait while the database is being reopened. Where that failed (a full disk), the next one tries
 //     again.
 // F2  The lock is LevelDB's own. `orchestra.pid` only says who holds it; one left by a dead process means nothing.
+// F3  LevelDB opens only what is whole (leveldb-files.ts), else nothing is opened. A process that has the folder open
+//     changes it while we look: what is found counts when it is found again.
 
-import { mkdir, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
+import { damagedFolder } from "./damaged-folder.ts";
+import { holderOf, PID_FILE, statedHolder, storeLocked } from "./folder-holder.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
 import { FORMAT_KEY, STORE_FORMAT } from "./level-keys.ts";
+import { firstLevelDamage, type FileDamage } from "./leveldb-files.ts";
 
 type Database = import("level").Level<string, Uint8Array>;
 
-const PID_FILE = "orchestra.pid";
+const LOOKS = 3;
 
 /** Creates the folder with its parents and names it for good. */
 export async function prepareFolder(path: string): Promise<string> {
@@ -34,10 +39,11 @@ export async function prepareFolder(path: string): Promise<string> {
 }
 
 /**
- * @throws {OrchestraError} `ORCH_STORE_LOCKED` naming the process that has it open; `ORCH_STORE_VERSION` when a newer
- *   program wrote it; `ORCH_STORE_FAILED` with the path for anything else.
+ * @throws {OrchestraError} `ORCH_STORE_LOCKED` naming the process that has it open; `ORCH_STORE_CORRUPT` naming the file
+ *   that is damaged or missing, before anything is changed; `ORCH_STORE_VERSION` when a newer program wrote it; `ORCH_STORE_FAILED` with the path for anything else.
  */
 export async function openLevelFolder(path: string): Promise<KeyValue> {
+  await assertWhole(path);
   const { Level } = await import("level");
   const folder = new LevelFolder(
     path,
@@ -45,6 +51,28 @@ export async function openLevelFolder(path: string): Promise<KeyValue> {
   );
   await folder.open();
   return folder;
+}
+
+/** F3 */
+async function assertWhole(path: string): Promise<void> {
+  let before: FileDamage | null = null;
+  for (let look = 1; look <= LOOKS; look++) {
+    const damage = lookAt(path);
+    if (damage === null) return;
+    if (before !== null && damage.file === before.file && damage.offset === before.offset) break;
+    before = damage;
+  }
+  if (before === null) return;
+  const holder = await holderOf(path);
+  throw holder === null ? damagedFolder(path, before) : storeLocked(path, holder);
+}
+
+function lookAt(path: string): FileDamage | null {
+  try {
+    return firstLevelDamage(path);
+  } catch (error) {
+    throw storeFailed(path, "cannot be read", error);
+  }
 }
 
 class LevelFolder implements KeyValue {
@@ -190,17 +218,7 @@ class LevelFolder implements KeyValue {
 
   async #openError(error: unknown): Promise<OrchestraError> {
     const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-    if (cause?.code === "LEVEL_LOCKED") {
-      const pid = await readFile(join(this.#path, PID_FILE), "utf8").then(
-        (text) => Number.parseInt(text, 10),
-        () => Number.NaN,
-      );
-      const who = Number.isNaN(pid) ? "another process" : `another process (pid ${pid})`;
-      return new OrchestraError("ORCH_STORE_LOCKED", `store ${this.#path}: ${who} has it open`, {
-        cause: error,
-        details: { path: this.#path, ...(Number.isNaN(pid) ? {} : { pid }) },
-      });
-    }
+    if (cause?.code === "LEVEL_LOCKED") return storeLocked(this.#path, await statedHolder(this.#path), error);
     if (cause?.code === "LEVEL_CORRUPTION")
       return new OrchestraError("ORCH_STORE_CORRUPT", `store ${this.#path}: LevelDB found damage: ${cause.message}`, {
         cause: error,

@@ -1,6 +1,7 @@
 // Keys of the durable store
 //
 //   !ahead               number of the last record that came by way of the write-ahead file, if any did
+//   !ahead-file          there is such a file: one that is missing was lost
 //   !format              version of this layout
 //   h/<sid>              head: last n, epoch, id and time, first n kept       written with every commit
 //   c/<sid>/<n>          commit
@@ -12,6 +13,7 @@
 // A session id holds no "/", so that no range reaches into another session.
 
 export const AHEAD_KEY = "!ahead";
+export const AHEAD_FILE_KEY = "!ahead-file";
 export const FORMAT_KEY = "!format";
 export const STORE_FORMAT = 1;
 

@@ -103,7 +103,12 @@ export async function readCheckpoints(kv: KeyValue, sessionId: string): Promise<
 export async function readSession(kv: KeyValue, sessionId: string): Promise<SessionEntry | null> {
   const [entryKey, headKey] = [keys.entry(sessionId), keys.head(sessionId)];
   const [entry, head] = await kv.getMany([entryKey, headKey]);
-  if (entry === undefined) return null;
+  if (entry === undefined) {
+    // Unless the session is being deleted just now, one that has a log has an entry.
+    if (head !== undefined && (await kv.get(entryKey)) === undefined && (await kv.get(headKey)) !== undefined)
+      throw corrupt(entryKey, "it was lost, but the session has a log", { sessionId });
+    return null;
+  }
   return entryWith(decodeEntry(entry, entryKey), head, headKey);
 }
 

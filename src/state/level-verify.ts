@@ -73,6 +73,7 @@ export async function countStore(kv: KeyValue, batches: number): Promise<StoreSt
 async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): Promise<number> {
   let good = 0;
   let lastGoodN: number | null = null;
+  let lastGoodAtMs: number | undefined;
   try {
     const head = await kv.get(keys.head(sessionId));
     if (head === undefined && (await isGone(kv, sessionId))) return 0;
@@ -83,6 +84,7 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
       good += 1;
       last = commit.n;
       lastGoodN = last;
+      lastGoodAtMs = commit.atMs;
     }
     const beyond = (await kv.keys(keys.commit(sessionId, last + 1), rangeOf("c", sessionId)[1])).length;
     const now = decodeHead((await kv.get(keys.head(sessionId))) ?? head, keys.head(sessionId));
@@ -90,9 +92,30 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
       throw new Error(`record ${keys.head(sessionId)}: commits stand beyond the last one it knows`);
   } catch (error) {
     const key = (error as { details?: { key?: string } }).details?.key ?? keys.head(sessionId);
-    problems.push({ sessionId, key, message: (error as Error).message, lastGoodN });
+    const lastN = await lastKnown(kv, sessionId);
+    problems.push({
+      sessionId,
+      key,
+      message: (error as Error).message,
+      lastGoodN,
+      ...(lastGoodAtMs === undefined ? {} : { lastGoodAtMs }),
+      ...(lastN === null ? {} : { lastN }),
+    });
   }
   return good;
+}
+
+/** The last commit a session had, by its head or by what is left of its log. */
+export async function lastKnown(kv: KeyValue, sessionId: string): Promise<number | null> {
+  const [last] = await kv.range(...rangeOf("c", sessionId), { limit: 1, reverse: true });
+  const stored = last === undefined ? 0 : Number(partsOf(last[0])[1]);
+  const headKey = keys.head(sessionId);
+  try {
+    const head = await kv.get(headKey);
+    return Math.max(stored, head === undefined ? 0 : decodeHead(head, headKey).n) || null;
+  } catch {
+    return stored || null;
+  }
 }
 
 // Deleted since the walk began.
@@ -102,7 +125,7 @@ async function isGone(kv: KeyValue, sessionId: string): Promise<boolean> {
 }
 
 // A session whose head was lost is found by its index entry or its first commit.
-async function sessionIds(kv: KeyValue): Promise<readonly string[]> {
+export async function sessionIds(kv: KeyValue): Promise<readonly string[]> {
   const found = new Set<string>();
   for (const letter of ["h", "e", "c"])
     for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");

@@ -94,7 +94,12 @@ export interface VerifyReport {
     readonly sessionId: string | null;
     readonly key: string;
     readonly message: string;
+    /** Up to here the log of the session is whole; null where that is unknown, or nothing of it is. */
     readonly lastGoodN: number | null;
+    /** When that was committed. */
+    readonly lastGoodAtMs?: number;
+    /** Number of the last commit the session is known to have had: those behind `lastGoodN` up to it are lost. */
+    readonly lastN?: number;
   }[];
 }
 

@@ -38,7 +38,8 @@ const contentSchema = z.strictObject({
 });
 const exportSchema = contentSchema.extend({ nested: z.array(contentSchema).optional() });
 
-interface SessionContent {
+/** A session in one piece. */
+export interface SessionContent {
   readonly entry: SessionEntry;
   readonly commits: readonly Commit[];
   readonly snapshots: readonly Snapshot[];
@@ -140,7 +141,8 @@ function renamedContent(content: SessionContent, names: ReadonlyMap<string, stri
   };
 }
 
-async function putContent(store: SessionStore, content: SessionContent, isCopy: boolean): Promise<void> {
+/** Into a store that does not have the session. */
+export async function putContent(store: SessionStore, content: SessionContent, isCopy = false): Promise<void> {
   const { sessionId } = content.entry;
   if (!(await appendAll(store, sessionId, content)))
     throw new OrchestraError(

@@ -21,22 +21,19 @@
 // B7  On opening, all files are checked before the first is played. A gap or damage in the middle is reported, and
 //     nothing is played or removed.
 // B8  Past `HELD_BYTES_MAX` not yet in the database, writers wait for it.
+// B9  While there may be something in a file that is not in the database, a file is there and the database says so: one
+//     that is missing was lost. So the next file is begun before the one before it may go.
 
 import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { aheadPath, type AheadFile, type AheadFiles } from "./ahead-file.ts";
-import {
-  AHEAD_HEADER_BYTES,
-  AHEAD_VERSION,
-  decodeAhead,
-  encodeAheadHeader,
-  encodeAheadRecord,
-  type AheadRecord,
-} from "./ahead-format.ts";
+import { AHEAD_HEADER_BYTES, encodeAheadHeader, encodeAheadRecord } from "./ahead-format.ts";
+import { readAhead } from "./ahead-read.ts";
+import { damagedFolder } from "./damaged-folder.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
-import { AHEAD_KEY } from "./level-keys.ts";
+import { AHEAD_FILE_KEY, AHEAD_KEY } from "./level-keys.ts";
 
 const FILE_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
@@ -83,6 +80,8 @@ export class WriteAhead implements KeyValue {
   readonly #logger: Logger;
   readonly #files: AheadFiles;
   #current: Current | null = null;
+  /** The database says that there is a file. */
+  #marked = false;
   #lastFile = 0;
   /** Full or given up, in order. */
   #old: { readonly path: string }[] = [];
@@ -167,6 +166,7 @@ export class WriteAhead implements KeyValue {
     try {
       try {
         await this.#move();
+        if (this.#marked) await this.#writeThrough([UNMARK], this.#toDisk);
       } finally {
         this.#current?.file.close();
       }
@@ -201,6 +201,10 @@ export class WriteAhead implements KeyValue {
   async #append(ops: readonly WriteOp[], sync: boolean): Promise<void> {
     const record = encodeAheadRecord(this.#last + 1, ops);
     const current = (this.#current ??= this.#create());
+    if (!this.#marked) {
+      await this.#writeThrough([MARK], false);
+      this.#marked = true;
+    }
     try {
       writeWhole(current.file, record, current.length);
       if (sync) await current.file.sync();
@@ -212,7 +216,21 @@ export class WriteAhead implements KeyValue {
     this.#last += 1;
     for (const op of ops) this.#held.ops.set(op.key, op);
     this.#held.bytes += record.byteLength;
-    if (current.length >= FILE_BYTES) this.#giveUp(current);
+    if (current.length >= FILE_BYTES) this.#follow(current);
+  }
+
+  /** B9. Where there is no room for another, the file grows on. */
+  #follow(current: Current): void {
+    try {
+      const next = this.#create();
+      this.#giveUp(current);
+      this.#current = next;
+    } catch (error) {
+      this.#logger.warn(
+        { path: current.path, err: error },
+        "a full write-ahead file cannot be followed by a new one yet",
+      );
+    }
   }
 
   #create(): Current {
@@ -260,7 +278,8 @@ export class WriteAhead implements KeyValue {
   async #moveHeld(): Promise<void> {
     const [held, last] = [this.#held, this.#last];
     // B5: all records in them are among what is moved now, or were before.
-    const old = [...this.#old];
+    // B9
+    const old = this.#current === null ? this.#old.slice(0, -1) : [...this.#old];
     this.#underWay = held;
     this.#held = { ops: new Map(), bytes: 0 };
     try {
@@ -304,6 +323,14 @@ export class WriteAhead implements KeyValue {
   }
 }
 
+/** B9 */
+const MARK: WriteOp = {
+  type: "put",
+  key: AHEAD_FILE_KEY,
+  value: encodeRecord("ahead", encodeValue(true), AHEAD_FILE_KEY),
+};
+const UNMARK: WriteOp = { type: "del", key: AHEAD_FILE_KEY };
+
 function writeWhole(file: AheadFile, bytes: Uint8Array, position: number): void {
   const taken = file.write(bytes, position);
   if (taken !== bytes.byteLength) throw new Error(`only ${taken} of ${bytes.byteLength} bytes were written`);
@@ -319,28 +346,10 @@ async function replay(folder: string, database: KeyValue, logger: Logger, files:
   const moved = stored === undefined ? 0 : decodeValue(decodeRecord("ahead", stored, AHEAD_KEY));
   if (typeof moved !== "number")
     throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${folder}: record ${AHEAD_KEY} is no number`);
-  const found = files.list(folder);
-  if (found.length === 0) return moved;
-  let records: (AheadRecord & { readonly path: string })[] = [];
-  for (const { path } of found) {
-    const bytes = files.read(path);
-    const content = decodeAhead(bytes);
-    if (content.type === "damaged") throw damaged(path, content.offset, content.message);
-    if (content.type === "newer")
-      throw new OrchestraError(
-        "ORCH_STORE_VERSION",
-        `write-ahead file ${path} has format ${content.version}; this program reads up to ${AHEAD_VERSION}`,
-        { details: { path, version: content.version, supported: AHEAD_VERSION } },
-      );
-    const { first, end } = content;
-    if (end < bytes.length) logger.warn({ path, offset: end }, "a write-ahead file ends in a record that was cut off");
-    // B1
-    if (first !== null) records = records.filter(({ number }) => number < first);
-    for (const record of content.records) records.push({ ...record, path });
-  }
-  records = records.filter(({ number }) => number > moved);
-  for (const [i, { number, path, offset }] of records.entries())
-    if (number !== moved + 1 + i) throw damaged(path, offset, `expected record ${moved + 1 + i}, found ${number}`);
+  const marked = (await database.get(AHEAD_FILE_KEY)) !== undefined;
+  const { paths, records, damages, cutOff } = readAhead(folder, files, moved, marked);
+  for (const damage of damages) throw damagedFolder(folder, damage);
+  for (const where of cutOff) logger.warn(where, "a write-ahead file ends in a record that was cut off");
   let batch: WriteOp[] = [];
   let bytes = 0;
   for (const [i, { number, ops }] of records.entries()) {
@@ -354,14 +363,10 @@ async function replay(folder: string, database: KeyValue, logger: Logger, files:
     batch = [];
     bytes = 0;
   }
-  for (const { path } of found) files.remove(path);
+  // B9
+  if (marked) await database.write([UNMARK], true);
+  for (const path of paths) files.remove(path);
   return records.at(-1)?.number ?? moved;
-}
-
-function damaged(path: string, offset: number, message: string): OrchestraError {
-  return new OrchestraError("ORCH_STORE_CORRUPT", `write-ahead file ${path} at byte ${offset}: ${message}`, {
-    details: { path, offset },
-  });
 }
 
 function asFailure(folder: string, what: string, cause: unknown): OrchestraError {

@@ -117,7 +117,7 @@ describe("LevelStorage after a crash", () => {
     },
   );
 
-  it("loses only a suffix when its log was cut short", async () => {
+  it("shows a log of LevelDB that was cut short as what it was, or refuses it", async () => {
     const folder = await filledFolder(60, "log");
     const size = (await stat(await largest(folder, ".log"))).size;
     for (let cut = 0; cut <= 12; cut++) {
@@ -126,10 +126,13 @@ describe("LevelStorage after a crash", () => {
       const file = await largest(copy, ".log");
       await truncate(file, Math.floor((size * cut) / 12));
       const store = openStore(copy);
-      const commits = await read(store);
-      expect(commits).toEqual(Array.from({ length: commits.length }, (_, i) => commitOf(i + 1)));
-      expect((await store.verify()).ok).toBe(true);
-      if (cut === 12) expect(commits.length).toBe(60);
+      const commits = await read(store).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+        return null;
+      });
+      // It was closed: with its end gone it says that there is a write-ahead file.
+      if (commits !== null) expect(commits.length).toBe(cut === 12 ? 60 : 0);
+      if (cut === 12) expect((await store.verify()).ok).toBe(true);
       await store.close();
     }
   });
