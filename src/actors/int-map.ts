@@ -98,7 +98,7 @@ function write(page: Page, shift: number, key: number, value: unknown): Page {
   const slot = (key >>> shift) & MASK;
   // Slots are filled up to the one written, so that arrays stay dense; pushed to, they would grow by half and more.
   const missing = slot + 1 - page.slots.length;
-  const slots = missing > 0 ? page.slots.concat(new Array(missing).fill(undefined)) : page.slots.slice();
+  const slots = missing > 0 ? page.slots.concat(Array.from<undefined>({ length: missing })) : page.slots.slice();
   const used = page.used + (slots[slot] === undefined ? 1 : 0);
   slots[slot] = shift === 0 ? value : write((slots[slot] as Page | undefined) ?? EMPTY_PAGE, shift - BITS, key, value);
   return { used, slots };

@@ -59,6 +59,7 @@ interface Submission {
 }
 
 const REPEATS_MAX = 3;
+const NONCE_LENGTH = 10;
 
 export class Committer {
   readonly #sessionId: string;
@@ -211,7 +212,8 @@ export class Committer {
   }
 
   #nextId(): string {
-    if (this.#nonce === "") this.#nonce = this.#ports.ids.next("cm");
+    // Ids are compared at one position of one log only, so the end of one, which is chance, is enough.
+    if (this.#nonce === "") this.#nonce = this.#ports.ids.next("cm").slice(-NONCE_LENGTH);
     return `${this.#nonce}.${++this.#appends}`;
   }
 

@@ -1,22 +1,30 @@
 // Commit format
 //
 // A commit as bytes: a record bound to its place, holding MessagePack of [format, n, epoch, id, host, atMs, inbox,
-// facts]. One upgrade function per step of the format; a commit written by a newer program is refused.
+// facts, packed]. One upgrade function per step of the format; a commit written by a newer program is refused.
 
 import type { Fact } from "../actors/facts.ts";
 import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
+import { packFact, unpackFact } from "./packed-facts.ts";
 import type { Commit } from "./ports.ts";
 
-export const COMMIT_FORMAT = 1;
+export const COMMIT_FORMAT = 2;
 
 /** Turns the fields of format `index + 1` into those of the one after it. */
-const UPGRADES: readonly ((fields: readonly unknown[]) => readonly unknown[])[] = [];
+const UPGRADES: readonly ((fields: readonly unknown[]) => readonly unknown[])[] = [
+  // Since 2 some facts stand packed; those of 1, none of which do, are read the same way.
+  (fields) => fields,
+];
 
 export function encodeCommit(commit: Commit, binding: string): Uint8Array {
   const { n, epoch, id, host, atMs, inbox, facts } = commit;
-  return encodeRecord("commit", encodeValue([COMMIT_FORMAT, n, epoch, id, host, atMs, inbox ?? null, facts]), binding);
+  return encodeRecord(
+    "commit",
+    encodeValue([COMMIT_FORMAT, n, epoch, id, host, atMs, inbox ?? null, facts.map(packFact)]),
+    binding,
+  );
 }
 
 /**
@@ -42,7 +50,10 @@ function upgrade(fields: readonly unknown[], binding: string): readonly unknown[
   return UPGRADES.slice(format - 1).reduce((older, step) => step(older), fields);
 }
 
-function commitOf([, n, epoch, id, host, atMs, inbox, facts]: readonly unknown[], binding: string): Commit {
+function commitOf([, n, epoch, id, host, atMs, inbox, packed]: readonly unknown[], binding: string): Commit {
+  const facts = Array.isArray(packed)
+    ? packed.map((fact: unknown) => (Array.isArray(fact) ? unpackFact(fact) : fact))
+    : packed;
   if (
     !isCount(n) ||
     !isCount(epoch) ||

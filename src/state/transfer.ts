@@ -16,7 +16,7 @@ import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
-import { assertFactsKnown, COMMIT_FORMAT } from "./commit-format.ts";
+import { assertFactsKnown } from "./commit-format.ts";
 import { checkpointSchema, commitSchema, entrySchema, snapshotSchema } from "./fact-schema.ts";
 import { allNestedIn } from "./nested-sessions.ts";
 import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "./ports.ts";
@@ -242,6 +242,9 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
   return content;
 }
 
+/** `v` of the commits themselves, which are exported unpacked. */
+const COMMIT_VERSION = 1;
+
 // What a newer program wrote does not pass the schema either, and is no damage.
 const versioned = z.object({
   commits: z.array(z.object({ v: z.number(), facts: z.array(z.object({ type: z.string() })) })),
@@ -252,11 +255,11 @@ function assertVersionsKnown(value: unknown): void {
   if (!top.success) return;
   for (const { commits } of [top.data, ...(top.data.nested ?? [])])
     for (const { v, facts } of commits) {
-      if (v > COMMIT_FORMAT)
+      if (v > COMMIT_VERSION)
         throw new OrchestraError(
           "ORCH_STORE_VERSION",
-          `export: its commits have format ${v}; this program reads up to ${COMMIT_FORMAT}`,
-          { details: { version: v, supported: COMMIT_FORMAT } },
+          `export: its commits have format ${v}; this program reads up to ${COMMIT_VERSION}`,
+          { details: { version: v, supported: COMMIT_VERSION } },
         );
       assertFactsKnown(facts, "of the export");
     }

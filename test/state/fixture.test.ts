@@ -23,7 +23,7 @@ async function contents(store: SessionStore, sessionId: string, blob: string): P
 }
 
 // Each released format is read back for ever. What they hold is in representative-session.ts, which only grows.
-describe.each(["v1"])("a store written in format %s", (version) => {
+describe.each(["v1", "v2"])("a store written in format %s", (version) => {
   it("is read back from its folder", async () => {
     const folder = join(await temporaryFolder(), "store");
     await cp(join(FIXTURES, version, "folder"), folder, { recursive: true });

@@ -364,7 +364,7 @@ describe("LevelStorage writing", () => {
     expect(batches).toBeLessThan(20);
   });
 
-  it("writes at most 600 bytes for a small step, into the file and then the database", async () => {
+  it("writes at most 400 bytes for a small step, into the file and then the database", async () => {
     let written = 0;
     const counting = (database: KeyValue): KeyValue =>
       passing(database, {
@@ -417,7 +417,7 @@ describe("LevelStorage writing", () => {
     for (let n = 2; n <= 101; n++) await step(n);
     expect((await store.last(sessionId))?.n).toBe(101);
     await store.verify();
-    expect(written / 100).toBeLessThanOrEqual(600);
+    expect(written / 100).toBeLessThanOrEqual(400);
     expect(written / 100).toBeGreaterThan(200);
   });
 
