@@ -48,13 +48,13 @@ describe.each([
     what: "a commit of a newer format",
     key: keys.commit("newer", 2),
     rewrite: ([, ...rest]: unknown[]) => [7, ...rest],
-    message: /format 7.*up to 1/,
+    message: /format 7.*up to 2/,
   },
   {
     what: "a commit with a kind of fact that is not known",
     key: keys.commit("newer", 2),
     rewrite: (fields: unknown[]) => [...fields.slice(0, 7), [{ type: "step.teleported", stepId: "1.0.1" }]],
-    message: /"step\.teleported".*format 1/,
+    message: /"step\.teleported".*format 2/,
   },
   {
     what: "a snapshot by a newer reducer",
