@@ -24,7 +24,7 @@ function storing(folder: string, durability: Durability | undefined): { stateMan
 
 function createWaiting(folder: string, durability: Durability | undefined): Waiting {
   // What will end the waiting, as a timer or a socket would hold it.
-  const ends: unknown[] = [];
+  const ends = new Set<unknown>();
   let entered = 0;
   let expected = 0;
   let allEntered = (): void => undefined;
@@ -34,8 +34,11 @@ function createWaiting(folder: string, durability: Durability | undefined): Wait
       First: (input: unknown) => input,
       Wait: (_input: unknown, { signal }: AgentContext) =>
         new Promise((resolve, reject) => {
-          ends.push(resolve);
-          signal.addEventListener("abort", () => reject(signal.reason as Error));
+          ends.add(resolve);
+          signal.addEventListener("abort", () => {
+            ends.delete(resolve);
+            reject(signal.reason as Error);
+          });
           if (++entered === expected) allEntered();
         }),
     },
