@@ -23,6 +23,9 @@ const SAMPLE_MS = 200;
 /** Long enough for the engine to have compiled what runs often: a service is measured, not its first seconds. */
 const WARM_UP_MS = 1_500;
 
+/** Of shapes whose single run is long; the peers take seconds. */
+const LONG_ROUNDS_MAX = 5;
+
 /** Which two are told as a ratio, and why they may be compared: both keep the same. */
 const PAIRS: readonly (readonly [string, string])[] = [
   ["langgraph", "orchestra-memory"],
@@ -127,15 +130,16 @@ function report(
 export function shapeScenarios(contenders: readonly Contender[]): Scenario[] {
   return SHAPES.map((shape) => {
     const able = contenders.filter(({ without }) => without?.includes(shape.kind) !== true);
+    const isLong = shape.size >= 1_000;
     return {
       name: nameOf(shape),
       ids: able.map(({ id }) => id),
-      slow: shape.size >= 1_000,
+      slow: isLong,
       run(options) {
         return measure(
           shape,
           able.filter(({ id }) => options.isWanted(id)),
-          options,
+          isLong ? { ...options, rounds: Math.min(options.rounds, LONG_ROUNDS_MAX) } : options,
         );
       },
     };
