@@ -11,6 +11,7 @@ import {
   type InstanceOptions,
   type SessionStore,
 } from "../../src/index.ts";
+import { SimClock } from "../../src/testing/index.ts";
 
 type Agents = Readonly<Record<string, (input: any, ctx: AgentContext) => unknown>>;
 
@@ -22,6 +23,9 @@ function open(storage: SessionStore, options: Partial<InstanceOptions>): Orchest
   onTestFinished(() => instance.close());
   return instance;
 }
+
+const hang = (_: unknown, { signal }: AgentContext): Promise<never> =>
+  new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 
 /** A store in which the session "s" waits for a person's word on a draft. */
 async function waiting(): Promise<SessionStore> {
@@ -159,12 +163,46 @@ describe("a session of an earlier topology", () => {
     expect((await instance.getSession("s"))?.topologyHash).toBe(LONGER.hash);
   });
 
+  it("keeps its deadlines: a join that was timed goes on without who is late", async () => {
+    const storage = memoryStorage();
+    const clock = new SimClock();
+    const edges = ["F -> A", "F -> B", "A -> J", "B -> J"];
+    const join = { name: "J", convergenceTimeoutMs: 60_000, convergencePolicy: { minRatio: 0.5 } };
+    const agents: Agents = {
+      F: (x) => x,
+      A: () => "a",
+      B: hang,
+      Late: hang,
+      J: (x) => x,
+      New: (x) => x,
+      Newer: (x) => x,
+    };
+    const from = Topology.from({ nodes: ["F", "A", "B", join], edges });
+    const before = open(storage, { topology: from, agents, clock });
+    const handle = before.stream("x", { sessionId: "s" });
+    for await (const event of handle) if (event.type === "barrier.arrived") break;
+    await clock.advance(20_000);
+    await before.pauseSession("s", "upgrade", { inFlight: "abort" });
+    await handle.result;
+    await before.close();
+    await clock.advance(3_600_000);
+    const topology = {
+      nodes: ["New", "Newer", join, "Late", "A", "F"],
+      edges: ["New -> Newer", "Newer -> F", "F -> A", "F -> Late", "A -> J", "Late -> J"],
+    };
+    const after = open(storage, { topology, agents, clock, migrations: [{ from, nodes: { B: "Late" } }] });
+    const resumed = after.resumeSession("s");
+    await clock.advance(39_999);
+    expect((await after.why("s")).barriers).toMatchObject([{ node: "J", arrived: ["A"] }]);
+    await clock.advance(1);
+    expect((await resumed).finalResponse).toEqual([{ from: "A", value: "a" }]);
+    expect((await resumed).metadata.timedOut).toEqual(["Late"]);
+  });
+
   it("moves when it is found interrupted, and is left paused when it cannot", async () => {
     const storage = memoryStorage();
     const from = Topology.from({ nodes: ["A", "B"], edges: ["A -> B"] });
-    const hang = (_: unknown, { signal }: AgentContext): Promise<never> =>
-      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-    const before = open(storage, { topology: from, agents: { A: (x) => x, B: hang } });
+    const before = open(storage, { topology: from, agents: { A: (x: unknown) => x, B: hang } });
     for (const sessionId of ["one", "two"]) {
       const handle = before.stream("x", { sessionId });
       for await (const event of handle) if (event.type === "step.started" && event.node === "B") break;
