@@ -151,6 +151,84 @@ describe("a session of an earlier topology", () => {
     ]);
   });
 
+  it("does not move where a node would run once for each branch instead of once for all", async () => {
+    const storage = memoryStorage();
+    const from = Topology.from({ nodes: ["F", "A", "B", "J"], edges: ["F -> A", "F -> B", "A -> J", "B -> J"] });
+    const agents: Agents = { F: (x) => x, A: () => next.ask("A?"), B: () => next.ask("B?"), J: (x) => x };
+    const before = open(storage, { topology: from, agents });
+    await before.execute("x", { sessionId: "s" });
+    await before.close();
+    // A has begun, B is under way; now A would have to wait for B.
+    const topology = { nodes: from.nodes, edges: ["F -> A", "F -> B", "B -> A", "A -> J"] };
+    const instance = open(storage, { topology, agents, migrations: [{ from }] });
+    await expect(instance.resumeSession("s")).rejects.toMatchObject({
+      code: "ORCH_MIGRATION",
+      message: expect.stringContaining('"A" joins the branches of "F" in one of the topologies only'),
+    });
+  });
+
+  it("does not move where a person is asked and the new topology has an agent", async () => {
+    const topology = { nodes: ["Draft", { name: "User", kind: "agent" }], edges: ["Draft -> User"] } as const;
+    const instance = open(await waiting(), {
+      topology,
+      agents: { ...drafting, User: (x: unknown) => x },
+      migrations: [{ from: OLD }],
+    });
+    await expect(instance.resumeSession("s", { userResponse: "y" })).rejects.toThrow(
+      '"User" is of kind user in the run and "User" of kind agent in the new topology',
+    );
+  });
+
+  it("lets a join go on at once when those it waited for do not come there any more", async () => {
+    const storage = memoryStorage();
+    const nodes = ["F", "A", "B", "C", "J"];
+    const edges = ["F -> A", "F -> B", "F -> C", "A -> J", "C -> J"];
+    const from = Topology.from({ nodes, edges: [...edges, "B -> J"] });
+    const agents: Agents = {
+      F: (x) => x,
+      A: () => "a",
+      B: () => next.ask("B?"),
+      C: () => "c",
+      J: (x) => x,
+      Z: (x) => x,
+    };
+    const before = open(storage, { topology: from, agents });
+    expect((await before.execute("x", { sessionId: "s" })).wasAgentInvoked("J")).toBe(false);
+    await before.close();
+    const topology = { nodes: [...nodes, "Z"], edges: [...edges, "B -> Z"] };
+    const after = open(storage, { topology, agents, migrations: [{ from }] });
+    const result = await after.resumeSession("s");
+    expect(result.status).toBe("awaiting_user");
+    expect(result.getExecutionTrace().find(({ node }) => node === "J")?.output).toEqual([
+      { from: "A", value: "a" },
+      { from: "C", value: "c" },
+    ]);
+  });
+
+  it("still answers its caller, and calls back nobody who waits for it", async () => {
+    const storage = memoryStorage();
+    const edges = ["H <-> W", "W <-> X", "X <-> H"];
+    const from = Topology.from({ nodes: ["H", "W", "X"], edges, entryPoint: "H" });
+    const called: string[] = [];
+    const says = (name: string) => (x: unknown, ctx: AgentContext) => {
+      called.push(name);
+      if (name === "X" && ctx.question === undefined) return next.ask("?");
+      return ctx.replies === undefined ? `${name}(${x as string})` : ctx.replies.map((reply) => reply.value);
+    };
+    const agents: Agents = { H: says("H"), W: says("W"), X: says("X"), New: (x) => x, I: says("I") };
+    const before = open(storage, { topology: from, agents });
+    await before.execute("x", { sessionId: "s" });
+    await before.close();
+    const topology = {
+      nodes: ["New", "X", "W", "I"],
+      edges: ["New -> I", "I <-> W", "W <-> X", "X <-> I"],
+      entryPoint: "New",
+    };
+    const after = open(storage, { topology, agents, migrations: [{ from, nodes: { H: "I" } }] });
+    expect((await after.resumeSession("s", { userResponse: "y" })).finalResponse).toEqual([["X(y)"]]);
+    expect(called).toEqual(["H", "W", "X", "X", "W", "I"]);
+  });
+
   it("follows an answer it got while nobody could go on where that was asked, then moves", async () => {
     const storage = await waiting();
     const desk = open(storage, {});
