@@ -55,7 +55,8 @@ export type { RunStatus, TerminalReason } from "./actors/effects.ts";
 export type { Why } from "./actors/view.ts";
 
 // Topologies
-export { Topology } from "./topology/topology.ts";
+export { Topology } from "./runtime/topology.ts";
+export type { CheckFinding, CheckOptions, CheckReport, FindingCode, ScheduledEnd } from "./actors/check/report.ts";
 export { PatternConfig } from "./topology/patterns.ts";
 export { Edge, Node } from "./topology/edge.ts";
 export type { EdgeOptions, EdgeValue, NodeOptions, NodeValue } from "./topology/edge.ts";

@@ -10,7 +10,7 @@ import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand } from "./store-commands.ts";
-import { graphCommand, validateCommand } from "./topology-commands.ts";
+import { addCheckCommand, graphCommand, validateCommand } from "./topology-commands.ts";
 import { upgradeCheckCommand, type UpgradeFlags } from "./upgrade-command.ts";
 
 const EXAMPLES = `
@@ -29,6 +29,7 @@ Examples:
   orchestra repair ./state --copy ./state-repaired
   orchestra graph team.ts > team.mmd
   orchestra validate team.yaml
+  orchestra check team.yaml
   orchestra upgrade-check team.ts --store ./state
       says, before a changed team.ts is put to use, which unfinished sessions would go on with it
 
@@ -108,6 +109,7 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("--agents <file>", "check that its agents are there, too")
     .option("--json", "the problems as JSON")
     .action(async (file: string, flags) => ended(await validateCommand(file, flags, io)));
+  addCheckCommand(program, io, ended);
 
   coded(
     program

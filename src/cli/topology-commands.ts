@@ -1,6 +1,15 @@
-// `graph` and `validate`: a topology looked at without running it.
+// `graph`, `validate` and `check`: a topology looked at without running it.
 
-import { Topology, type AgentDirectory, type AgentsOption, type TopologyProblem } from "../index.ts";
+import { InvalidArgumentError, type Command } from "commander";
+
+import {
+  Topology,
+  type AgentDirectory,
+  type AgentsOption,
+  type CheckFinding,
+  type CheckReport,
+  type TopologyProblem,
+} from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { loadFile, type Loaded } from "./load-file.ts";
@@ -29,6 +38,99 @@ export async function validateCommand(file: string, flags: CodeFlags & { json?: 
   if (flags.json) io.out(JSON.stringify({ ok: !bad, problems }, null, 2));
   else io.out(problems.length === 0 ? `${file}: ok` : problems.map((problem) => line(file, problem)).join("\n"));
   return bad ? EXIT.usage : EXIT.ok;
+}
+
+interface CheckFlags {
+  readonly maxStates?: number;
+  readonly errorRouting?: boolean;
+  readonly json?: boolean;
+  readonly mermaid?: boolean;
+}
+
+async function checkCommand(file: string, flags: CheckFlags, io: Io): Promise<number> {
+  if (flags.json === true && flags.mermaid === true)
+    throw new UsageError("--json holds the drawings: leave out --mermaid");
+  const parts = await loadFile(file, io.cwd);
+  const topology = topologyOf(parts, file);
+  const { maxStates, errorRouting = true } = flags;
+  const functions = parts.conditions ?? {};
+  const problems = topology.validate({ functions, errorRouting });
+  const errors = problems.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) {
+    if (flags.json) io.out(JSON.stringify({ ok: false, problems }, null, 2));
+    else for (const problem of errors) io.err(line(file, problem));
+    return EXIT.usage;
+  }
+  const report = topology.check({ functions, errorRouting, ...(maxStates !== undefined && { maxStates }) });
+  if (flags.json) io.out(JSON.stringify(jsonOf(report), null, 2));
+  else if (flags.mermaid) io.out(markdownOf(file, report));
+  else io.out([...report.findings.map((finding) => told(file, finding)), summaryOf(file, report)].join("\n"));
+  return report.ok ? EXIT.ok : EXIT.usage;
+}
+
+// JSON has no infinity: null says that nothing bounds the steps.
+function jsonOf({ worstCaseSteps, ...report }: CheckReport): object {
+  return { ...report, worstCaseSteps: worstCaseSteps === Infinity ? null : worstCaseSteps };
+}
+
+function told(file: string, { code, severity, message, counterexample }: CheckFinding): string {
+  return [`${file}: ${severity}: ${message} [${code}]`, ...counterexample.map((one) => `    ${one}`)].join("\n");
+}
+
+function summaryOf(file: string, { explored, complete, worstCaseSteps, proven }: CheckReport): string {
+  const looked = `${explored.toLocaleString("en")} states looked at`;
+  const extent = complete ? `${looked}, which is all` : `${looked}, not all: nothing is proved that they do not show`;
+  const steps =
+    worstCaseSteps === Infinity
+      ? "no bound on the steps but maxSteps"
+      : `${complete ? "at most" : "at least"} ${worstCaseSteps} steps in the longest run`;
+  const proofs = [
+    ...(proven.alwaysEnds ? ["every run ends"] : []),
+    ...(proven.alwaysDelivers ? ["every run in which no step fails delivers"] : []),
+  ];
+  return `${file}: ${[extent, steps, ...proofs].join("; ")}`;
+}
+
+/** One section for each finding that can be drawn. */
+function markdownOf(file: string, report: CheckReport): string {
+  const sections = report.findings.flatMap(({ code, severity, message, mermaid }) =>
+    mermaid === "" ? [] : [`## ${severity}: ${message} (${code})\n\n\`\`\`mermaid\n${mermaid}\`\`\``],
+  );
+  return [`# ${file}`, summaryOf(file, report), ...sections].join("\n\n");
+}
+
+const CHECK_HELP = `
+It tries all runs of the topology by the rules that run them, without running an agent: any conditions may hold, any step may
+fail. Each finding comes with a shortest run that shows it.
+  error    wrong whatever the agents do: a cycle without exit, a join that can never be satisfied, nothing delivered
+  warning  can go wrong by values alone: a join short of its quorum, a spent loop that leads nowhere
+  info     needs a failure, a command, or a node none of whose conditions holds
+--json prints the whole report with schedules to replay; worstCaseSteps is null where nothing bounds the steps.
+--mermaid prints the findings as Markdown with drawings.
+
+Examples:
+  orchestra check team.ts
+  orchestra check team.yaml --max-states 500000
+  orchestra check team.ts --mermaid > findings.md
+
+Exit codes: 0 no finding is an error; 2 one is, or the topology cannot run.`;
+
+export function addCheckCommand(program: Command, io: Io, ended: (code: number) => void): void {
+  program
+    .command("check <file>")
+    .description("try all runs of a topology and say what can go wrong; exit code 2 when a finding is an error")
+    .option("--max-states <n>", "states to look at, at most (default 65,000)", statesOf)
+    .option("--no-error-routing", "as with errorConfig.enableErrorRouting: false")
+    .option("--json", "the report as JSON")
+    .option("--mermaid", "the findings as Markdown with drawings of their runs")
+    .addHelpText("after", CHECK_HELP)
+    .action(async (file: string, flags: CheckFlags) => ended(await checkCommand(file, flags, io)));
+}
+
+function statesOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
+  return value;
 }
 
 function topologyOf({ topology }: Loaded, file: string): Topology {

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import { OrchestraError } from "../base/errors.ts";
 import type { TopologyInput } from "../topology/read.ts";
-import { Topology } from "../topology/topology.ts";
+import { Topology } from "./topology.ts";
 import type { TopologyData } from "../topology/types.ts";
 import { check, isRecord } from "./option-schema.ts";
 

@@ -13,7 +13,7 @@ import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { Why } from "../actors/view.ts";
-import { Topology } from "../topology/topology.ts";
+import { Topology } from "./topology.ts";
 import { CommunicationManager, toChannel, type PendingQuestion } from "./communication.ts";
 import type { Engine, RunCode, RunEvent, RunHandle } from "./engine-api.ts";
 import { EventBuffer } from "./event-buffer.ts";

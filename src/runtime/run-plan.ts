@@ -2,7 +2,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { TopologyInput } from "../topology/read.ts";
-import { Topology } from "../topology/topology.ts";
+import { Topology } from "./topology.ts";
 import type { AgentSource } from "./agent.ts";
 import { assertAgentsKnown } from "./agent-source.ts";
 import type { StartRequest } from "./engine-api.ts";

@@ -57,6 +57,11 @@ export function reachableNames(plan: Plan, name: string): string[] {
   return plan.nodes.filter((node) => hasBit(reached, node.id)).map((node) => node.name);
 }
 
+/** For each node those it may address in some way, commands included. */
+export function addressedFrom(plan: Plan): readonly (readonly number[])[] {
+  return successors(plan, addresses);
+}
+
 type Leads = (edge: PlanEdge) => readonly (readonly [from: number, to: number])[];
 
 // Every way an edge may be used, commands included.

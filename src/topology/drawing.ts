@@ -46,8 +46,8 @@ function mermaidArrow(edge: EdgeData): string {
   return edge.type === "query" ? "<-->" : MERMAID_ARROWS[edge.pattern];
 }
 
-// Mermaid reads `#34;` as a character; anything that could end a label or start markup is written so.
-function mermaidText(text: string): string {
+/** Mermaid reads `#34;` as a character; anything that could end a label or start markup is written so. */
+export function mermaidText(text: string): string {
   return text.replace(/["#<>&|\\`\r\n]/g, (character) => `#${character.charCodeAt(0)};`);
 }
 

@@ -12,7 +12,7 @@ export interface World {
   readonly seed: number;
 }
 
-const NAMES = ["N0", "N1", "N2", "N3", "N4", "N5", "N6", "N7"];
+export const NAMES = ["N0", "N1", "N2", "N3", "N4", "N5", "N6", "N7"];
 
 const policies = [
   undefined,
@@ -23,7 +23,8 @@ const policies = [
   { minRatio: 0.6, onInsufficient: "proceed" },
 ];
 
-export function worldArbitrary(acyclic: boolean, kinds: string[]): fc.Arbitrary<World> {
+/** `conditions`: what some edges ask for, each a label. */
+export function worldArbitrary(acyclic: boolean, kinds: string[], conditions = ["yes"]): fc.Arbitrary<World> {
   return fc
     .record({
       size: fc.integer({ min: 2, max: NAMES.length }),
@@ -32,7 +33,7 @@ export function worldArbitrary(acyclic: boolean, kinds: string[]): fc.Arbitrary<
           a: fc.nat(),
           b: fc.nat(),
           kind: fc.constantFrom(...kinds),
-          conditional: fc.constantFrom(false, false, true),
+          condition: fc.constantFrom(undefined, undefined, ...conditions),
           visits: fc.constantFrom(undefined, 1, 2),
         }),
         { minLength: 3, maxLength: 16 },
@@ -49,11 +50,11 @@ export function worldArbitrary(acyclic: boolean, kinds: string[]): fc.Arbitrary<
         edges.push({ from, to, ...rest });
       };
       for (let i = 1; i < size; i++) add(NAMES[(i - 1) >> 1]!, NAMES[i]!, {});
-      for (const { a, b, kind, conditional, visits } of pairs) {
+      for (const { a, b, kind, condition, visits } of pairs) {
         let [from, to] = [a % size, b % size];
         if (from === to) continue;
         if (acyclic && from > to) [from, to] = [to, from];
-        const metadata = conditional ? { condition: "yes" } : {};
+        const metadata = condition === undefined ? {} : { condition };
         const rest: Record<string, unknown> =
           kind === "->"
             ? { metadata }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PatternConfig } from "../../src/topology/patterns.ts";
-import { Topology } from "../../src/topology/topology.ts";
+import { Topology } from "../../src/runtime/topology.ts";
 
 const AGENTS = ["A", "B", "C", "D", "E", "F"];
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Edge, Node } from "../../src/topology/edge.ts";
 import { PatternConfig } from "../../src/topology/patterns.ts";
 import { readTopology } from "../../src/topology/read.ts";
-import { Topology } from "../../src/topology/topology.ts";
+import { Topology } from "../../src/runtime/topology.ts";
 
 function clean(input: unknown) {
   const { data, problems } = readTopology(input);

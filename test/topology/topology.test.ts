@@ -4,7 +4,7 @@ import { Edge, Node } from "../../src/topology/edge.ts";
 import { PatternConfig } from "../../src/topology/patterns.ts";
 import { readTopology } from "../../src/topology/read.ts";
 import { TopologyValidationError } from "../../src/topology/problems.ts";
-import { Topology } from "../../src/topology/topology.ts";
+import { Topology } from "../../src/runtime/topology.ts";
 
 const DIAMOND = { nodes: ["F", "A", "B", "N"], edges: ["F -> A", "F -> B", "A -> N", "B -> N"] };
 

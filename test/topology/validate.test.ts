@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Edge } from "../../src/topology/edge.ts";
 import { PatternConfig } from "../../src/topology/patterns.ts";
 import { TopologyValidationError, type READ_PROBLEM_CODES } from "../../src/topology/problems.ts";
-import { Topology } from "../../src/topology/topology.ts";
+import { Topology } from "../../src/runtime/topology.ts";
 import { validateTopology } from "../../src/topology/validate.ts";
 
 const codes = (input: unknown, options = {}): string[] =>

@@ -2,7 +2,7 @@ import { describe, expectTypeOf, it } from "vitest";
 import { Edge, Node } from "../../src/topology/edge.ts";
 import { PatternConfig } from "../../src/topology/patterns.ts";
 import type { TopologyInput } from "../../src/topology/read.ts";
-import { Topology } from "../../src/topology/topology.ts";
+import { Topology } from "../../src/runtime/topology.ts";
 
 describe("what may be written as a topology", () => {
   it("is any of its forms", () => {

@@ -1,24 +1,24 @@
-import { analyzePlan, reachableNames, type TopologyAnalysis } from "./analysis.ts";
-import { compilePlan } from "./compile.ts";
-import { toDot, toMermaid } from "./drawing.ts";
-import { canonicalJson, frozenCopy, isRecord, sha256Hex } from "./plain-json.ts";
-import { assertNoErrors, TopologyValidationError, type ReadProblemCode, type ReadTopology } from "./problems.ts";
-import { readTopology, type EdgeInput, type NodeInput, type TopologyInput } from "./read.ts";
-import type { NodeOptions } from "./edge.ts";
-import type { Plan } from "./plan.ts";
-import type { RuleValue } from "./rules.ts";
-import { READ, type TopologySource } from "./source.ts";
-import { suggest } from "./suggestion.ts";
-import type { EdgeData, EdgePattern, NodeData, TopologyData, TopologyProblem } from "./types.ts";
-import { validateRead, type ValidateOptions } from "./validate.ts";
-
-/**
- * The SHA-256, in hex, of what the topology means: the order of keys and the rules as written make no
- * difference (the effect of rules does), the order of nodes and edges does.
- */
-export function hashTopology(data: TopologyData): string {
-  return sha256Hex(canonicalJson({ ...data, rules: undefined }));
-}
+import { checkTopology } from "../actors/check/check.ts";
+import type { CheckOptions, CheckReport } from "../actors/check/report.ts";
+import { analyzePlan, reachableNames, type TopologyAnalysis } from "../topology/analysis.ts";
+import { compilePlan } from "../topology/compile.ts";
+import { toDot, toMermaid } from "../topology/drawing.ts";
+import { hashTopology } from "../topology/hash.ts";
+import { frozenCopy, isRecord } from "../topology/plain-json.ts";
+import {
+  assertNoErrors,
+  TopologyValidationError,
+  type ReadProblemCode,
+  type ReadTopology,
+} from "../topology/problems.ts";
+import { readTopology, type EdgeInput, type NodeInput, type TopologyInput } from "../topology/read.ts";
+import type { NodeOptions } from "../topology/edge.ts";
+import type { Plan } from "../topology/plan.ts";
+import type { RuleValue } from "../topology/rules.ts";
+import { READ, type TopologySource } from "../topology/source.ts";
+import { suggest } from "../topology/suggestion.ts";
+import type { EdgeData, EdgePattern, NodeData, TopologyData, TopologyProblem } from "../topology/types.ts";
+import { validateRead, type ValidateOptions } from "../topology/validate.ts";
 
 /**
  * Who may talk to whom, as an immutable value. Anything that takes a topology takes one.
@@ -91,6 +91,19 @@ export class Topology implements TopologySource {
   /** What a run will make of it: entries, exits, forks, joins, cycles. With `errorRouting: false` no error edge counts. */
   analyze(options: { readonly errorRouting?: boolean } = {}): TopologyAnalysis {
     return analyzePlan(this.#plan(options.errorRouting ?? true));
+  }
+
+  /**
+   * Tries what runs can come to, with conditions and failures left free, by the same rules that run them: joins that can never be
+   * satisfied, cycles without exit, runs that deliver nothing, nodes no run reaches, the steps of the longest run. Each finding
+   * comes with a shortest run that shows it. Time and memory grow with `maxStates`; nothing is run and nobody is asked.
+   *
+   * @throws {TopologyValidationError} when validation finds an error, for such a topology has no runs.
+   * @throws {OrchestraError} `ORCH_BAD_OPTION` when `maxStates` is no whole number from 1.
+   */
+  check({ functions, ...options }: CheckOptions & Pick<ValidateOptions, "functions"> = {}): CheckReport {
+    this.assertValid({ ...(functions !== undefined && { functions }), errorRouting: options.errorRouting ?? true });
+    return checkTopology(this.data, options);
   }
 
   /** Names of the nodes that control can come to from `name`, by value or by command. */
