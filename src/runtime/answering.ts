@@ -62,7 +62,10 @@ export async function answerQuestion(
     await at.goOn(sessionId, { [questionId]: value });
     return;
   }
-  await at.exclusive.run(sessionId, async () => {
+  const moved = await at.exclusive.run(sessionId, async () => {
+    // It may have become live, or been written to, while this waited its turn.
+    const last = await ports.store.last(sessionId);
+    if (live.get(sessionId) !== undefined || last?.n !== loaded.position.n) return true;
     const blobs: NewBlobs = new Map();
     const code = state.run === null ? undefined : codes.get(state.run.topologyHash);
     const fact = await answerFact(
@@ -76,7 +79,9 @@ export async function answerQuestion(
     const paused: Fact[] =
       state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
     await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
+    return false;
   });
+  if (moved) return answerQuestion(at, sessionId, questionId, value);
 }
 
 async function asks(at: AnsweringPorts, sessionId: string, questionId: string): Promise<boolean> {

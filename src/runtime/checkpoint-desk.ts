@@ -35,14 +35,18 @@ export class CheckpointDesk {
     const { live, ports } = this.#parts;
     const checkpointId = ports.ids.next(automatic ? CHECKPOINT_ID.automatic : CHECKPOINT_ID.own);
     const fact: Fact = { type: "checkpointed", checkpointId, name: name ?? checkpointId };
-    const running = live.get(sessionId);
-    if (running !== undefined) {
+    const inLive = async (): Promise<boolean> => {
+      const running = live.get(sessionId);
+      if (running === undefined) return false;
       await ports.store.saveCheckpoint(
         checkpointOf(checkpointId, sessionId, fact.name, running.session.committer, ports.clock.nowMs()),
       );
-      if ((await live.commit(running.session, [fact])) !== undefined) return checkpointId;
-    }
+      return (await live.commit(running.session, [fact])) !== undefined;
+    };
+    if (await inLive()) return checkpointId;
     return this.#exclusive.run(sessionId, async () => {
+      // It may have become live while this waited its turn.
+      if (await inLive()) return checkpointId;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
@@ -61,14 +65,20 @@ export class CheckpointDesk {
     const checkpoint = await getCheckpoint(ports, checkpointId);
     const { sessionId } = checkpoint;
     const facts = [restoredFact(checkpoint)];
-    const running = live.get(sessionId);
-    const answer = running === undefined ? undefined : await live.commit(running.session, facts);
-    if (answer !== undefined) {
+    const inLive = async (): Promise<boolean | undefined> => {
+      const running = live.get(sessionId);
+      const answer = running === undefined ? undefined : await live.commit(running.session, facts);
+      if (answer === undefined) return undefined;
       await running?.outcome;
       if (answer.accepted && running !== undefined) await this.#cancelNested(running.session.state);
       return answer.accepted;
-    }
+    };
+    const done = await inLive();
+    if (done !== undefined) return done;
     return this.#exclusive.run(sessionId, async () => {
+      // It may have become live while this waited its turn.
+      const late = await inLive();
+      if (late !== undefined) return late;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);

@@ -164,11 +164,15 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       events: reduction.events,
     });
     if (!this.#open) return;
-    for (const fact of commit.facts) this.#noteFact(fact, reduction);
     const continues = this.#continues;
     this.#continues = false;
+    const effects = continues ? outstandingEffects(reduction.state) : withoutTakenBack(reduction.effects);
+    // A step that ends makes room for one in line: what the same commit stops, or pauses, must be out of the line by then.
+    if (reduction.state.run?.pause) this.registry.pause();
+    this.#stopSteps(effects);
+    for (const fact of commit.facts) this.#noteFact(fact, reduction);
     if (continues) this.#serve();
-    for (const effect of continues ? outstandingEffects(reduction.state) : reduction.effects) this.#carryOut(effect);
+    for (const effect of effects) this.#carryOut(effect);
     if (this.#snapshots.note(commit, clock.monotonicMs() - fromMs)) this.#snapshot(commit);
     this.#owner.onAdvanced(this, commit);
     this.#finishIfStill();
@@ -230,14 +234,17 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     }
   }
 
+  #stopSteps(effects: readonly Effect[]): void {
+    const aborts = effects.filter((effect) => effect.type === "step.abort");
+    if (aborts.length === 0) return;
+    this.registry.abort(aborts);
+    for (const { stepId, reason } of aborts) this.#streams?.abandon(stepId, reason);
+  }
+
   #carryOut(effect: Effect): void {
     switch (effect.type) {
       case "step.offer":
         this.registry.offer(effect.offer);
-        return;
-      case "step.abort":
-        this.registry.abort(effect.stepId, effect.reason);
-        this.#streams?.abandon(effect.stepId, effect.reason);
         return;
       case "timer.arm":
         this.#armTimer(effect.timerId, effect.dueAtMs);
@@ -248,6 +255,8 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       case "question.ask":
         this.#owner.onQuestion(this, effect.question);
         return;
+      // Carried out before all others.
+      case "step.abort":
       case "question.withdraw":
       case "run.settled":
         return;
@@ -359,6 +368,14 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     if (!isStillStatus(status)) return false;
     return status !== "paused" || run?.pause?.inFlight !== "finish" || this.registry.out === 0;
   }
+}
+
+/** Without the steps that a commit asks for and stops again: they are not begun. */
+function withoutTakenBack(effects: readonly Effect[]): readonly Effect[] {
+  if (!effects.some(({ type }) => type === "step.abort")) return effects;
+  const stoppedAt = new Map<string, number>();
+  for (const [i, effect] of effects.entries()) if (effect.type === "step.abort") stoppedAt.set(effect.stepId, i);
+  return effects.filter((effect, i) => effect.type !== "step.offer" || (stoppedAt.get(effect.offer.stepId) ?? -1) < i);
 }
 
 /** A commit was refused only because the session has let go meanwhile: it can be made by another way. */

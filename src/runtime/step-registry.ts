@@ -111,13 +111,15 @@ export class StepRegistry {
     } else this.#queue(entry);
   }
 
-  /** Ends what the step does, here or wherever it runs, and forgets it. */
-  abort(stepId: string, reason: AbortReason): void {
-    const entry = this.#entries.get(stepId);
-    if (entry === undefined) return;
-    const wasOut = entry.phase === "out";
-    this.#forget(entry, { type: "step.cancel" });
-    if (wasOut) this.#recall(stepId, reason);
+  /** Ends what the steps do, here or wherever they run, and forgets them: all of them, before others get their places. */
+  abort(steps: readonly { readonly stepId: string; readonly reason: AbortReason }[]): void {
+    for (const { stepId, reason } of steps) {
+      const entry = this.#entries.get(stepId);
+      if (entry === undefined) continue;
+      const wasOut = entry.phase === "out";
+      this.#forget(entry, { type: "step.cancel" });
+      if (wasOut) this.#recall(stepId, reason);
+    }
     this.#pump();
   }
 

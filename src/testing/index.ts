@@ -15,6 +15,12 @@ export {
   type ScriptedAgent,
 } from "./scripted-agent.ts";
 
+export { simulate, type SimulateOptions } from "./simulation/simulate.ts";
+export type { AgentWorld } from "./simulation/scenario.ts";
+export { describeFailingSeed, type FailingSeed, type SimulationReport } from "./simulation/campaign.ts";
+export { CHECKS, type Check, type Finding } from "./simulation/findings.ts";
+export { DEFAULT_FAULT_RATES, FAULT_KINDS, type FaultKind, type FaultRates } from "./simulation/faults.ts";
+
 export { createLocalBus, type LocalBus, type LocalBusOptions } from "../bus/local-bus.ts";
 export type { DeadLetter } from "../bus/local-step-queue.ts";
 

@@ -1,0 +1,85 @@
+// End checks: what must hold when every session has ended and nothing goes wrong any more.
+
+import { isDeepStrictEqual } from "node:util";
+import { loadSession } from "../../runtime/log-fold.ts";
+import type { Asks } from "./asks.ts";
+import type { Told } from "./clients.ts";
+import type { Observer } from "./observer.ts";
+import type { SimHost } from "./sim-host.ts";
+import type { Machine } from "./sim-machine.ts";
+
+export interface EndParts {
+  readonly host: SimHost;
+  readonly observer: Observer;
+  readonly told: ReadonlyMap<string, Told>;
+  readonly asks: Asks;
+  readonly machine: Machine;
+  damaged(): boolean;
+  beforeClosing(): void;
+  /** Until what was set off has been done; outlives the process. */
+  aMoment(): Promise<void>;
+}
+
+/** So long what is left of aborted attempts may take to go away. */
+const AFTERMATH_MS = 600_000;
+
+export async function checkTheEnd(parts: EndParts): Promise<void> {
+  const { host, observer, machine, asks } = parts;
+  const { engine, store } = host.kernel;
+  host.bus.offerAgain();
+  await machine.scheduler.sleep(host.scope, AFTERMATH_MS, "aftermath");
+  for (const model of observer.sessions()) {
+    if (model.n === 0) continue;
+    const { sessionId } = model;
+    const entry = await asks.ask(host, `entry of ${sessionId}`, () => engine.getSession(sessionId));
+    if (entry === null) {
+      machine.report("S1", `session ${sessionId} is not in the store`);
+      continue;
+    }
+    if (model.state.run?.end == null && model.state.run !== null)
+      machine.report("L1", `session ${sessionId} has not ended: it is ${entry.status}`);
+    const loaded = await asks.ask(host, `log of ${sessionId}`, () => loadSession(store, sessionId));
+    if (loaded !== null) model.compare(loaded.position.state, "the state read back from snapshot and log");
+  }
+  await checkTold(parts);
+  await checkLeftovers(parts);
+}
+
+/** Whoever was told how a run ended finds it so. */
+async function checkTold({ host, told, asks, machine }: EndParts): Promise<void> {
+  for (const [sessionId, { runId, status, finalResponse }] of told) {
+    const outcome = await asks.ask(host, `outcome of ${sessionId}`, () => host.kernel.engine.outcome(sessionId));
+    if (outcome.state.run?.runId !== runId) continue;
+    if (outcome.status !== status || !isDeepStrictEqual(outcome.finalResponse, finalResponse))
+      machine.report(
+        "S8",
+        `session ${sessionId} was told to be ${status}, and is ${outcome.status} with another result`,
+      );
+  }
+}
+
+async function checkLeftovers({
+  host,
+  observer,
+  asks,
+  machine,
+  damaged,
+  beforeClosing,
+  aMoment,
+}: EndParts): Promise<void> {
+  for (const left of await host.bus.left(observer.sessions().map(({ sessionId }) => sessionId)))
+    machine.report("L2", `left on the bus: ${left}`);
+  const verified = await asks.ask(host, "verify", () => host.kernel.store.verify());
+  if (!verified.ok && !damaged())
+    machine.report(
+      "S1",
+      `the store is not whole: ${verified.problems.map(({ key, message }) => `${key}: ${message}`).join("; ")}`,
+    );
+  for (const what of asks.open()) machine.report("S10", `${what} was never answered`);
+  beforeClosing();
+  await asks.ask(host, "closing", () => host.close());
+  await aMoment();
+  if (machine.canary === "leaks-a-timer") machine.scheduler.after(host.scope, 1_000, "timer", () => undefined);
+  for (const label of machine.scheduler.pending(host.scope)) machine.report("L3", `left after closing: ${label}`);
+  for (const held of host.bus.held) machine.report("L3", `left after closing: ${held}`);
+}

@@ -1,0 +1,23 @@
+// Shrinking: the smallest part of what goes into a failing seed that still fails it.
+//
+// Source: Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002, without its search for complements:
+// what can be left out is left out, in halves, quarters and so on down to single items.
+
+/** The items still needed, in their order. `fails` is asked at most `triesMax` times. */
+export async function shrink<T>(
+  items: readonly T[],
+  fails: (kept: readonly T[]) => Promise<boolean>,
+  triesMax: number,
+): Promise<readonly T[]> {
+  let kept = items;
+  let tries = 0;
+  for (let size = Math.ceil(kept.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < kept.length && tries < triesMax;) {
+      const without = [...kept.slice(0, at), ...kept.slice(at + size)];
+      tries++;
+      if (await fails(without)) kept = without;
+      else at += size;
+    }
+  }
+  return kept;
+}

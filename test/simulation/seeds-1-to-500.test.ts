@@ -1,0 +1,6 @@
+import { describe } from "vitest";
+import { simulateSeeds } from "./seeds.ts";
+
+describe("whole systems of sessions, under everything that can go wrong", () => {
+  simulateSeeds(1, 500);
+});
