@@ -22,7 +22,8 @@
 //     nothing is played or removed.
 // B8  Past `HELD_BYTES_MAX` not yet in the database, writers wait for it.
 // B9  While there may be something in a file that is not in the database, a file is there and the database says so: one
-//     that is missing was lost. So the next file is begun before the one before it may go.
+//     that is missing was lost. So the next file is begun before the one before it may go. With fsync, a file is on disk
+//     before the database says that it is there, and before the one before it goes.
 
 import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
@@ -202,6 +203,7 @@ export class WriteAhead implements KeyValue {
     const record = encodeAheadRecord(this.#last + 1, ops);
     const current = (this.#current ??= this.#create());
     if (!this.#marked) {
+      if (sync) await current.file.sync();
       await this.#writeThrough([MARK], false);
       this.#marked = true;
     }
@@ -297,8 +299,22 @@ export class WriteAhead implements KeyValue {
     } finally {
       this.#underWay = null;
     }
+    if (old.length === 0 || !(await this.#staysOnDisk())) return;
     this.#old = this.#old.slice(old.length);
     this.#remove(old);
+  }
+
+  /** B9. Whether the file that follows the old ones would be there after a loss of power. */
+  async #staysOnDisk(): Promise<boolean> {
+    if (!this.#toDisk || this.#current === null) return true;
+    const { path, file } = this.#current;
+    try {
+      await file.sync();
+      return true;
+    } catch (error) {
+      this.#logger.warn({ path, err: error }, "a write-ahead file cannot be put on disk; those before it stay");
+      return false;
+    }
   }
 
   /** One that stays is harmless: whoever opens next finds nothing new in it. */

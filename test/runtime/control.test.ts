@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { createLocalBus } from "../../src/bus/local-bus.ts";
+import type { StepQueue } from "../../src/bus/ports.ts";
 import { next } from "../../src/runtime/agent.ts";
+import type { EngineOptions } from "../../src/runtime/engine.ts";
 import { code, deferred, request, run, topology, world } from "./world.ts";
 
 describe("control of a run", () => {
@@ -308,4 +312,64 @@ describe("control of a run", () => {
     await engine.close();
     await expect(handle.outcome).rejects.toMatchObject({ code: "ORCH_CLOSED" });
   });
+
+  // What one commit both asks for and stops was offered, and taken back: over a slow bus it was run for nothing.
+  it("offers no step that the commit asking for it stops again", async () => {
+    const { offered, ...here } = noting();
+    const data = topology("S -> A", "S -> J", "A -> J");
+    const quorum = data.nodes.map((node) => (node.name === "J" ? { ...node, convergencePolicy: { quorum: 1 } } : node));
+    const outcome = await run(here.engine, "t", { ...data, nodes: quorum }, { S: (x) => x, A: (x) => x, J: (x) => x });
+    expect(outcome.status).toBe("completed");
+    expect(offered).toEqual(["S", "J"]);
+    await here.engine.close();
+  });
+
+  it("offers no step in line once the run has ended", async () => {
+    const { offered, ...here } = noting({ maxConcurrency: 1 });
+    const agents = { S: (x: unknown) => x, A: () => next.final("enough"), B: (x: unknown) => x, C: (x: unknown) => x };
+    const outcome = await run(here.engine, "t", topology("S -> A", "S -> B", "S -> C"), agents);
+    expect(outcome.finalResponse).toBe("enough");
+    expect(offered).toEqual(["S", "A"]);
+    await here.engine.close();
+  });
+
+  // Both waited for the resumption, and then wrote to the log behind the back of the session that had become live.
+  it("makes a checkpoint, and takes an answer, of a session that is just being resumed", async () => {
+    const first = world();
+    const agents = code({ A: (_x, ctx) => (ctx.question === undefined ? next.ask("well?") : `${String(_x)}!`) });
+    const handle = await first.engine.start(request("t", topology("A"), agents));
+    await handle.outcome;
+    const questions = await first.engine.questions(handle.sessionId);
+    await first.engine.close();
+
+    const { engine } = first.again();
+    const resumed = engine.resume(handle.sessionId, { code: agents });
+    const checkpoint = engine.createCheckpoint(handle.sessionId, "meanwhile");
+    const answered = engine.answer(handle.sessionId, questions[0]!.questionId, "yes");
+    expect(await checkpoint).toMatch(/^cp_/);
+    await answered;
+    await (
+      await resumed
+    ).outcome;
+    await expect.poll(async () => (await engine.getSession(handle.sessionId))?.status).not.toBe("awaiting_user");
+    const outcome = await (await engine.resume(handle.sessionId, { code: agents }).catch(() => null))?.outcome;
+    expect((outcome ?? (await engine.outcome(handle.sessionId))).finalResponse).toBe("yes!");
+    await engine.close();
+  });
 });
+
+function noting(more: Partial<EngineOptions> = {}) {
+  const bus = createLocalBus({ clock: systemClock() });
+  const offered: string[] = [];
+  const { steps } = bus;
+  const noted: StepQueue = {
+    offer: (step) => {
+      offered.push(step.agent);
+      return steps.offer(step);
+    },
+    withdraw: (...args) => steps.withdraw(...args),
+    serve: (options) => steps.serve(options),
+    depth: (agent) => steps.depth(agent),
+  };
+  return { ...world({ ...more, bus: { ...bus, steps: noted } }), offered };
+}

@@ -51,7 +51,7 @@ export class SimBus implements Bus {
   readonly #turns = new Map<string, Promise<unknown>>();
   /** Steps whose result came when they had ended already: it stays until the bus itself lets go of it. */
   readonly #tooLate = new Set<string>();
-  /** Steps that went back into the queue for want of an acknowledgement, perhaps when nobody serves them any more. */
+  /** Steps that came into the queue again for want of an acknowledgement, perhaps when nobody serves them any more. */
   readonly #handedBack = new Set<string>();
   #lastOffered: StepMessage | undefined;
 

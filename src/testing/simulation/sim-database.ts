@@ -121,7 +121,7 @@ function aheadFilesFor(process: Process, disk: SimDisk): AheadFiles {
       if (!process.scope.alive) throw dead();
       if (files.has(path))
         throw Object.assign(new Error(`EEXIST: file already exists, open '${path}'`), { code: "EEXIST" });
-      const content: FileContent = { bytes: new Uint8Array(0), flushed: 0, lastAt: 0 };
+      const content: FileContent = { bytes: new Uint8Array(0), flushed: 0 };
       files.set(path, content);
       return new SimFile(process, content);
     },
@@ -171,7 +171,6 @@ class SimFile implements AheadFile {
       throw Object.assign(new Error("EIO: i/o error, ftruncate"), { code: "EIO" });
     this.#content.bytes = this.#content.bytes.slice(0, length);
     this.#content.flushed = Math.min(this.#content.flushed, length);
-    this.#content.lastAt = 0;
   }
 
   sync(): Promise<void> {
@@ -191,7 +190,6 @@ class SimFile implements AheadFile {
     after.set(before);
     after.set(bytes, position);
     this.#content.bytes = after;
-    this.#content.lastAt = position;
     this.#content.flushed = Math.min(this.#content.flushed, position);
   }
 

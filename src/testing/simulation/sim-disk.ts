@@ -6,8 +6,7 @@
 // M1  A batch is there whole or not at all, as LevelDB promises; a file may hold any first part of what was written.
 // M2  Losing power loses what was written after some moment since the last flush, never something in between: to the
 //     database as a whole, and to each file. A file that was removed may come back.
-// M3  A changed bit is remembered, so that the record can be mended as from a copy. None changes in the last record of a
-//     file: nothing tells that from a record whose writing was cut off.
+// M3  A changed bit is remembered, so that the record can be mended as from a copy.
 
 import type { Random } from "../../base/random.ts";
 import type { KeyValue, WriteOp } from "../../state/key-value.ts";
@@ -18,8 +17,6 @@ export interface FileContent {
   bytes: Uint8Array;
   /** How many of them are flushed. */
   flushed: number;
-  /** Where the last write began. */
-  lastAt: number;
 }
 
 interface Flip {
@@ -97,12 +94,12 @@ export class SimDisk {
 
   /** Changes one bit of one record, or of a file. Undefined when there is nothing to change. */
   flipBit(random: Random): string | undefined {
-    const names = [...this.#records.keys(), ...this.files.keys()].filter((name) => this.#flippable(name) > 0);
+    const names = [...this.#records.keys(), ...this.files.keys()].filter((name) => this.#bytesOf(name).byteLength > 0);
     if (names.length === 0) return undefined;
     const key = pick(random, names);
     const whole = this.#bytesOf(key);
     const changed = Uint8Array.from(whole);
-    const at = between(random, 0, this.#flippable(key) - 1);
+    const at = between(random, 0, changed.byteLength - 1);
     changed[at] = (changed[at] as number) ^ (1 << between(random, 0, 7));
     this.#set(key, changed);
     this.#flips.push({ key, whole, changed });
@@ -124,11 +121,6 @@ export class SimDisk {
     let bytes = 0;
     for (const [key, value] of this.#records) bytes += key.length + value.byteLength;
     return bytes;
-  }
-
-  /** Bytes from the first in which a bit may change. */
-  #flippable(name: string): number {
-    return this.files.get(name)?.lastAt ?? this.#bytesOf(name).byteLength;
   }
 
   #bytesOf(name: string): Uint8Array {
