@@ -4,7 +4,7 @@
 import type { Random } from "../../base/random.ts";
 import type { EdgeValue, NodeValue } from "../../topology/edge.ts";
 import type { TopologyInput } from "../../topology/read.ts";
-import { Topology } from "../../topology/topology.ts";
+import { Topology } from "../../runtime/topology.ts";
 import { between, chance, pick } from "./chance.ts";
 
 /** Plain data, so that it can be printed and made smaller. */
