@@ -79,6 +79,8 @@ export function normalLine(event: RunEvent): string | undefined {
       return `? waits for ${event.questions.join(", ")}`;
     case "run.resumed":
       return "▶ resumed";
+    case "run.migrated":
+      return `▶ goes on with the topology ${event.topologyHash.slice(0, 12)}…`;
     case "run.completed":
       return "■ completed";
     case "run.failed":

@@ -7,9 +7,10 @@ import type { Commit } from "../../src/state/ports.ts";
 import { REPRESENTATIVE_FACTS } from "./representative-session.ts";
 
 const stored: fc.Arbitrary<Stored> = fc.oneof(
-  fc.record({ v: fc.jsonValue() }),
+  // Without -0, which no value that is stored has (value.ts).
+  fc.record({ v: fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value))) }),
   fc.record({ ref: fc.string(), bytes: fc.nat() }),
-  fc.record({ list: fc.array(fc.record({ v: fc.jsonValue() })) }),
+  fc.record({ list: fc.array(fc.record({ v: fc.string() })) }),
 ) as fc.Arbitrary<Stored>;
 const outcome = fc.oneof(
   fc.record({ kind: fc.constantFrom("value", "final"), value: stored }),
