@@ -79,7 +79,7 @@ function told(file: string, { code, severity, message, counterexample }: CheckFi
 
 function summaryOf(file: string, { explored, complete, worstCaseSteps, proven }: CheckReport): string {
   const looked = `${explored.toLocaleString("en")} states looked at`;
-  const extent = complete ? `${looked}, which is all` : `${looked}, not all: nothing is proved that they do not show`;
+  const extent = complete ? `${looked}, which is all` : `${looked}, not all: --max-states looks at more`;
   const steps =
     worstCaseSteps === Infinity
       ? "no bound on the steps but maxSteps"

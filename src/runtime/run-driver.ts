@@ -153,14 +153,18 @@ async function afterAnswer(
   signal: AbortSignal | undefined,
 ): Promise<RunOutcome> {
   const entry = await kernel.engine.getSession(sessionId);
-  if (entry?.status !== "running" && entry?.status !== "awaiting_user") return kernel.engine.outcome(sessionId);
+  if (entry?.status !== "running" && entry?.status !== "awaiting_user") {
+    segments.next();
+    return kernel.engine.outcome(sessionId);
+  }
   try {
     const resumed = await kernel.engine.resume(sessionId, { code, ...(signal !== undefined && { signal }) });
     segments.next();
     return await resumed.outcome;
   } catch (error) {
-    if (isOrchestraError(error, "ORCH_SESSION_STATE")) return kernel.engine.outcome(sessionId);
-    throw error;
+    if (!isOrchestraError(error, "ORCH_SESSION_STATE")) throw error;
+    segments.next();
+    return kernel.engine.outcome(sessionId);
   }
 }
 

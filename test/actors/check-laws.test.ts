@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/base/random.ts";
 import { Topology, type CheckFinding, type CheckReport, type FindingCode } from "../../src/index.ts";
-import { follow } from "./follow.ts";
+import { expectToHappen, follow } from "./follow.ts";
 import { final, invoke, parallel, play, type Play, type Script } from "./play.ts";
 import { NAMES, startable, worldArbitrary, type World } from "./random-worlds.ts";
 
@@ -149,7 +149,7 @@ describe("what a check refutes", () => {
         if (!startable(world)) return;
         for (const finding of checked(world).findings) {
           if (finding.schedule.length === 0) continue;
-          expectToHappen(world, finding);
+          expectToHappen(finding, follow(topologyOf(world), finding.schedule));
           seen.set(finding.code, (seen.get(finding.code) ?? 0) + 1);
         }
       }),
@@ -159,44 +159,3 @@ describe("what a check refutes", () => {
       expect([...seen.keys()]).toContain(code);
   });
 });
-
-function expectToHappen(world: World, { code, nodes, message, schedule }: CheckFinding): void {
-  const { run, events, started } = follow(topologyOf(world), schedule);
-  const failedJoins = events.flatMap((e) => (e.type === "barrier.fired" && e.decision === "failed" ? [e.node] : []));
-  switch (code) {
-    case "nothing_delivered":
-      expect(run.end?.error).toMatchObject({ code: "ORCH_NO_ROUTE" });
-      expect(nodes).toContain(run.end?.error?.node);
-      break;
-    case "loop_bound_fails":
-      expect(run.end?.error).toMatchObject({ code: "ORCH_LOOP_BOUND", node: nodes[0] });
-      break;
-    case "failure_ends_run":
-      expect(run.end?.error).toMatchObject({ code: "ORCH_AGENT_FAILED" });
-      expect(nodes).toContain(run.end?.error?.node);
-      break;
-    case "never_delivers":
-      expect(run.end?.status).toBe("failed");
-      break;
-    case "join_can_fail":
-    case "join_never_satisfied":
-      expect(failedJoins).toContain(nodes[0]);
-      break;
-    case "loop_bound_hit":
-      expect(run.boundsHit.some((bound) => message.includes(bound))).toBe(true);
-      break;
-    case "unreached_node":
-      expect(started.at(-1) === nodes[0] || started.includes(nodes[0]!)).toBe(true);
-      break;
-    case "unbounded_steps":
-    case "cycle_without_exit":
-      for (const node of nodes) expect(started).toContain(node);
-      expect(run.end).toBeNull();
-      break;
-    case "call_without_reply":
-      expect(JSON.stringify(events)).toContain("ORCH_NO_ROUTE");
-      break;
-    default:
-      throw new Error(`no such finding has a schedule: ${code}`);
-  }
-}

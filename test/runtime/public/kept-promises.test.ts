@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import {
   AgentRegistry,
+  callbackChannel,
   Edge,
   LevelStorage,
   memoryStorage,
@@ -289,4 +290,28 @@ it("a retry is counted once", async () => {
     executionConfig: { retry: { transient: { initialDelayMs: 1 } } },
   });
   expect([result.finalResponse, result.getMetrics().retries, result.getAgentInvocationCount("A")]).toEqual([3, 2, 1]);
+});
+
+// The answer left nothing to set going again, and what it brought about was told to nobody.
+it("observers see the end of a run that an answer ends", async () => {
+  const seen: string[] = [];
+  const result = await Orchestra.run({
+    task: "x",
+    topology: {
+      nodes: ["F", "A", "B", Node("J", { convergencePolicy: { onInsufficient: "user" } })],
+      edges: ["F -> A", "F -> B", "A -> J", "B -> J"],
+    },
+    agents: {
+      F: upper,
+      A: upper,
+      J: upper,
+      B: () => {
+        throw Object.assign(new Error("no"), { retryable: false });
+      },
+    },
+    communicationConfig: { channel: callbackChannel(() => "fail") },
+    metricsCollector: { observe: ({ type }) => seen.push(type) },
+  });
+  expect(result.error?.code).toBe("ORCH_CONVERGENCE");
+  expect(seen.slice(-3)).toEqual(["user.answered", "barrier.fired", "run.failed"]);
 });
