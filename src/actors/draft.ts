@@ -91,7 +91,9 @@ export class Draft {
 
   /** Counts `delta` at `end` in an instance and all around it (D2). */
   stand(instance: number, end: number, delta: 1 | -1): void {
-    for (const around of this.chain(instance)) {
+    for (let id = instance; id !== 0;) {
+      const around = this.instance(id);
+      id = around.parent;
       const count = (around.standing.get(end) ?? 0) + delta;
       const standing = count === 0 ? around.standing.delete(end) : around.standing.set(end, count);
       this.putInstance({ ...around, standing, total: around.total + delta });

@@ -1,10 +1,11 @@
+import { stepNumberOf } from "../base/ids.ts";
 import type { Draft } from "./draft.ts";
 import type { Branch, StepWork } from "./session-state.ts";
 
 /** The live step behind an id, or why there is none. */
 export function findStep(draft: Draft, stepId: string): { branch: Branch; work: StepWork } | string {
-  const [run, generation, step] = stepId.split(".").map(Number);
-  if (run !== draft.run.seq || generation !== draft.session.generation || step === undefined) {
+  const step = stepNumberOf(stepId, draft.run.seq, draft.session.generation);
+  if (step === undefined) {
     return `step ${stepId} belongs to another run or generation`;
   }
   const branchId = draft.run.steppers.get(step);

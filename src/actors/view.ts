@@ -1,6 +1,6 @@
 // View: what the runtime may ask of a session state.
 
-import { stepIdOf } from "../base/ids.ts";
+import { stepIdOf, stepNumberOf } from "../base/ids.ts";
 import type { Stored } from "../base/stored.ts";
 import type { Plan } from "../topology/plan.ts";
 import { candidates } from "./barriers.ts";
@@ -78,8 +78,8 @@ export function stepOffer(state: SessionState, stepId: string): StepOffer | unde
 }
 
 function branchOfStep(state: SessionState, run: RunState, stepId: string): Branch | undefined {
-  const [seq, generation, step] = stepId.split(".").map(Number);
-  if (seq !== run.seq || generation !== state.generation || step === undefined) return undefined;
+  const step = stepNumberOf(stepId, run.seq, state.generation);
+  if (step === undefined) return undefined;
   const branchId = run.steppers.get(step);
   return branchId === undefined ? undefined : run.branches.get(branchId);
 }

@@ -49,3 +49,13 @@ export function parseSessionId(text: unknown): SessionId {
 export function stepIdOf(run: number, generation: number, step: number): StepId {
   return `${run}.${generation}.${step}` as StepId;
 }
+
+/** The step's own number, when it belongs to this run and generation. Asked several times per step, so nothing is taken apart that need not be. */
+export function stepNumberOf(stepId: string, run: number, generation: number): number | undefined {
+  const first = stepId.indexOf(".");
+  const second = stepId.indexOf(".", first + 1);
+  if (first < 0 || second < 0) return undefined;
+  if (Number(stepId.slice(0, first)) !== run || Number(stepId.slice(first + 1, second)) !== generation)
+    return undefined;
+  return Number(stepId.slice(second + 1));
+}

@@ -127,7 +127,13 @@ class LevelFolder implements KeyValue {
 
   async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
     await this.#ready();
-    await this.#db.batch([...ops], { sync });
+    // Operation by operation: as a list, each would be copied and taken apart again on the way to LevelDB.
+    const batch = this.#db.batch();
+    for (const op of ops) {
+      if (op.type === "put") batch.put(op.key, op.value);
+      else batch.del(op.key);
+    }
+    await batch.write({ sync });
   }
 
   reopen(): Promise<void> {
