@@ -148,7 +148,7 @@ describe("the cases the simpler rules of joins get wrong", () => {
     const finding = report.findings.find(({ code }) => code === "join_can_fail")!;
     expect(finding).toMatchObject({ severity: "warning", nodes: ["J"] });
     expect(finding.counterexample.slice(1, 3)).toEqual([
-      'F returns a value, of which "a" holds, "b" holds, "c" does not',
+      'F returns a value, where "a", "b" hold and "c" does not hold',
       "A returns a value; the join at J fails (1 arrived)",
     ]);
     expect(report.proven.alwaysDelivers).toBe(false);
@@ -261,7 +261,7 @@ describe("an error", () => {
     expect(told(report)).toEqual(["info nothing_delivered: V"]);
     expect(report.findings[0]!.counterexample).toEqual([
       "V is given the task",
-      'V returns a value, of which "valid" does not, "invalid" does not; a branch ends undelivered',
+      'V returns a value, where "valid", "invalid" do not hold; a branch ends undelivered',
       expect.stringMatching(/^the run fails with ORCH_NO_ROUTE/),
     ]);
     expect(report.proven).toEqual({ alwaysEnds: true, alwaysDelivers: false });
@@ -295,7 +295,7 @@ describe("conditions", () => {
       .filter(({ code }) => code === "nothing_delivered")
       .map((f) => f.counterexample.at(-2));
     expect(lines).toEqual(
-      expect.arrayContaining(['User passes the task on, of which "urgent" does not; a branch ends undelivered']),
+      expect.arrayContaining(['User passes the task on, where "urgent" does not hold; a branch ends undelivered']),
     );
   });
 });

@@ -32,12 +32,16 @@ export function tell(plan: Plan, happenings: readonly Happening[], lapFrom?: num
 }
 
 function lineOf(plan: Plan, end: ScheduledEnd): string {
-  const judged = [
-    ...end.held.map((condition) => `${JSON.stringify(condition)} holds`),
-    ...end.notHeld.map((condition) => `${JSON.stringify(condition)} does not`),
-  ];
   const what = `${end.node} ${verbOf(plan, end)}`;
-  return judged.length === 0 ? what : `${what}, of which ${judged.join(", ")}`;
+  const judged = [holding(end.held, "holds", "hold"), holding(end.notHeld, "does not hold", "do not hold")];
+  const told = judged.filter((part) => part !== "").join(" and ");
+  return told === "" ? what : `${what}, where ${told}`;
+}
+
+function holding(conditions: readonly string[], one: string, several: string): string {
+  if (conditions.length === 0) return "";
+  const names = conditions.map((condition) => JSON.stringify(condition)).join(", ");
+  return `${names} ${conditions.length === 1 ? one : several}`;
 }
 
 function verbOf(plan: Plan, { of, end, to }: ScheduledEnd): string {
