@@ -347,9 +347,13 @@ const MARK: WriteOp = {
 };
 const UNMARK: WriteOp = { type: "del", key: AHEAD_FILE_KEY };
 
+// A disk that becomes full takes a part first; only what is written next says why.
 function writeWhole(file: AheadFile, bytes: Uint8Array, position: number): void {
-  const taken = file.write(bytes, position);
-  if (taken !== bytes.byteLength) throw new Error(`only ${taken} of ${bytes.byteLength} bytes were written`);
+  for (let written = 0; written < bytes.byteLength;) {
+    const taken = file.write(written === 0 ? bytes : bytes.subarray(written), position + written);
+    if (taken === 0) throw new Error(`only ${written} of ${bytes.byteLength} bytes were written`);
+    written += taken;
+  }
 }
 
 function progress(number: number): WriteOp {

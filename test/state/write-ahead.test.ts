@@ -81,8 +81,12 @@ function faulty(faults: Faults): LevelStorageOptions {
       write: (bytes, position) => {
         if (faults.takes === undefined) return file.write(bytes, position);
         const taken = file.write(bytes.subarray(0, faults.takes), position);
+        // A full disk takes a part, and says why with the next write.
+        if (faults.short && faults.takes > 0) {
+          faults.takes = 0;
+          return taken;
+        }
         delete faults.takes;
-        if (faults.short) return taken;
         throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
       },
       sync: () => (faults.sync ? Promise.reject(new Error("EIO")) : file.sync()),
@@ -333,9 +337,9 @@ describe("a write-ahead file", () => {
 describe("a write-ahead file that cannot be written", () => {
   const kinds: [string, Faults][] = [
     ["fails", {}],
-    ["is short", { short: true }],
+    ["is short, and the next fails", { short: true }],
     ["fails and cannot be cut back", { truncate: true }],
-    ["is short and cannot be cut back", { short: true, truncate: true }],
+    ["is short, the next fails, and it cannot be cut back", { short: true, truncate: true }],
   ];
   it.each(kinds)("fails the append alone when the write %s", async (_, kind) => {
     for (const takes of [0, 5, 14, 40, 1_000_000]) {
