@@ -34,7 +34,7 @@ export type { Budget, ExecutionConfig, SteeringMode } from "./runtime/execution-
 export { DEFAULT_RETRY } from "./runtime/retry-option.ts";
 export type { RetryOption } from "./runtime/retry-option.ts";
 export type { ConvergencePolicyOption } from "./runtime/convergence-option.ts";
-export { NORMAL, QUIET, StatusConfig, VERBOSE } from "./runtime/status.ts";
+export { NORMAL, QUIET, StatusConfig, VERBOSE, eventLine } from "./runtime/status.ts";
 export type { LineWriter, Verbosity } from "./runtime/status.ts";
 
 // Results and events
@@ -113,7 +113,8 @@ export type { RepairedSession, RepairReport } from "./runtime/folder-repair.ts";
 // People
 export { CommunicationManager } from "./runtime/communication.ts";
 export type { CommunicationOptions, PendingQuestion } from "./runtime/communication.ts";
-export { callbackChannel, queueChannel, terminalChannel } from "./runtime/channel.ts";
+export { callbackChannel, queueChannel } from "./runtime/channel.ts";
+export { terminalChannel } from "./runtime/terminal-channel.ts";
 export type { Channel, QueueChannel, UserQuestion } from "./runtime/channel.ts";
 
 // Watching

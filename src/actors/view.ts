@@ -134,8 +134,13 @@ export function successorsOf(
   );
 }
 
-export function openQuestions(state: SessionState): readonly Question[] {
-  return state.run?.questions ?? [];
+/** An answer that came during a pause is followed when the run is resumed; its question is no longer open. */
+export function openQuestions({ run }: SessionState): readonly Question[] {
+  if (run === null || run.pause === null || run.pause.pending.length === 0) return run?.questions ?? [];
+  const answered = new Set(
+    run.pause.pending.flatMap(({ fact }) => (fact.type === "user.answered" ? [fact.questionId] : [])),
+  );
+  return run.questions.filter(({ questionId }) => !answered.has(questionId));
 }
 
 /** Results of `ctx.once` of a live step; `<step>><node>` names those its stream target recorded ahead. */
@@ -212,7 +217,7 @@ export function why(state: SessionState): Why {
             },
           ],
     ),
-    questions: run.questions,
+    questions: openQuestions(state),
     pausedReason: run.pause === null ? null : (run.pause.reason ?? ""),
   };
 }

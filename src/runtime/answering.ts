@@ -78,7 +78,8 @@ export async function answerQuestion(
     // Nobody here can go on with the run: the answer is kept, and followed when the run is resumed.
     const paused: Fact[] =
       state.status === "paused" ? [] : [{ type: "paused", reason: "answered; to be resumed", inFlight: "abort" }];
-    await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
+    const { accepted } = await commitAside(ports, sessionId, loaded.position, [...paused, fact], blobs);
+    if (!accepted) throw unknownQuestion(sessionId, questionId);
     return false;
   });
   if (moved) return answerQuestion(at, sessionId, questionId, value);

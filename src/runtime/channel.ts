@@ -1,9 +1,6 @@
 // Channels: the ways to a person. The question itself is durable in the session's log; a channel only carries it.
 
-import { createInterface } from "node:readline/promises";
-
 import { OrchestraError } from "../base/errors.ts";
-import { responseAsText } from "./response-text.ts";
 
 /** A question of a run to a person. */
 export interface UserQuestion {
@@ -31,44 +28,6 @@ export interface Channel {
 /** Asks by a function of yours. */
 export function callbackChannel(answer: (question: UserQuestion, signal: AbortSignal) => unknown): Channel {
   return { name: "callback", ask: async (question, signal) => answer(question, signal) };
-}
-
-/** Standard input and output, or the streams given. Several questions are asked one after another. */
-export function terminalChannel({
-  input = process.stdin,
-  output = process.stderr,
-}: { input?: NodeJS.ReadableStream; output?: NodeJS.WritableStream } = {}): Channel {
-  let turn: Promise<unknown> = Promise.resolve();
-  const ask = async (question: UserQuestion, signal: AbortSignal): Promise<string> => {
-    const lines = createInterface({ input, output });
-    try {
-      const from = question.kind === "follow-up" ? "" : `[${question.node}] `;
-      return await Promise.race([
-        lines.question(`${from}${responseAsText(question.prompt)}\n> `, { signal }),
-        closedInput(lines),
-      ]);
-    } finally {
-      lines.close();
-    }
-  };
-  return {
-    name: "terminal",
-    ask(question, signal) {
-      const answer = turn.then(() => ask(question, signal));
-      turn = answer.catch(() => undefined);
-      return answer;
-    },
-    tell: (value) => void output.write(`${responseAsText(value)}\n`),
-  };
-}
-
-// Without this a question to a closed input would wait for ever.
-function closedInput(lines: { once(event: "close", listener: () => void): unknown }): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    lines.once("close", () =>
-      reject(new OrchestraError("ORCH_CLOSED", "the terminal's input ended before the question was answered")),
-    );
-  });
 }
 
 /** Questions to be taken by code of yours, as they come: `for await (const question of channel) channel.respond(question.questionId, …)`. */

@@ -4,7 +4,8 @@
 // Does not:  keep questions; they are facts of their session, so any process that opens the store can answer them.
 
 import { OrchestraError } from "../base/errors.ts";
-import { terminalChannel, type Channel, type UserQuestion } from "./channel.ts";
+import type { Channel, UserQuestion } from "./channel.ts";
+import { terminalChannel } from "./terminal-channel.ts";
 
 /** An open question as `pending` lists it. */
 export interface PendingQuestion extends UserQuestion {

@@ -128,6 +128,8 @@ export interface EngineEventsOptions {
   readonly signal?: AbortSignal;
   /** Ends the iteration once the session's run stops moving. Default false. */
   readonly untilSettled?: boolean;
+  /** Ends the iteration at what has happened by then. Default false. */
+  readonly untilNow?: boolean;
   /** A start or resumption under way: the session may not exist yet, and counts as moving until this is settled. So nothing of it is missed, chunks included. */
   readonly begins?: Promise<unknown>;
   /** The session begins after this call, so its log need not be read first. */
@@ -168,6 +170,8 @@ export interface Engine {
   /** The outcome of the last run as the log tells it, for a session that is not live here. */
   outcome(sessionId: string): Promise<RunOutcome>;
   state(sessionId: string): Promise<SessionState>;
+  /** Whether the session is moved here: by this engine, or by another of this process on the same store. */
+  isLive(sessionId: string): boolean;
   events(sessionId: string, options?: EngineEventsOptions): AsyncIterable<RunEvent>;
   /** All steps of the last run, from the log. */
   trace(sessionId: string): AsyncIterable<RecordedStep>;

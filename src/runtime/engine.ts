@@ -40,6 +40,7 @@ import { answerFact, resumedFact } from "./inbox-commands.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { busy, closed, ownedElsewhere } from "./live-sessions.ts";
 import type { Live } from "./live-sessions.ts";
+import { liveElsewhere } from "./live-owners.ts";
 import { loadSession, newPosition } from "./log-fold.ts";
 import type { LoadedSession } from "./log-fold.ts";
 import { assertCodeWhole } from "./missing-code.ts";
@@ -358,6 +359,13 @@ class LocalEngine implements Engine {
     const loaded = await loadSession(this.#parts.ports.store, sessionId);
     if (loaded === null) throw unknownSession(sessionId);
     return loaded.position.state;
+  }
+
+  isLive(sessionId: string): boolean {
+    return (
+      this.#parts.live.get(sessionId) !== undefined ||
+      liveElsewhere(this.#parts.ports.store, sessionId, this.#parts.live) !== undefined
+    );
   }
 
   async *events(sessionId: string, options: EngineEventsOptions = {}): AsyncIterable<RunEvent> {

@@ -40,7 +40,7 @@ export async function* sessionEvents(
   sessionId: string,
   options: EngineEventsOptions,
 ): AsyncGenerator<RunEvent> {
-  const { signal, untilSettled = false } = options;
+  const { signal, untilSettled = false, untilNow = false } = options;
   const subscription = ports.hub.subscribe(sessionId);
   const wake = (): void => subscription.nudge();
   signal?.addEventListener("abort", wake);
@@ -63,7 +63,7 @@ export async function* sessionEvents(
         const item = subscription.shift();
         if (item === undefined) {
           overlaps = false;
-          if (stopped()) return;
+          if (stopped() || untilNow) return;
           const where = await ports.whereabouts(sessionId);
           if (subscription.lagging || subscription.pending) continue;
           if (untilSettled && where === "still") return;

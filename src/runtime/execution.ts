@@ -235,7 +235,11 @@ export class Execution {
 
   #fail(error: unknown, forGood = false): void {
     const retryAfterMs = retryAfterMsOf(error);
-    const { node, branchId } = this.body.offer;
+    const { stepId, attempt, node, branchId } = this.body.offer;
+    this.#ports.runtime.logger.debug(
+      { sessionId: this.sessionId, stepId, attempt, node, error: errorToData(error, { stack: true }) },
+      "an attempt failed",
+    );
     this.#finish({
       kind: "failed",
       class: classifyFailure(error),

@@ -74,7 +74,11 @@ export class OrchestraInstance implements AsyncDisposable {
       new CommunicationManager({ channel: toChannel(options.communicationConfig?.channel) ?? "none" });
     this.#detach = this.#communication.attach({
       pending: (sessionId) => this.#pending(sessionId),
-      answer: async (sessionId, questionId, value) => (await this.#engine()).answer(sessionId, questionId, value),
+      answer: async (sessionId, questionId, value) => {
+        const { engine, desk } = await this.#open();
+        await engine.answer(sessionId, questionId, value);
+        desk?.answeredElsewhere(sessionId, questionId);
+      },
     });
   }
 
@@ -191,6 +195,11 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#engine()).getSession(parseSessionId(sessionId));
   }
 
+  /** Whether this process moves the session at this moment. One that says `running` and is not live was interrupted. */
+  async isLive(sessionId: string): Promise<boolean> {
+    return (await this.#engine()).isLive(parseSessionId(sessionId));
+  }
+
   async listCheckpoints(sessionId: string): Promise<readonly CheckpointInfo[]> {
     return (await this.#engine()).listCheckpoints(parseSessionId(sessionId));
   }
@@ -200,10 +209,10 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#engine()).deleteSession(parseSessionId(sessionId));
   }
 
-  /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_BAD_OPTION` for an `after` that is no whole number from 0. */
+  /** The session's events from `after` (default: the first) and then live, without a gap or a duplicate, until `signal` aborts or the instance closes; with `untilNow` up to what has happened by then. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_BAD_OPTION` for an `after` that is no whole number from 0. */
   async *events(
     sessionId: string,
-    options: { after?: number; signal?: AbortSignal } = {},
+    options: { after?: number; signal?: AbortSignal; untilNow?: boolean } = {},
   ): AsyncGenerator<RunEvent, void, undefined> {
     assertOptions(eventsSchema, options, "events");
     yield* (await this.#engine()).events(parseSessionId(sessionId), options);

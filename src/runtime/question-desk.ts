@@ -68,7 +68,12 @@ export class QuestionDesk {
   }
 
   observe(event: RunEvent): void {
-    if (event.type === "user.answered") this.#withdraw(event.sessionId, event.questionId);
+    if (event.type === "user.answered") this.answeredElsewhere(event.sessionId, event.questionId);
+  }
+
+  /** Told directly, too: the events of a run that waits are not followed. */
+  answeredElsewhere(sessionId: string, questionId: string): void {
+    this.#withdraw(sessionId, questionId);
   }
 
   /** The session's run is over: nothing of it is asked any more. */
@@ -99,7 +104,7 @@ export class QuestionDesk {
   async #carry(question: UserQuestion, signal: AbortSignal): Promise<boolean> {
     const { sessionId, questionId } = question;
     try {
-      const value = await this.#channel.ask(question, signal);
+      const value = await Promise.race([this.#channel.ask(question, signal), aborted(signal)]);
       if (signal.aborted) return true;
       await this.#engine.answer(sessionId, questionId, value);
       return true;
@@ -117,4 +122,9 @@ export class QuestionDesk {
   #withdraw(sessionId: string, questionId: string): void {
     this.#open.get(sessionId)?.get(questionId)?.abort.abort();
   }
+}
+
+// A channel may leave its promise as it is once the question is withdrawn.
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,7 +1,7 @@
 // From what the engine reports to the result a user holds.
 
 import type { RunEnd, SessionState } from "../actors/session-state.ts";
-import type { TerminalReason } from "../actors/effects.ts";
+import type { RunStatus, TerminalReason } from "../actors/effects.ts";
 import { NO_USAGE } from "../actors/facts.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { RecordedBranch, RecordedStep, RunOutcome } from "./engine-api.ts";
@@ -45,7 +45,7 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
       questions,
       pausedReason,
     },
-    error: status === "completed" ? null : (outcome.error ?? errorOf(status, pausedReason, questions)),
+    error: status === "completed" ? null : (outcome.error ?? errorOf(outcome.status, pausedReason, questions)),
     sessionId: outcome.state.sessionId,
     runId: run.runId,
     checkpointIds: outcome.checkpointIds,
@@ -67,18 +67,24 @@ function terminalReason(status: ResultStatus, end: RunEnd | null): TerminalReaso
 }
 
 /** A result that is no success always says why. */
-function errorOf(status: ResultStatus, pausedReason: string | null, questions: readonly ResultQuestion[]): ErrorData {
+function errorOf(status: RunStatus, pausedReason: string | null, questions: readonly ResultQuestion[]): ErrorData {
   switch (status) {
     case "paused":
       return {
         code: "ORCH_SESSION_STATE",
-        message: `the run is paused${pausedReason ? `: ${pausedReason}` : ""}; resumeSession continues it`,
+        message: `the run is paused${pausedReason ? `: ${pausedReason}` : ""}; it goes on when its session is resumed`,
+      };
+    case "idle":
+    case "running":
+      return {
+        code: "ORCH_SESSION_STATE",
+        message: "the run has not ended; with nobody behind it, it goes on when its session is resumed",
       };
     case "awaiting_user": {
       const asked = questions.map((question) => `${question.questionId} at "${question.node}"`).join(", ");
       return {
         code: "ORCH_SESSION_STATE",
-        message: `the run waits for an answer${asked ? ` to ${asked}` : ""}; resumeSession with userResponse continues it`,
+        message: `the run waits for an answer${asked ? ` to ${asked}` : ""}; it goes on when its session is resumed with one`,
       };
     }
     case "cancelled":

@@ -137,6 +137,7 @@ async function untilDone(
     await kernel.desk.askOpen(handle.sessionId);
     if (!(await kernel.desk.nextAnswer(handle.sessionId, signal))) {
       if (signal?.aborted) await kernel.engine.cancel(handle.sessionId, abortReason(signal));
+      segments.next();
       return kernel.engine.outcome(handle.sessionId);
     }
     outcome = await afterAnswer(kernel, handle.sessionId, code, segments, signal);
@@ -154,6 +155,7 @@ async function afterAnswer(
 ): Promise<RunOutcome> {
   const entry = await kernel.engine.getSession(sessionId);
   if (entry?.status !== "running" && entry?.status !== "awaiting_user") {
+    // Its observers have yet to hear of that way.
     segments.next();
     return kernel.engine.outcome(sessionId);
   }

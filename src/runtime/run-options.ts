@@ -167,7 +167,7 @@ const abortSignal = check(
     isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function",
   "an AbortSignal",
 );
-export const eventsSchema = z.strictObject({ after: countFrom0, signal: abortSignal });
+export const eventsSchema = z.strictObject({ after: countFrom0, signal: abortSignal, untilNow: flag });
 const perTask = {
   task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), {
     error: "expected a string or a plain object",

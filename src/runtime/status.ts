@@ -50,6 +50,11 @@ export function statusPrinter(config: StatusConfig): ((event: RunEvent) => void)
   };
 }
 
+/** Any event as a line, for people. */
+export function eventLine(event: RunEvent): string {
+  return (normalLine(event) ?? verboseLine(event)).trimStart();
+}
+
 /** The line for what a person wants to see; undefined for the rest. */
 export function normalLine(event: RunEvent): string | undefined {
   switch (event.type) {

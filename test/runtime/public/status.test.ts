@@ -111,3 +111,25 @@ it("one communication manager serves two instances, and says which session it ca
   await first.close();
   expect((await communicationManager.pending()).map(({ sessionId }) => sessionId)).toEqual(["two"]);
 });
+
+it("tells observers what follows an answer, though the run is over before it is looked at again", async () => {
+  // The events of the stretch after the answer were dropped when the run had ended by then.
+  const { next } = await import("orchestra");
+  const heard: string[] = [];
+  const result = await Orchestra.run({
+    task: "x",
+    topology: { nodes: ["A"] },
+    agents: { A: (input: unknown, ctx) => (ctx.question ? input : next.ask("?")) },
+    communicationConfig: { channel: { name: "echo", ask: () => Promise.resolve("yes") } },
+    metricsCollector: { observe: ({ type }) => void heard.push(type) },
+  });
+  expect(result.finalResponse).toBe("yes");
+  expect(heard.filter((type) => /user|run/.test(type))).toEqual([
+    "run.started",
+    "user.asked",
+    "run.awaiting_user",
+    "run.resumed",
+    "user.answered",
+    "run.completed",
+  ]);
+});
