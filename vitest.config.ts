@@ -8,6 +8,7 @@ export default defineConfig({
     // XState's development build refuses what cannot be persisted; its production build does not.
     conditions: ["development"],
     alias: [
+      { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },
       { find: /^orchestra$/, replacement: source("./src/index.ts") },
     ],

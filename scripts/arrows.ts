@@ -44,7 +44,8 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   agents: [...to("runtime/agent.ts"), ...typesOf("runtime", "actors/facts.ts")],
   telemetry: typesOf("actors/effects.ts", "actors/facts.ts", "runtime/engine-api.ts"),
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),
-  cli: to("index.ts", "testing/index.ts"),
+  control: to("index.ts", "runtime/result-json.ts"),
+  cli: to("index.ts", "testing/index.ts", "control", "topology/suggestion.ts"),
   "index.ts": to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry"),
 };
 
