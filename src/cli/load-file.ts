@@ -13,6 +13,7 @@ import {
   type TopologyInput,
 } from "../index.ts";
 import { UsageError } from "./exit-code.ts";
+import { loadProblem } from "./load-problem.ts";
 
 /** What a file may hold, whichever way it says so. */
 export interface Loaded {
@@ -33,7 +34,7 @@ export async function loadFile(path: string, cwd: string): Promise<Loaded> {
   const full = resolve(cwd, path);
   const kind = extname(full).toLowerCase();
   if (DATA.has(kind)) return fromData(await parseData(full, kind), path);
-  if (CODE.has(kind)) return fromModule(await runModule(full, path), path);
+  if (CODE.has(kind)) return fromModule(await runModule(full, path, cwd), path);
   throw new UsageError(`${path}: expected a file ending in ${[...CODE, ...DATA].join(", ")}`);
 }
 
@@ -42,7 +43,7 @@ export async function loadAgents(path: string, cwd: string): Promise<Pick<Loaded
   const full = resolve(cwd, path);
   if (!CODE.has(extname(full).toLowerCase()))
     throw new UsageError(`--agents ${path}: expected a TypeScript or JavaScript file`);
-  const module = await runModule(full, path);
+  const module = await runModule(full, path, cwd);
   const parts = partsOf(module);
   if (parts !== undefined && (parts.agents !== undefined || parts.conditions !== undefined)) {
     return {
@@ -74,7 +75,7 @@ async function readText(full: string): Promise<string> {
   }
 }
 
-async function runModule(full: string, path: string): Promise<Record<string, unknown>> {
+async function runModule(full: string, path: string, cwd: string): Promise<Record<string, unknown>> {
   await readText(full);
   const { createJiti } = await import("jiti");
   // The file's "orchestra" is this very one, whatever is installed where the file lies.
@@ -88,7 +89,7 @@ async function runModule(full: string, path: string): Promise<Record<string, unk
     return { ...(await jiti.import<Record<string, unknown>>(full)) };
   } catch (error) {
     if (isOrchestraError(error)) throw error;
-    throw new UsageError(`${path} does not run: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(loadProblem(error, { full, path, cwd }), { cause: error });
   }
 }
 

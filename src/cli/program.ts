@@ -2,16 +2,22 @@
 
 import { createRequire } from "node:module";
 
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-import { isOrchestraError } from "../index.ts";
+import { isOrchestraError, type OrchestraErrorCode } from "../index.ts";
+import { checkpointCommand, diffCommand, forkCommand, restoreCommand } from "./checkpoint-commands.ts";
+import { completionScript, SHELLS, type Shell } from "./completion.ts";
+import { doctorCommand } from "./doctor-command.ts";
+import { eventsCommand } from "./events-command.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfError, UsageError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
-import { sessionsCommand, showCommand } from "./store-commands.ts";
+import { sessionsCommand, showCommand, STATUSES, whyCommand } from "./session-commands.ts";
+import { answerCommand, cancelCommand, pauseCommand } from "./steer-commands.ts";
 import { addCheckCommand, graphCommand, validateCommand } from "./topology-commands.ts";
 import { upgradeCheckCommand, type UpgradeFlags } from "./upgrade-command.ts";
+import { exportCommand, importCommand } from "./transfer-commands.ts";
 
 const EXAMPLES = `
 Examples:
@@ -23,6 +29,8 @@ Examples:
       keeps the session on disk; the same --session again, once its run has ended, continues it with the new task
   orchestra resume otters --file team.ts --store ./state --answer "yes"
       answers an open question, or continues what was paused or interrupted
+  orchestra events otters --store ./state --follow
+      watches it from another terminal; why, pause, answer and cancel reach it there, too
   orchestra sessions --store ./state --status awaiting_user
   orchestra show otters --store ./state --steps
   orchestra verify ./state
@@ -32,12 +40,22 @@ Examples:
   orchestra check team.yaml
   orchestra upgrade-check team.ts --store ./state
       says, before a changed team.ts is put to use, which unfinished sessions would go on with it
+  orchestra doctor --store ./state
 
 ${EXIT_CODES_HELP}`;
 
 const FILE_HELP = `
 FILE is TypeScript or JavaScript with a default export (a topology, or an object of the parts), or named exports
 topology, agents, conditions, options, task; or YAML or JSON that holds the topology, with --agents for the functions.`;
+
+const LIVE_HELP = `
+Works also while another process has the store open: one of the command line, or any that serves it (orchestra/control).`;
+
+const COMPLETION_HELP = `
+Examples:
+  source <(orchestra completion bash)                                     in ~/.bashrc
+  source <(orchestra completion zsh)                                      in ~/.zshrc, after compinit
+  orchestra completion fish > ~/.config/fish/completions/orchestra.fish`;
 
 /** Runs one command line (without the program's own name). Resolves with the exit code; never rejects. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
@@ -53,14 +71,20 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function buildProgram(io: Io, ended: (code: number) => void): Command {
+/** All that may be typed. `ended` is told the exit code of the command that ran. */
+export function buildProgram(io: Io, ended: (code: number) => void): Command {
   const program = new Command("orchestra")
     .description(
       "Runs teams of agents: declare who may talk to whom, hand over a task, get a result that survives crashes.",
     )
     .version(versionOfPackage(), "-V, --version", "the version of the package")
     .exitOverride()
-    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.err(text.trimEnd()),
+      getOutHasColors: () => io.stdout.colours,
+      getErrHasColors: () => io.stderr.colours,
+    })
     .showHelpAfterError('(try "orchestra --help")')
     .addHelpText("after", EXAMPLES);
 
@@ -73,7 +97,7 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("--fresh", "start the session over")
     .option("-c, --context <key=value...>", "context the agents can read; JSON values are taken as such")
     .option("--max-steps <n>", "agent steps of the whole run", wholeNumber)
-    .addHelpText("after", FILE_HELP)
+    .addHelpText("after", example('run team.ts --task "Write about otters" --store ./state') + FILE_HELP)
     .action(async (file: string, flags: RunFlags) => ended(await runCommand(file, flags, io)));
 
   watched(
@@ -86,21 +110,87 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("-f, --file <file>", "the file the session was run from: its agents")
     .option("-a, --answer <text...>", "answer to the open question; with several open: question=answer")
     .option("-c, --context <key=value...>", "context to be added before it goes on")
+    .addHelpText("after", example('resume otters --file team.ts --store ./state --answer "yes"'))
     .action(async (session: string, flags: ResumeFlags) => ended(await resumeCommand(session, flags, io)));
 
   stored(program.command("sessions").description("list the sessions of a store"))
-    .option("--status <status>", "only those: running, paused, awaiting_user, completed, failed, cancelled")
-    .option("--limit <n>", "at most so many", wholeNumber)
+    .addOption(new Option("--status <status>", "only those").choices(STATUSES))
+    .option("--limit <n>", "at most so many (default: 100)", wholeNumber)
+    .addHelpText("after", example("sessions --store ./state --status interrupted"))
     .action(async (flags) => ended(await sessionsCommand(flags, io)));
 
   stored(program.command("show <session>").description("show one session: status, questions, checkpoints, result"))
     .option("--steps", "list its steps")
+    .addHelpText("after", example("show otters --store ./state --steps"))
     .action(async (session: string, flags) => ended(await showCommand(session, flags, io)));
+
+  stored(program.command("why <session>").description("say what a run waits for now: steps, joins, calls, questions"))
+    .addHelpText("after", example("why otters --store ./state") + LIVE_HELP)
+    .action(async (session: string, flags) => ended(await whyCommand(session, flags, io)));
+
+  stored(program.command("events <session>").description("what happened in a session, an event a line"))
+    .option("-f, --follow", "go on with what happens, until its run has ended")
+    .option("--after <seq>", "only what came after the event of this number", wholeNumber)
+    .addHelpText("after", example("events otters --store ./state --follow --json") + LIVE_HELP)
+    .action(async (session: string, flags) => ended(await eventsCommand(session, flags, io)));
+
+  stored(program.command("pause <session>").description("offer no more steps; resume continues where it stands"))
+    .option("--reason <text>", "why, for whoever looks at it")
+    .option("--abort", "abort the steps in flight, to be run again on resume; without it they finish")
+    .addHelpText("after", example('pause otters --store ./state --reason "prices are being updated"') + LIVE_HELP)
+    .action(async (session: string, flags) => ended(await pauseCommand(session, flags, io)));
+
+  stored(program.command("cancel <session>").description("end its run for good; steps in flight are aborted"))
+    .option("--reason <text>", "why, for whoever looks at it")
+    .addHelpText("after", example("cancel otters --store ./state") + LIVE_HELP)
+    .action(async (session: string, flags) => ended(await cancelCommand(session, flags, io)));
+
+  stored(program.command("answer <session> <text>").description("answer an open question; - reads standard input"))
+    .option("--question <id>", "which, where several are open")
+    .addHelpText("after", example("answer otters yes --store ./state") + LIVE_HELP)
+    .action(async (session: string, text: string, flags) => ended(await answerCommand(session, text, flags, io)));
+
+  stored(program.command("checkpoint <session> [name]").description("pin where a session stands; prints its id"))
+    .addHelpText("after", example("checkpoint otters before-review --store ./state") + LIVE_HELP)
+    .action(async (session: string, name: string | undefined, flags) =>
+      ended(await checkpointCommand(session, name, flags, io)),
+    );
+
+  stored(program.command("restore <checkpoint>").description("take a session back to a checkpoint; nothing is erased"))
+    .addHelpText("after", example("restore cp_01k… --store ./state") + LIVE_HELP)
+    .action(async (checkpoint: string, flags) => ended(await restoreCommand(checkpoint, flags, io)));
+
+  stored(program.command("fork <checkpoint>").description("begin a new session at a checkpoint; prints its id"))
+    .option("-s, --session <id>", "its name")
+    .addHelpText("after", example("fork cp_01k… --session otters-again --store ./state") + LIVE_HELP)
+    .action(async (checkpoint: string, flags) => ended(await forkCommand(checkpoint, flags, io)));
+
+  stored(program.command("diff <a> <b>").description("where two histories part; each is a session or a checkpoint"))
+    .addHelpText(
+      "after",
+      `${example("diff otters otters-again --store ./state")}\nExit code 0 when they are equal, 1 when they part.`,
+    )
+    .action(async (a: string, b: string, flags) => ended(await diffCommand(a, b, flags, io)));
+
+  stored(
+    program.command("export <session> [file]").description("write a session, with all that belongs to it, to a file"),
+  )
+    .option("--force", "write over a file that exists")
+    .addHelpText("after", example("export otters otters.orchestra --store ./state") + LIVE_HELP)
+    .action(async (session: string, file: string | undefined, flags) =>
+      ended(await exportCommand(session, file, flags, io)),
+    );
+
+  stored(program.command("import <file>").description("take a session in from a file; prints its id"))
+    .option("--as <id>", "under another id")
+    .addHelpText("after", example("import otters.orchestra --store ./elsewhere --as otters-copy"))
+    .action(async (file: string, flags) => ended(await importCommand(file, flags, io)));
 
   program
     .command("graph <file>")
     .description("draw the topology of a file; what is wrong with it goes to standard error, with exit code 2")
     .option("--format <format>", "mermaid or dot", "mermaid")
+    .addHelpText("after", example("graph team.ts > team.mmd"))
     .action(async (file: string, flags) => ended(await graphCommand(file, flags, io)));
 
   program
@@ -108,6 +198,7 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .description("say everything that is wrong with a topology; exit code 2 when it cannot run")
     .option("--agents <file>", "check that its agents are there, too")
     .option("--json", "the problems as JSON")
+    .addHelpText("after", example("validate team.yaml --agents agents.ts"))
     .action(async (file: string, flags) => ended(await validateCommand(file, flags, io)));
   addCheckCommand(program, io, ended);
 
@@ -117,13 +208,14 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
       .description("say which unfinished sessions of a store would go on with this file; exit code 1 unless all would"),
   )
     .option("--from <hash...>", "only sessions of these topologies")
-    .addHelpText("after", FILE_HELP)
+    .addHelpText("after", example("upgrade-check team.ts --store ./state") + FILE_HELP)
     .action(async (file: string, flags: UpgradeFlags) => ended(await upgradeCheckCommand(file, flags, io)));
 
   program
     .command("verify <dir>")
     .description("check every record of a store that nothing has open; exit code 4 when something is damaged or lost")
     .option("--json", "the report as JSON")
+    .addHelpText("after", example("verify ./state"))
     .action(async (dir: string, flags) => ended(await verifyCommand(dir, flags, io)));
 
   program
@@ -131,9 +223,25 @@ function buildProgram(io: Io, ended: (code: number) => void): Command {
     .description("save what can be proved good of a damaged store; exit code 4 when something was lost")
     .requiredOption("--copy <newdir>", "a new folder; the original is only read")
     .option("--json", "the report as JSON")
+    .addHelpText("after", example("repair ./state --copy ./state-repaired"))
     .action(async (dir: string, flags) => ended(await repairCommand(dir, flags, io)));
 
+  stored(program.command("doctor").description("look at what orchestra stands on, and at a store; say how to mend it"))
+    .addHelpText("after", `${example("doctor --store ./state")}\nExit code 1 when something is wrong.`)
+    .action(async (flags) => ended(await doctorCommand(flags, io)));
+
+  program
+    .command("completion")
+    .addArgument(new Argument("<shell>", "whose").choices(SHELLS))
+    .description("print a script that completes commands and options in a shell")
+    .addHelpText("after", COMPLETION_HELP)
+    .action((shell: Shell) => io.out(completionScript(program, shell)));
+
   return program;
+}
+
+function example(line: string): string {
+  return `\nExample:\n  orchestra ${line}\n`;
 }
 
 function stored(command: Command): Command {
@@ -166,11 +274,15 @@ function wholeNumber(text: string): number {
   return value;
 }
 
+const HINTS: Partial<Record<OrchestraErrorCode, string>> = {
+  ORCH_AGENT_UNKNOWN: "agents come from --agents FILE, or from FILE's export agents",
+  ORCH_STORE_LOCKED: "that process does not serve the store to others: wait for it, or stop it",
+};
+
 function describe(error: unknown): string {
   if (isOrchestraError(error)) {
-    const hint =
-      error.code === "ORCH_AGENT_UNKNOWN" ? "\n(agents come from --agents FILE, or from FILE's export agents)" : "";
-    return `error: ${error.code}: ${error.message}${hint}`;
+    const hint = HINTS[error.code];
+    return `error: ${error.code}: ${error.message}${hint === undefined ? "" : `\n(${hint})`}`;
   }
   if (error instanceof UsageError) return `error: ${error.message}`;
   return `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;

@@ -2,6 +2,10 @@
 
 import type { ResultQuestion } from "../index.ts";
 
-export function questionLine({ questionId, node, prompt }: ResultQuestion): string {
+export function questionLine({
+  questionId,
+  node,
+  prompt,
+}: Pick<ResultQuestion, "questionId" | "node" | "prompt">): string {
   return `${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`;
 }

@@ -1,23 +1,31 @@
 // `run` and `resume`: commands that follow one run to its end, or to the signal that ends the process.
 
-import type { OrchestraInstance, OrchestraResult } from "../index.ts";
+import { serveControl, type ControlServer } from "../control/index.ts";
+import {
+  isOrchestraError,
+  type OrchestraHandle,
+  type OrchestraInstance,
+  type OrchestraResult,
+  type StateManager,
+} from "../index.ts";
 import { EXIT, exitCodeOfResult, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import type { Loaded } from "./load-file.ts";
 import { questionLine } from "./question-line.ts";
 import {
   assertStoreExists,
-  instanceOptions,
   jsonOrText,
   loadParts,
-  openInstance,
   parseContext,
   readTask,
+  requiredFolder,
+  runParts,
   storeFolder,
   type CodeFlags,
-  type Progress,
   type StoreFlags,
   type WatchFlags,
 } from "./session-options.ts";
+import { untilFree } from "./store-access.ts";
 
 const DRAIN_MS = 10_000;
 
@@ -37,20 +45,17 @@ export async function runCommand(file: string, flags: RunFlags, io: Io): Promise
     throw new UsageError("what is the task? Give it with --task TEXT, --task @FILE or --task - (standard input)");
   if (parts.topology === undefined) throw new UsageError(`${file}: it holds no topology`);
   const context = parseContext(flags.context);
-  const progress: Progress = { draining: false };
-  const instance = openInstance(await instanceOptions(parts, flags, io, progress));
-  const begin = async (): Promise<OrchestraResult> => {
+  return follow(parts, { ...flags, file }, io, async (instance) => {
     if (flags.session !== undefined && !flags.fresh && storeFolder(flags, io) !== undefined)
       await assertNotUnderWay(instance, flags.session, { ...flags, file });
-    return instance.execute({
+    return instance.stream({
       task,
       ...(context !== undefined && { context }),
       ...(flags.session !== undefined && { sessionId: flags.session }),
       ...(flags.fresh !== undefined && { fresh: flags.fresh }),
       ...(flags.maxSteps !== undefined && { maxSteps: flags.maxSteps }),
     });
-  };
-  return follow(instance, begin, { ...flags, file }, io, progress);
+  });
 }
 
 /** @throws {UsageError} naming the command that goes on with a run that has not ended: a new task would end it. */
@@ -77,23 +82,19 @@ export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
 }
 
 export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: Io): Promise<number> {
-  const folder = storeFolder(flags, io);
-  if (folder === undefined)
-    throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
-  assertStoreExists(folder);
+  assertStoreExists(requiredFolder(flags, io));
   if (flags.file === undefined && flags.agents === undefined)
     throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
   const parts = await loadParts(flags.file, flags, io);
   const additionalContext = parseContext(flags.context);
   const userResponse = answersOf(flags.answer);
-  const progress: Progress = { draining: false };
-  const instance = openInstance(await instanceOptions(parts, flags, io, progress));
-  const resume = (): Promise<OrchestraResult> =>
-    instance.resumeSession(sessionId, {
+  return follow(parts, flags, io, (instance) => ({
+    sessionId,
+    result: instance.resumeSession(sessionId, {
       ...(additionalContext !== undefined && { additionalContext }),
       ...(userResponse !== undefined && { userResponse }),
-    });
-  return follow(instance, resume, flags, io, progress);
+    }),
+  }));
 }
 
 // One answer as it stands; several as `question=answer`.
@@ -105,43 +106,72 @@ function answersOf(answers: readonly string[] | undefined): unknown {
 }
 
 /** `file`: what `orchestra resume` needs to be told. */
-type FollowFlags = StoreFlags & CodeFlags & { readonly json?: boolean; readonly file?: string };
+type FollowFlags = StoreFlags & CodeFlags & WatchFlags & { readonly json?: boolean; readonly file?: string };
+
+type Begun = Pick<OrchestraHandle, "sessionId" | "result">;
 
 async function follow(
-  instance: OrchestraInstance,
-  begin: () => Promise<OrchestraResult>,
+  parts: Loaded,
   flags: FollowFlags,
   io: Io,
-  progress: Progress,
+  begin: (instance: OrchestraInstance) => Begun | Promise<Begun>,
 ): Promise<number> {
-  let interrupted: number | undefined;
-  let stop: () => void = () => undefined;
-  const signalled = new Promise<undefined>((resolve) => {
-    stop = io.onSignal((signal) => {
-      const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-      // The second time somebody means it.
-      if (interrupted !== undefined) return io.exit(code);
-      interrupted = code;
-      progress.draining = true;
-      io.err(`${signal}: letting steps in flight finish (once more to stop at once)`);
-      resolve(undefined);
-    });
+  let code: number | undefined;
+  const interrupted = new AbortController();
+  const { instance, stateManager, progress } = await runParts(parts, flags, io, interrupted.signal);
+  const stop = io.onSignal((signal) => {
+    // The second time somebody means it.
+    if (code !== undefined) {
+      progress.end();
+      return io.exit(code);
+    }
+    code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+    progress.draining = true;
+    progress.write(`${signal}: letting steps in flight finish (once more to stop at once)\n`);
+    interrupted.abort();
   });
+  const signalled = new Promise<undefined>((resolve) =>
+    interrupted.signal.addEventListener("abort", () => resolve(undefined)),
+  );
+  const control = stateManager === undefined ? undefined : await controlled(instance, stateManager, io);
   try {
-    const running = begin();
+    const { sessionId, result: running } = await begin(instance);
     running.catch(() => undefined);
     const result = await Promise.race([running, signalled]);
     if (result === undefined) {
       await instance.drain({ timeoutMs: DRAIN_MS });
-      if (storeFolder(flags, io) !== undefined)
-        io.err('the session stays in its store; "orchestra resume" continues it');
-      return interrupted ?? EXIT.interrupted;
+      progress.end();
+      // It may have come to its end in that time.
+      const ended = await Promise.race([running.catch(() => undefined), Promise.resolve(undefined)]);
+      if (ended?.success) report(ended, flags, io);
+      else if (storeFolder(flags, io) !== undefined)
+        io.err(`the session stays in its store; go on with: ${resumeLine(sessionId, 0, flags)}`);
+      return code ?? EXIT.interrupted;
     }
+    progress.end();
     report(result, flags, io);
     return exitCodeOfResult(result);
   } finally {
+    progress.end();
     stop();
+    await control?.close();
     await instance.close();
+  }
+}
+
+/** Lets `orchestra pause`, `why`, `events --follow` and the like reach the run. Without that it runs all the same. */
+async function controlled(
+  instance: OrchestraInstance,
+  stateManager: StateManager,
+  io: Io,
+): Promise<ControlServer | undefined> {
+  try {
+    return await untilFree(() => serveControl(instance, stateManager));
+  } catch (error) {
+    if (isOrchestraError(error, "ORCH_BAD_OPTION")) return undefined;
+    if (!isOrchestraError(error, "ORCH_CONTROL")) throw error;
+    io.err(`this run cannot be steered from outside: ${error.message}`);
+    return undefined;
   }
 }
 

@@ -14,12 +14,14 @@ import {
   VERBOSE,
   terminalChannel,
   type Channel,
-  type InstanceOptions,
+  type ErrorData,
   type Logger,
 } from "../index.ts";
 import { UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { isOwnFrame } from "./load-problem.ts";
 import { loadAgents, loadFile, type Loaded } from "./load-file.ts";
+import { Progress } from "./progress.ts";
 
 export interface StoreFlags {
   readonly store?: string;
@@ -40,18 +42,24 @@ export function storeFolder({ store }: StoreFlags, io: Io): string | undefined {
   return folder === undefined || folder === "" ? undefined : resolve(io.cwd, folder);
 }
 
-/** The store to look into. @throws {UsageError} when none is named, or there is none: looking makes no folder. */
-export function requiredStore(flags: StoreFlags, io: Io): StateManager {
+/** @throws {UsageError} */
+export function requiredFolder(flags: StoreFlags, io: Io): string {
   const folder = storeFolder(flags, io);
   if (folder === undefined)
     throw new UsageError("which store? Name its folder with --store DIR, or in ORCHESTRA_STORE");
-  assertStoreExists(folder);
-  return new StateManager({ storage: new LevelStorage(folder) });
+  return folder;
 }
 
 /** @throws {UsageError} */
 export function assertStoreExists(folder: string): void {
   if (!existsSync(folder)) throw new UsageError(`there is no store in ${folder}`);
+}
+
+/** The store to look into. @throws {UsageError} when none is named, or there is none: looking makes no folder. */
+export function requiredStore(flags: StoreFlags, io: Io): StateManager {
+  const folder = requiredFolder(flags, io);
+  assertStoreExists(folder);
+  return new StateManager({ storage: new LevelStorage(folder) });
 }
 
 /** The parts of FILE, with the agents of `--agents` over its own. */
@@ -65,46 +73,71 @@ export async function loadParts(file: string | undefined, { agents }: CodeFlags,
   };
 }
 
-/** What progress lines depend on while a command runs. */
-export interface Progress {
-  /** The process ends: a step that is decided on from here is for whoever resumes, and is not shown as begun. */
-  draining: boolean;
+/** What a run on the command line is made of. */
+export interface RunParts {
+  readonly instance: OrchestraInstance;
+  readonly stateManager: StateManager | undefined;
+  readonly progress: Progress;
 }
 
-export async function instanceOptions(
+export async function runParts(
   parts: Loaded,
   flags: StoreFlags & WatchFlags,
   io: Io,
-  progress: Progress,
-): Promise<InstanceOptions> {
+  interrupted: AbortSignal,
+): Promise<RunParts> {
+  const progress = new Progress(io, { quiet: flags.quiet === true });
   const folder = storeFolder(flags, io);
-  const channel = channelOf(flags, io);
-  return {
-    ...parts.options,
-    ...(parts.topology !== undefined && { topology: parts.topology }),
-    ...(parts.agents !== undefined && { agents: parts.agents }),
-    ...(parts.conditions !== undefined && { conditions: parts.conditions }),
-    ...(folder !== undefined && { stateManager: new StateManager({ storage: new LevelStorage(folder) }) }),
-    communicationConfig: parts.options?.communicationConfig ?? { channel: channel ?? "none" },
-    initialConfig: {
-      status: StatusConfig.fromVerbosity(flags.quiet ? QUIET : flags.verbose ? VERBOSE : NORMAL, {
-        shows: ({ type }) => !progress.draining || type !== "step.started",
+  const stateManager =
+    folder === undefined ? parts.options?.stateManager : new StateManager({ storage: new LevelStorage(folder) });
+  const verbosity = flags.quiet ? QUIET : flags.verbose ? VERBOSE : NORMAL;
+  const instance = new OrchestraInstance(
+    {
+      ...parts.options,
+      ...(parts.topology !== undefined && { topology: parts.topology }),
+      ...(parts.agents !== undefined && { agents: parts.agents }),
+      ...(parts.conditions !== undefined && { conditions: parts.conditions }),
+      ...(stateManager !== undefined && { stateManager }),
+      ...(parts.options?.communicationManager === undefined && {
+        communicationConfig: parts.options?.communicationConfig ?? {
+          channel: channelOf(flags, io, progress, interrupted) ?? "none",
+        },
       }),
-      ...parts.options?.initialConfig,
+      initialConfig: {
+        status: StatusConfig.fromVerbosity(verbosity, {
+          output: progress,
+          shows: (event) => progress.shows(event, verbosity === VERBOSE),
+        }),
+        ...parts.options?.initialConfig,
+      },
+      ...(await loggerOption(flags, progress)),
     },
-    ...(flags.log !== undefined && { logger: await fileLogger(flags.log) }),
-  };
-}
-
-export function openInstance(options: InstanceOptions): OrchestraInstance {
-  return new OrchestraInstance(options, { recover: false });
+    { recover: false },
+  );
+  return { instance, stateManager, progress };
 }
 
 /** People are asked on the terminal, or, with `--ask`, by lines on standard input. */
-function channelOf({ ask }: WatchFlags, io: Io): Channel | undefined {
-  if (ask === false) return undefined;
-  if (ask === true || io.stdin.isTTY) return terminalChannel({ input: io.stdin });
-  return undefined;
+function channelOf({ ask }: WatchFlags, io: Io, progress: Progress, interrupted: AbortSignal): Channel | undefined {
+  if (ask === false || (ask !== true && !io.stdin.isTTY)) return undefined;
+  const terminal = terminalChannel({ input: io.stdin });
+  return {
+    ...terminal,
+    async ask(question, signal) {
+      await progress.upTo(question.questionId);
+      progress.hold();
+      try {
+        return await terminal.ask(question, AbortSignal.any([signal, interrupted]));
+      } finally {
+        progress.release();
+      }
+    },
+  };
+}
+
+async function loggerOption({ log, verbose }: WatchFlags, progress: Progress): Promise<{ logger?: Logger }> {
+  if (log !== undefined) return { logger: await fileLogger(log) };
+  return verbose ? { logger: failureLogger(progress) } : {};
 }
 
 async function fileLogger(level: string): Promise<Logger> {
@@ -113,6 +146,22 @@ async function fileLogger(level: string): Promise<Logger> {
     throw new UsageError(`--log ${level}: expected one of ${Object.keys(pino.levels.values).join(", ")}`);
   const logger: Logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
   return logger;
+}
+
+/** Shows where the errors of agents were thrown, which is in no event. */
+function failureLogger(progress: Progress): Logger {
+  const show = ({ stepId, attempt, error }: Record<string, unknown>): void => {
+    const stack = isErrorData(error) ? error.stack : undefined;
+    if (typeof stepId !== "string" || typeof attempt !== "number" || stack === undefined) return;
+    const frames = stack.split("\n").filter((line) => !isOwnFrame(line));
+    progress.failedAt(stepId, attempt, frames.map((line) => `      ${line}\n`).join(""));
+  };
+  const logger: Logger = { debug: show, info: show, warn: show, error: show, child: () => logger };
+  return logger;
+}
+
+function isErrorData(value: unknown): value is ErrorData {
+  return typeof value === "object" && value !== null && "code" in value && "message" in value;
 }
 
 /** `key=value` pairs; a value that is JSON is taken as such. */
@@ -158,7 +207,7 @@ async function readFileOf(path: string, io: Io): Promise<string> {
   }
 }
 
-async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+export async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(Buffer.from(chunk as string | Uint8Array));
   return Buffer.concat(chunks).toString("utf8").trimEnd();

@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Io } from "../../src/cli/io.ts";
+import { NO_TERMINAL } from "./command-line.ts";
 import { runCli } from "../../src/cli/program.ts";
 
 let folder: string;
@@ -19,6 +20,7 @@ beforeEach(() => {
 async function orchestra(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const said = { out: "", err: "" };
   const io: Io = {
+    ...NO_TERMINAL,
     out: (text) => void (said.out += `${text}\n`),
     err: (text) => void (said.err += `${text}\n`),
     env: {},

@@ -111,7 +111,7 @@ describe("orchestra run", () => {
     [["dance"], "unknown command"],
     [["resume", "s"], "which store?"],
     [["sessions"], "which store?"],
-    [["sessions", "--store", "./state", "--status", "lost"], "expected one of"],
+    [["sessions", "--store", "./state", "--status", "lost"], "Allowed choices are running"],
     [["show", "nobody", "--store", "./state"], "there is no store in"],
     [["sessions", "--store", "./state"], "there is no store in"],
     [["resume", "s", "--store", "./state", "--file", "team.ts"], "there is no store in"],

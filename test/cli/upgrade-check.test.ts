@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { decodeValue, encodeValue } from "../../src/base/codec.ts";
 import { decodeRecord, encodeRecord } from "../../src/base/record.ts";
 import type { Io } from "../../src/cli/io.ts";
+import { NO_TERMINAL } from "./command-line.ts";
 import { runCli } from "../../src/cli/program.ts";
 import { LevelStorage, next, OrchestraInstance, StateManager, Topology, type AgentContext } from "../../src/index.ts";
 import { openLevelFolder } from "../../src/state/level-folder.ts";
@@ -50,6 +51,7 @@ interface Ended {
 
 function ioTo(out: string[], err: string[]): Io {
   return {
+    ...NO_TERMINAL,
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     env: {},

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import type { Io } from "../../src/cli/io.ts";
+import { NO_TERMINAL } from "./command-line.ts";
 import { runCli } from "../../src/cli/program.ts";
 import { LevelStorage, OrchestraInstance, StateManager } from "../../src/index.ts";
 import { fingerprint } from "../faults/folders.ts";
@@ -27,6 +28,7 @@ beforeAll(async () => {
 async function orchestra(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let [out, err] = ["", ""];
   const io: Io = {
+    ...NO_TERMINAL,
     out: (text) => void (out += `${text}\n`),
     err: (text) => void (err += `${text}\n`),
     env: {},

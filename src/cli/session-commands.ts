@@ -1,0 +1,151 @@
+// `sessions`, `show` and `why`: what a store holds and what it waits for, looked at without changing it.
+
+import type { SessionView, WhyView } from "../control/index.ts";
+import { OrchestraResult } from "../index.ts";
+import { EXIT, UsageError } from "./exit-code.ts";
+import type { Io, Screen } from "./io.ts";
+import { json } from "./json.ts";
+import { questionLine } from "./question-line.ts";
+import type { StoreFlags } from "./session-options.ts";
+import { allSessions, knownSession, withStore, type OpenStore } from "./store-access.ts";
+import { paint } from "./style.ts";
+
+export const STATUSES = [
+  "running",
+  "interrupted",
+  "paused",
+  "awaiting_user",
+  "completed",
+  "failed",
+  "cancelled",
+  "idle",
+] as const satisfies readonly SessionView["status"][];
+
+const SESSIONS_SHOWN = 100;
+
+export async function sessionsCommand(
+  flags: StoreFlags & { status?: string; limit?: number; json?: boolean },
+  io: Io,
+): Promise<number> {
+  const status = STATUSES.find((one) => one === flags.status);
+  if (flags.status !== undefined && status === undefined)
+    throw new UsageError(`--status ${flags.status}: expected one of ${STATUSES.join(", ")}`);
+  const limit = flags.limit ?? SESSIONS_SHOWN;
+  return withStore(flags, io, async ({ operations }) => {
+    const sessions: SessionView[] = [];
+    let more = false;
+    for await (const session of allSessions(operations, status)) {
+      if ((more = sessions.length === limit)) break;
+      sessions.push(session);
+    }
+    if (flags.json) io.out(json(sessions));
+    else if (sessions.length === 0) io.err("no sessions");
+    else io.out(sessions.map((one) => sessionLine(one, sessions, io.stdout)).join("\n"));
+    if (more) io.err(`only the first ${limit} are shown; --limit N shows more`);
+    return EXIT.ok;
+  });
+}
+
+function sessionLine(
+  { sessionId, status, updatedAtMs, n }: SessionView,
+  among: readonly SessionView[],
+  screen: Screen,
+): string {
+  const width = Math.min(40, Math.max(...among.map((one) => one.sessionId.length)));
+  const time = new Date(updatedAtMs).toISOString();
+  return `${sessionId.padEnd(width)}  ${statusWord(status, screen)}  ${time}  ${n} commits`;
+}
+
+const COLOURS = {
+  completed: "green",
+  failed: "red",
+  cancelled: "red",
+  interrupted: "yellow",
+  running: "cyan",
+} as const;
+
+function statusWord(status: SessionView["status"], screen: Screen): string {
+  const word = status.padEnd(13);
+  return status in COLOURS ? paint(screen, COLOURS[status as keyof typeof COLOURS], word) : word;
+}
+
+export async function showCommand(
+  sessionId: string,
+  flags: StoreFlags & { json?: boolean; steps?: boolean },
+  io: Io,
+): Promise<number> {
+  return withStore(flags, io, async (store) => {
+    const session = await knownSession(store, sessionId);
+    const [why, checkpoints, data] = await Promise.all([
+      store.operations.why({ sessionId }),
+      store.operations.checkpoints({ sessionId }),
+      store.operations.result({ sessionId }),
+    ]);
+    if (flags.json) {
+      io.out(json({ session, pid: store.pid, why, checkpoints, result: data }));
+      return EXIT.ok;
+    }
+    const lines = [
+      `session      ${session.sessionId}`,
+      `status       ${statusText(session, store, why.pausedReason)}`,
+      `run          ${session.runId ?? "none"}`,
+      `updated      ${new Date(session.updatedAtMs).toISOString()}, ${session.n} commits`,
+      ...why.questions.map((question) => `question     ${questionLine(question)}`),
+      ...checkpoints.map(({ checkpointId, name }) => `checkpoint   ${checkpointId} ${name}`),
+      ...(data === null ? [] : resultLines(session, OrchestraResult.fromJSON(data), flags.steps === true)),
+    ];
+    io.out(lines.join("\n"));
+    return EXIT.ok;
+  });
+}
+
+function resultLines(session: SessionView, result: OrchestraResult, steps: boolean): string[] {
+  const lines = [`steps        ${result.totalSteps}`];
+  if (steps)
+    for (const step of result.getExecutionTrace())
+      lines.push(
+        `  ${step.stepId} ${step.node} ${step.error === null ? "ok" : step.error.code} ${step.ended - step.started} ms`,
+      );
+  if (result.error !== null && (session.status === "failed" || session.status === "cancelled"))
+    lines.push(`error        ${result.error.code}: ${result.error.message}`);
+  if (result.success) lines.push("", result.getFinalResponseAsText());
+  return lines;
+}
+
+function statusText({ sessionId, status }: SessionView, { pid }: OpenStore, pausedReason: string | null): string {
+  if (status === "interrupted") return `interrupted: its process is gone; orchestra resume ${sessionId} continues it`;
+  if (status === "running" && pid !== null) return `running in process ${pid}`;
+  return `${status}${pausedReason ? ` (${pausedReason})` : ""}`;
+}
+
+export async function whyCommand(sessionId: string, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
+  return withStore(flags, io, async (store) => {
+    const session = await knownSession(store, sessionId);
+    const why = await store.operations.why({ sessionId });
+    if (flags.json) io.out(json({ sessionId, pid: store.pid, ...why }));
+    else io.out([`${sessionId}: ${statusText(session, store, why.pausedReason)}`, ...whyLines(why)].join("\n"));
+    return EXIT.ok;
+  });
+}
+
+function whyLines({ status, steps, barriers, calls, questions }: WhyView): string[] {
+  const runs = status === "running" ? "runs" : "to be run";
+  return [
+    ...steps.map(({ node, stepId, branchId, attempt, waiting, notBeforeMs }) => {
+      const state =
+        notBeforeMs !== undefined && notBeforeMs > Date.now()
+          ? `tried again at ${new Date(notBeforeMs).toISOString()}`
+          : waiting
+            ? "in line"
+            : runs;
+      return `  step      ${node} (${stepId}, branch ${branchId}${attempt > 1 ? `, attempt ${attempt}` : ""}): ${state}`;
+    }),
+    ...barriers.map(({ node, arrived, failed, waitsFor, dueAtMs }) => {
+      const open = waitsFor.map((one) => (one.branchId === "" ? one.node : `${one.node} (branch ${one.branchId})`));
+      const due = dueAtMs === null ? "" : `; until ${new Date(dueAtMs).toISOString()}`;
+      return `  join      ${node}: ${arrived.length} arrived${arrived.length > 0 ? ` (${arrived.join(", ")})` : ""}${failed > 0 ? `, ${failed} failed` : ""}; waits for ${open.join(", ") || "nobody"}${due}`;
+    }),
+    ...calls.map(({ node, waitsFor }) => `  call      ${node} waits for ${waitsFor.join(", ")}`),
+    ...questions.map((question) => `  question  ${questionLine(question)}`),
+  ];
+}

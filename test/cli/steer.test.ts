@@ -1,0 +1,197 @@
+// Sessions steered from outside: on a store that nobody has open, and on one that another process is running in.
+
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { beforeAll, describe, expect, it } from "vitest";
+
+import { ensureBuilt } from "../package/project.ts";
+import { ASKING, place, SLOW } from "./command-line.ts";
+
+beforeAll(ensureBuilt, 120_000);
+const at = place();
+const store = ["--store", "./state"];
+const go = (): void => writeFileSync(join(at.folder, "go"), "");
+
+describe("a session that nobody runs", () => {
+  it("is answered, and goes on with that when it is resumed", async () => {
+    at.file("asking.mjs", ASKING);
+    expect((await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store])).code).toBe(3);
+    const why = await at.call(["why", "talk", ...store]);
+    expect(why).toMatchObject({ code: 0, out: expect.stringMatching(/talk: awaiting_user\n +question .*really\?/) });
+    expect(await at.call(["answer", "talk", "sure", ...store])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("orchestra resume talk goes on with it"),
+    });
+    expect(await at.call(["answer", "talk", "sure", ...store])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("ORCH_QUESTION_UNKNOWN"),
+    });
+    expect(await at.call(["resume", "talk", "--file", "asking.mjs", "-q", ...store])).toMatchObject({
+      code: 0,
+      out: "you said sure\n",
+    });
+  });
+
+  it("is cancelled, and then there is nothing to pause or to cancel", async () => {
+    at.file("asking.mjs", ASKING);
+    await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store]);
+    const cancelled = await at.call(["cancel", "talk", "--reason", "enough", "--json", ...store]);
+    expect(JSON.parse(cancelled.out)).toEqual({ sessionId: "talk", cancelled: true, pid: null });
+    expect((await at.call(["show", "talk", ...store])).out).toMatch(
+      /status +cancelled[^]*error +ORCH_CANCELLED.*enough/,
+    );
+    for (const command of ["pause", "cancel"])
+      expect(await at.call([command, "talk", ...store])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining(`ORCH_SESSION_STATE: nothing to ${command}: session "talk" is cancelled`),
+      });
+  });
+
+  it("tells its events, all or after one of them, as lines of text or of JSON", async () => {
+    at.file("asking.mjs", ASKING);
+    await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store]);
+    expect((await at.call(["events", "talk", ...store])).out).toMatch(/^\d+ {2}▶ run[^]*Asker ✓[^]*Asker asks/);
+    const lines = (await at.call(["events", "talk", "--json", ...store])).out.trim().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as { seq: number; type: string });
+    expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(["run.started", "user.asked"]));
+    const after = await at.call(["events", "talk", "--json", "--after", String(events[1]?.seq), ...store]);
+    expect(after.out.trim().split("\n")).toEqual(lines.slice(2));
+  });
+
+  it.each(["show", "why", "pause", "cancel", "events", "checkpoint", "export"])(
+    "is named by %s when its name is nearly right",
+    async (command) => {
+      at.file("asking.mjs", ASKING);
+      await at.call(["run", "asking.mjs", "-t", "x", "-s", "otters", "-q", ...store]);
+      expect(await at.call([command, "oters", ...store])).toMatchObject({
+        code: 2,
+        out: "",
+        err: 'error: ORCH_SESSION_UNKNOWN: no session "oters" in this store; did you mean "otters"?\n',
+      });
+    },
+  );
+});
+
+describe("a session that another process runs", () => {
+  it("is looked at, watched and paused there; that process ends, and says how to go on", async () => {
+    at.file("slow.mjs", SLOW);
+    const run = at.start(["run", "slow.mjs", "-t", "x", "-s", "k", ...store]);
+    await run.says("A works");
+    const { pid } = run.child;
+    expect((await at.call(["why", "k", ...store])).out).toMatch(
+      new RegExp(`k: running in process ${pid}\\n +step +A .*: runs`),
+    );
+    const listed = await at.call(["sessions", "--json", "--status", "running", ...store]);
+    expect(JSON.parse(listed.out)).toMatchObject([{ sessionId: "k", status: "running" }]);
+    expect(JSON.parse((await at.call(["sessions", "--json", "--status", "interrupted", ...store])).out)).toEqual([]);
+    expect((await at.call(["show", "k", ...store])).out).toContain(`running in process ${pid}`);
+    const followed = at.start(["events", "k", "--follow", ...store]);
+    const checkpoint = await at.call(["checkpoint", "k", "halfway", ...store]);
+    expect(checkpoint).toMatchObject({ code: 0, out: expect.stringMatching(/^cp_\w+\n$/) });
+
+    expect(await at.call(["pause", "k", "--reason", "lunch", ...store])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`paused k (store open in process ${pid}); its steps in flight finish`),
+    });
+    go();
+    const paused = await run.ended;
+    expect(paused).toMatchObject({ code: 3, out: "" });
+    expect(paused.err).toMatch(/paused: lunch[^]*go on with: orchestra resume k --file slow.mjs --store .\/state/);
+
+    // Who follows goes on with the next process, and ends with the run.
+    const resumed = await at.start(["resume", "k", "--file", "slow.mjs", "-q", ...store]).ended;
+    expect(resumed).toMatchObject({ code: 0, out: "XA\n" });
+    const { code, out } = await followed.ended;
+    expect(code).toBe(0);
+    // What finished during the pause was recorded, and is followed from when the run goes on.
+    expect(out).toMatch(/halfway[^]*‖ paused: lunch[^]*▶ resumed[^]*A ✓[^]*B ✓[^]*■ completed\n$/);
+  });
+
+  it("is answered there, and goes on at once", async () => {
+    at.file("asking.mjs", ASKING);
+    const run = at.start(["run", "asking.mjs", "-t", "x", "-s", "talk", "--ask", ...store], { input: "open" });
+    await run.says("really?");
+    expect(await at.call(["answer", "talk", "from outside", ...store])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`store open in process ${run.child.pid}`),
+    });
+    expect(await run.ended).toMatchObject({ code: 0, out: "you said from outside\n" });
+  });
+
+  it("is cancelled there", async () => {
+    at.file("slow.mjs", SLOW);
+    const run = at.start(["run", "slow.mjs", "-t", "x", "-s", "k", "-q", ...store]);
+    await run.says("A works");
+    expect((await at.call(["cancel", "k", "--reason", "no more", ...store])).code).toBe(0);
+    expect(await run.ended).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("no more"),
+    });
+  });
+
+  it("is exported there, and taken in elsewhere", async () => {
+    at.file("slow.mjs", SLOW);
+    const run = at.start(["run", "slow.mjs", "-t", "x", "-s", "k", "-q", ...store]);
+    await run.says("A works");
+    expect((await at.call(["export", "k", "out/k.orchestra", ...store])).code).toBe(0);
+    expect(statSync(join(at.folder, "out/k.orchestra")).mode & 0o777).toBe(0o600);
+    expect(await at.call(["import", "out/k.orchestra", "--store", "./other", "--as", "k2"])).toMatchObject({
+      code: 0,
+      out: "k2\n",
+    });
+    expect((await at.call(["show", "k2", "--store", "./other"])).out).toContain("interrupted");
+    // What would need the store itself is refused, and says by whom it is held.
+    expect(await at.call(["import", "out/k.orchestra", ...store, "--as", "k3"])).toMatchObject({
+      code: 4,
+      err: expect.stringContaining(`pid ${run.child.pid}`),
+    });
+    run.child.kill("SIGKILL");
+    await run.ended;
+  });
+
+  it("leaves nothing in the way when its process is killed: the next one serves the store again", async () => {
+    at.file("slow.mjs", SLOW);
+    const address = join(at.folder, "state/orchestra.control");
+    const killed = at.start(["run", "slow.mjs", "-t", "x", "-s", "k", "-q", ...store]);
+    await killed.says("A works");
+    const stale = JSON.parse(readFileSync(address, "utf8")) as { path: string };
+    killed.child.kill("SIGKILL");
+    await killed.ended;
+    expect(existsSync(stale.path)).toBe(true);
+    expect((await at.call(["sessions", ...store])).out).toMatch(/^k +interrupted /);
+    const shown = JSON.parse((await at.call(["show", "k", "--json", ...store])).out) as {
+      session: object;
+      result: { error: { message: string } };
+    };
+    expect(shown.session).toMatchObject({ status: "interrupted" });
+    expect(shown.result.error.message).not.toMatch(/resumeSession|userResponse/);
+
+    const again = at.start(["resume", "k", "--file", "slow.mjs", "-q", ...store]);
+    await again.says("A works");
+    expect(existsSync(stale.path)).toBe(false);
+    expect((await at.call(["why", "k", ...store])).out).toContain(`process ${again.child.pid}`);
+    go();
+    expect(await again.ended).toMatchObject({ code: 0, out: "XA\n" });
+    expect(existsSync(address)).toBe(false);
+  });
+});
+
+it("says who has the store when that process does not serve it", async () => {
+  at.file(
+    "hold.mjs",
+    `export default { topology: { nodes: ["A"] }, agents: { A: (x) => x } };
+     const { LevelStorage } = await import("orchestra");
+     await new LevelStorage("./state").open();
+     console.error("held");
+     await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+  );
+  const holder = at.start(["validate", "hold.mjs"]);
+  await holder.says("held");
+  for (const args of [["pause", "k"], ["events", "k", "--follow"], ["sessions"]])
+    expect(await at.call([...args, ...store])).toMatchObject({
+      code: 4,
+      out: "",
+      err: expect.stringMatching(new RegExp(`ORCH_STORE_LOCKED.*pid ${holder.child.pid}\\)[^]*does not serve`)),
+    });
+});
