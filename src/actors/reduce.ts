@@ -12,23 +12,21 @@ import { assertNever } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { compilePlan } from "../topology/compile.ts";
 import type { Plan } from "../topology/plan.ts";
+import { answered } from "./answers.ts";
 import { failBranch, timeOutBarrier } from "./barriers.ts";
 import { adjustClocks } from "./clocks.ts";
-import { Draft } from "./draft.ts";
+import { branchName, Draft } from "./draft.ts";
 import type { Effect, KernelEvent } from "./effects.ts";
 import { cancelRun, failRun } from "./ending.ts";
-import type { Fact, StateWrite } from "./facts.ts";
-import { aheadKey, recordIn, withRecord } from "./journal.ts";
+import type { Fact } from "./facts.ts";
 import { pauseRun, restoreSession, resumeRun } from "./lifecycle.ts";
-import { answerInsufficient, applyOutcome, failStep, leave, refusalOf, settle } from "./outcomes.ts";
 import { migrateRun } from "./migration.ts";
-import type { Branch, OpenQuestion, RunState, SessionState, StepWork } from "./session-state.ts";
+import { settle } from "./outcomes.ts";
+import type { RunState, SessionState } from "./session-state.ts";
 import type { CommitReduction, Reduction } from "./reduction.ts";
 import { startRun } from "./start.ts";
-import { agentStateOf } from "./session-state.ts";
-import { enter, offer, openQuestion, releaseQueue } from "./steps.ts";
-import { branchName } from "./draft.ts";
-import { findStep } from "./find-step.ts";
+import { journaled, stepEnded, stepSuspended } from "./step-ends.ts";
+import { releaseQueue } from "./steps.ts";
 
 export function initialState(sessionId: string): SessionState {
   return {
@@ -182,155 +180,6 @@ function applyPending(draft: Draft, pending: readonly { fact: Fact; atMs: number
   }
 }
 
-type StepEnd = Extract<Fact, { type: "step.succeeded" | "step.failed" }>;
-
-function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
-  const at = findStep(draft, fact.stepId);
-  if (typeof at === "string") return at;
-  const { branch, work } = at;
-  if (fact.attempt !== work.attempt)
-    return `attempt ${fact.attempt} of step ${fact.stepId} is not the one that is out (${work.attempt})`;
-  if (draft.run.pause !== null) {
-    const { pause } = draft.run;
-    if (pause.pending.some(({ fact: known }) => "stepId" in known && known.stepId === fact.stepId))
-      return `step ${fact.stepId} has a result`;
-    draft.run.pause = { ...pause, pending: [...pause.pending, { fact, atMs: draft.atMs }] };
-    return undefined;
-  }
-  account(draft, fact);
-  const source = { held: fact.held, stepId: fact.stepId, journal: work.journal, woken: work.woken, input: work.input };
-  if (fact.type === "step.succeeded") {
-    const refusal = refusalOf(draft, branch, fact.outcome);
-    if (refusal !== undefined) {
-      const idle = settleStep(draft, branch, work);
-      draft.events.push({ ...shown(draft, fact, branch), type: "step.failed", error: refusal });
-      failStep(draft, idle, refusal, source);
-      return undefined;
-    }
-    const idle = settleStep(draft, branch, work);
-    writeState(draft, branch, fact.state ?? []);
-    draft.events.push({
-      ...shown(draft, fact, branch),
-      type: "step.succeeded",
-      outcome: fact.outcome,
-      ...(fact.usage === undefined ? {} : { usage: fact.usage }),
-    });
-    applyOutcome(draft, idle, fact.outcome, source);
-    return undefined;
-  }
-  if (fact.retryAtMs !== undefined) {
-    draft.events.push({
-      type: "step.retrying",
-      stepId: fact.stepId,
-      branchId: branchName(branch.id),
-      node: draft.nodeName(branch.node),
-      attempt: fact.attempt,
-      error: fact.error,
-      retryAtMs: fact.retryAtMs,
-    });
-    offer(draft, branch, { ...work, attempt: work.attempt + 1, notBeforeMs: fact.retryAtMs });
-    return undefined;
-  }
-  const idle = settleStep(draft, branch, work);
-  draft.events.push({ ...shown(draft, fact, branch), type: "step.failed", error: fact.error });
-  failStep(draft, idle, fact.error, source);
-  return undefined;
-}
-
-function shown(draft: Draft, fact: StepEnd, branch: Branch) {
-  return {
-    stepId: fact.stepId,
-    branchId: branchName(branch.id),
-    node: draft.nodeName(branch.node),
-    attempt: fact.attempt,
-    tookMs: fact.tookMs,
-  };
-}
-
-/** The step is out no more; its branch stands idle while its outcome is followed, which writes down where it goes. */
-function settleStep(draft: Draft, branch: Branch, work: StepWork): Branch {
-  draft.run.steppers = draft.run.steppers.delete(work.step);
-  return { ...branch, phase: IDLE };
-}
-
-const IDLE = { kind: "idle" } as const;
-
-function account(draft: Draft, { usage }: StepEnd): void {
-  if (usage === undefined) return;
-  const { run } = draft;
-  const before = run.usage;
-  run.usage = {
-    inputTokens: before.inputTokens + usage.inputTokens,
-    outputTokens: before.outputTokens + usage.outputTokens,
-    costUsd: before.costUsd + usage.costUsd,
-    apiCalls: before.apiCalls + usage.apiCalls,
-    nestedSteps: before.nestedSteps + usage.nestedSteps,
-  };
-  run.steps += usage.nestedSteps;
-}
-
-function writeState(draft: Draft, branch: Branch, writes: readonly StateWrite[]): void {
-  if (writes.length === 0) return;
-  const node = draft.nodeName(branch.node);
-  const known: Record<string, Stored> = { ...agentStateOf(draft.session, node) };
-  for (const { key, value } of writes) {
-    if (value === undefined) delete known[key];
-    else known[key] = value;
-  }
-  draft.session.agentState = { ...draft.session.agentState, [node]: known };
-}
-
-function stepSuspended(draft: Draft, fact: Extract<Fact, { type: "step.suspended" }>): string | undefined {
-  const at = findStep(draft, fact.stepId);
-  if (typeof at === "string") return at;
-  const { branch, work } = at;
-  if (fact.attempt !== work.attempt) return `attempt ${fact.attempt} of step ${fact.stepId} is not the one that is out`;
-  if (draft.run.pause !== null) return "the run is paused; the step suspends again when it is resumed";
-  if (fact.questions.length === 0) return `step ${fact.stepId} names no question it waits for`;
-  draft.run.steppers = draft.run.steppers.delete(work.step);
-  draft.putBranch({ ...branch, phase: { kind: "suspended", work } });
-  for (const { questionId, prompt, sessionId } of fact.questions) {
-    openQuestion(draft, {
-      questionId,
-      branch: branch.id,
-      branchId: branchName(branch.id),
-      node: draft.nodeName(branch.node),
-      prompt,
-      kind: "nested",
-      sessionId,
-      askedAtMs: draft.atMs,
-    });
-  }
-  return undefined;
-}
-
-function journaled(draft: Draft, { stepId, key, value }: Extract<Fact, { type: "journaled" }>): string | undefined {
-  const [source = "", target] = stepId.split(">");
-  let at = findStep(draft, source);
-  let entry = target === undefined ? key : aheadKey(target, key);
-  if (typeof at === "string" && target !== undefined) {
-    // The source of a stream edge has ended, and its target has a step of its own by now.
-    for (const branch of draft.run.branches.values()) {
-      if (
-        branch.phase.kind !== "step" ||
-        branch.phase.work.streamedFrom !== source ||
-        draft.nodeName(branch.node) !== target
-      )
-        continue;
-      at = { branch, work: branch.phase.work };
-      entry = key;
-    }
-  }
-  if (typeof at === "string") return at;
-  const { branch, work } = at;
-  if (recordIn(work.journal, entry) !== undefined) return `${stepId} has a record of ${JSON.stringify(key)}`;
-  draft.putBranch({
-    ...branch,
-    phase: { kind: "step", work: { ...work, journal: withRecord(work.journal, entry, value) } },
-  });
-  return undefined;
-}
-
 function timerFired(draft: Draft, timerId: string): string | undefined {
   const timer = draft.run.timers[timerId];
   if (timer === undefined || timer.heldSinceMs !== null) return `timer ${timerId} is not armed`;
@@ -372,62 +221,6 @@ function timerFired(draft: Draft, timerId: string): string | undefined {
     default:
       return assertNever(timer.kind);
   }
-}
-
-function answered(draft: Draft, fact: Extract<Fact, { type: "user.answered" }>): string | undefined {
-  const question = draft.run.questions.find((q) => q.questionId === fact.questionId);
-  if (question === undefined) return `question ${fact.questionId} is not open`;
-  if (draft.run.pause !== null) {
-    const { pause } = draft.run;
-    if (pause.pending.some(({ fact: known }) => "questionId" in known && known.questionId === fact.questionId))
-      return `question ${fact.questionId} is answered`;
-    draft.run.pause = { ...pause, pending: [...pause.pending, { fact, atMs: draft.atMs }] };
-    return undefined;
-  }
-  draft.run.questions = draft.run.questions.filter((q) => q !== question);
-  draft.clocks = true;
-  draft.events.push({ type: "user.answered", questionId: question.questionId, value: fact.value });
-  follow(draft, question, fact.value, fact.held);
-  return undefined;
-}
-
-function follow(draft: Draft, question: OpenQuestion, value: Stored, held: readonly number[]): void {
-  if (question.kind === "insufficient") {
-    answerInsufficient(draft, question, wordOf(value));
-    return;
-  }
-  const branch = draft.branch(question.branch);
-  if (question.kind === "nested") {
-    takeNestedAnswer(draft, branch, question.questionId, value);
-    return;
-  }
-  if (branch.phase.kind !== "asking") throw new TypeError(`branch ${branch.id} asks nothing`);
-  const { input } = branch.phase;
-  const idle = draft.putBranch({ ...branch, phase: { kind: "idle" } });
-  if (question.kind === "node") {
-    leave(draft, idle, value, { held, input });
-    return;
-  }
-  enter(
-    draft,
-    idle,
-    { kind: "value", value },
-    { question: { id: question.questionId, prompt: question.prompt, input } },
-  );
-}
-
-/** The step runs again once all its nested questions are answered. It is the same step: nothing is counted twice. */
-function takeNestedAnswer(draft: Draft, branch: Branch, questionId: string, value: Stored): void {
-  if (branch.phase.kind !== "suspended") throw new TypeError(`branch ${branch.id} is not suspended`);
-  const work = { ...branch.phase.work, answers: { ...branch.phase.work.answers, [questionId]: value } };
-  const waiting = draft.putBranch({ ...branch, phase: { kind: "suspended", work } });
-  if (!draft.run.questions.some((q) => q.branch === branch.id)) offer(draft, waiting, work);
-}
-
-function wordOf(value: Stored): "proceed" | "fail" | Stored {
-  if (!("v" in value)) return value;
-  if (value.v === "proceed" || value.v === true) return "proceed";
-  return value.v === "fail" || value.v === false ? "fail" : value;
 }
 
 function addContext(state: SessionState, context: Readonly<Record<string, Stored>>, atMs: number): Reduction {
