@@ -178,7 +178,7 @@ export class Draft {
     this.dropWork(branch);
     this.run.branches = this.run.branches.delete(id);
     this.stand(branch.instance, branch.node, -1);
-    this.disarmTimer(`branch:${id}`);
+    if (this.run.limits.branchTimeoutMs !== false) this.disarmTimer(`branch:${id}`);
     this.events.push({ type: "branch.ended", branchId: branchName(id), status, ...end });
     this.addLive(branch.frame, -1);
   }

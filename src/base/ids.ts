@@ -50,12 +50,19 @@ export function stepIdOf(run: number, generation: number, step: number): StepId 
   return `${run}.${generation}.${step}` as StepId;
 }
 
-/** The step's own number, when it belongs to this run and generation. Asked several times per step, so nothing is taken apart that need not be. */
+/** The step's own number, when it belongs to this run and generation. Asked several times per step: digit by digit, without garbage. */
 export function stepNumberOf(stepId: string, run: number, generation: number): number | undefined {
-  const first = stepId.indexOf(".");
-  const second = stepId.indexOf(".", first + 1);
-  if (first < 0 || second < 0) return undefined;
-  if (Number(stepId.slice(0, first)) !== run || Number(stepId.slice(first + 1, second)) !== generation)
-    return undefined;
-  return Number(stepId.slice(second + 1));
+  let part = 0;
+  let number = 0;
+  for (let i = 0; i < stepId.length; i++) {
+    const digit = stepId.charCodeAt(i) - 48;
+    if (digit >= 0 && digit <= 9) {
+      number = number * 10 + digit;
+      continue;
+    }
+    if (stepId[i] !== "." || part === 2 || number !== (part === 0 ? run : generation)) return undefined;
+    part++;
+    number = 0;
+  }
+  return part === 2 && !stepId.endsWith(".") ? number : undefined;
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isOrchestraError } from "../../src/base/errors.ts";
-import { createIds, parseSessionId, stepIdOf } from "../../src/base/ids.ts";
+import { createIds, parseSessionId, stepIdOf, stepNumberOf } from "../../src/base/ids.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { SimClock } from "../../src/testing/sim-clock.ts";
 
@@ -62,4 +62,31 @@ describe("stepIdOf", () => {
     );
     expect(stepIdOf(1, 0, 12)).toBe("1.0.12");
   });
+});
+
+describe("stepNumberOf", () => {
+  it("gives the number back that stepIdOf took, for the same run and generation alone", () => {
+    fc.assert(
+      fc.property(
+        fc.nat(),
+        fc.nat(),
+        fc.nat(),
+        fc.nat(),
+        fc.nat(),
+        (run, generation, step, otherRun, otherGeneration) => {
+          const id = stepIdOf(run, generation, step);
+          expect(stepNumberOf(id, run, generation)).toBe(step);
+          if (otherRun !== run) expect(stepNumberOf(id, otherRun, generation)).toBe(undefined);
+          if (otherGeneration !== generation) expect(stepNumberOf(id, run, otherGeneration)).toBe(undefined);
+        },
+      ),
+    );
+  });
+
+  it.each(["", "1", "1.0", "1.0.", "1.0.2.3", "1.0.x", "1.0.-2", "a.b.c", "1.0.2>Node"])(
+    "knows no number in %j",
+    (id) => {
+      expect(stepNumberOf(id, 1, 0)).toBe(undefined);
+    },
+  );
 });
