@@ -300,6 +300,36 @@ describe("conditions", () => {
   });
 });
 
+describe("the order of steps", () => {
+  it.each([
+    ["A", "B"],
+    ["B", "A"],
+  ])("is free where a quorum decides early: %s or %s may come first", (...arms) => {
+    const report = check({
+      nodes: [
+        "F",
+        ...arms,
+        "C",
+        "D",
+        ...["K", "J"].map((n, i) => Node(n, { convergencePolicy: { quorum: i === 0 ? 3 : 1 } })),
+      ],
+      edges: [...arms.map((arm) => `F -> ${arm}`), "A -> J", "B -> C", "B -> D", "C -> K", "D -> K", "K -> J"],
+    });
+    // Where A comes first the run delivers; only where B does is the join at K seen to fail by values alone.
+    expect(told(report)).toContain("error join_never_satisfied: K");
+    expect(told(report)).not.toContain("error never_delivers: K");
+  });
+
+  it("is free where branches share the bound of an edge: whoever comes second fails", () => {
+    const report = check({
+      nodes: ["F", "A", "M", "Y"],
+      edges: [Edge("F", "M", { type: "notify" }), "F -> A", "A -> M", Edge("M", "Y", { maxVisits: 1 })],
+    });
+    // A notification that comes second fails without harm; the run's own branch does not.
+    expect(told(report)).toEqual(["warning loop_bound_fails: M", "info loop_bound_hit: M, Y"]);
+  });
+});
+
 describe("the bound", () => {
   const wide: TopologyInput = {
     nodes: ["F", ...Array.from({ length: 12 }, (_, i) => `A${i}`)],
