@@ -17,6 +17,8 @@ export type RunEvent = {
   readonly at: number;
   readonly sessionId: string;
   readonly runId: string;
+  /** Chunks lost before this event, because the reader was too far behind. */
+  readonly dropped?: number;
 } & (
   | Resolved<KernelEvent>
   | {
@@ -25,8 +27,6 @@ export type RunEvent = {
       readonly branchId: string;
       readonly node: string;
       readonly chunk: unknown;
-      /** Chunks lost before this one, because the reader was too far behind. */
-      readonly dropped?: number;
     }
 );
 

@@ -155,6 +155,8 @@ class LocalEngine implements Engine {
     // A signal that is aborted already: the run is recorded, and ends before any agent is called.
     const facts: Fact[] =
       request.signal?.aborted === true ? [fact, { type: "cancelled", reason: SIGNAL_ABORTED }] : [fact];
+    // Others may have begun while the log was read: from here to its place among the live ones nothing is awaited.
+    this.#assertAccepting(request.parent !== undefined);
     const opened = await live.open(start, facts, blobs).catch((error: unknown) => {
       // Somebody else began the session in the same moment.
       if (error instanceof OrchestraError && error.code === "ORCH_FENCED")

@@ -4,7 +4,7 @@ import type { RunEvent } from "./engine-api.ts";
 
 const CAPACITY = 10_000;
 
-/** Holds at most 10,000 events nobody has read; beyond it the oldest go, and `dropped` counts them. One reader gets each event. */
+/** Holds at most 10,000 events nobody has read; beyond it the oldest go, and `dropped` counts them and what was lost on the way here. One reader gets each event. */
 export class EventBuffer {
   readonly #events: RunEvent[] = [];
   #ended = false;
@@ -21,6 +21,7 @@ export class EventBuffer {
       this.#events.shift();
       this.#dropped++;
     }
+    this.#dropped += event.dropped ?? 0;
     this.#events.push(event);
     this.#wake?.();
   }

@@ -5,7 +5,7 @@
 //
 // H1  A run never waits for a listener: what is published goes into a bounded buffer.
 // H2  A full buffer is emptied and marked as lagging: the reader goes back to the log from where it stands, so nothing
-//     is lost but chunks, which are live only: one that finds no room is dropped, and the next says how many were.
+//     is lost but chunks, which are live only: one that finds no room is dropped, and the next event says how many were.
 // H3  Without a listener an event costs a map lookup.
 
 import type { KernelEvent } from "../actors/effects.ts";
@@ -29,7 +29,8 @@ export interface ChunkEvent {
 }
 
 export type HubItem =
-  | { readonly type: "batch"; readonly batch: EventBatch }
+  /** `dropped`: chunks lost before it. */
+  | { readonly type: "batch"; readonly batch: EventBatch; readonly dropped?: number }
   | { readonly type: "chunk"; readonly chunk: ChunkEvent };
 
 /** Items a subscriber may be behind before it is sent back to the log. */
@@ -52,9 +53,19 @@ export class Subscription {
         this.#buffer = [];
         this.#head = 0;
         this.lagging = true;
-      } else this.#buffer.push(item);
+      } else {
+        const dropped = this.takeDropped();
+        this.#buffer.push(dropped === 0 ? item : { ...item, dropped });
+      }
     }
     this.#wakeUp();
+  }
+
+  /** Chunks lost that nobody was told of; whoever asks tells it. */
+  takeDropped(): number {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return dropped;
   }
 
   #pushChunk(chunk: ChunkEvent): void {

@@ -55,7 +55,7 @@ export async function* sessionEvents(
         for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
           if (stopped()) return;
           cursor = event.seq;
-          yield event;
+          yield after(subscription.takeDropped(), event);
         }
       // What was buffered meanwhile may be told by the log already.
       let overlaps = fromLog;
@@ -79,10 +79,12 @@ export async function* sessionEvents(
           else yield chunkEvent(sessionId, item.chunk, cursor);
           continue;
         }
+        let lost = item.dropped ?? 0;
         for (const event of runEvents(sessionId, item.batch)) {
           if (event.seq <= cursor) continue;
           cursor = event.seq;
-          yield event;
+          yield after(lost, event);
+          lost = 0;
           if (stopped()) return;
         }
       }
@@ -91,6 +93,11 @@ export async function* sessionEvents(
     signal?.removeEventListener("abort", wake);
     ports.hub.unsubscribe(sessionId, subscription);
   }
+}
+
+/** The event, with the number of chunks that were lost before it. */
+function after(dropped: number, event: RunEvent): RunEvent {
+  return dropped === 0 ? event : { ...event, dropped };
 }
 
 async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Promise<void> {

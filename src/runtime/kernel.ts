@@ -49,6 +49,7 @@ const ENDED_SESSIONS_MAX = 1_000;
 export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
   readonly stateManager?: StateManager;
   readonly channel: Channel | undefined;
+  readonly maxSessions?: number;
 }
 
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
@@ -66,6 +67,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     ids,
     logger,
     busIsOwn: ownBus !== undefined,
+    ...(options.maxSessions !== undefined && { maxSessions: options.maxSessions }),
     ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
   });

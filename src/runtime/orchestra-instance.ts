@@ -419,13 +419,14 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   async #openKernel(recover: (kernel: Kernel) => Promise<void>): Promise<Kernel> {
-    const { stateManager, bus, random } = this.#options;
+    const { stateManager, bus, random, maxSessions } = this.#options;
     const kernel = await openKernel(
       {
         channel: this.#communication.channel,
         ...(stateManager !== undefined && { stateManager }),
         ...(bus !== undefined && { bus }),
         ...(random !== undefined && { random }),
+        ...(maxSessions !== undefined && { maxSessions }),
       },
       this.#grounds,
     );

@@ -24,6 +24,7 @@ import {
 import {
   assertOptions,
   check,
+  count,
   countFrom0,
   durationMs,
   flag,
@@ -127,6 +128,8 @@ export interface InstanceOptions extends SharedOptions {
   readonly topology?: TopologyInput;
   /** Laid under the `executionConfig` of each run. */
   readonly initialConfig?: ExecutionConfig;
+  /** Sessions live at a time; `execute` refuses more with `ORCH_OVERLOADED` and `details.retryAfterMs`. Default 10_000. */
+  readonly maxSessions?: number;
   /**
    * Sessions begun with these earlier topologies go on with this instance's when they are resumed or recovered. Those of
    * a topology that is not named here go on with the one they were begun with.
@@ -192,6 +195,7 @@ const instanceOptionsSchema = z.strictObject({
   ...shared,
   topology,
   initialConfig: executionConfigSchema.optional(),
+  maxSessions: count,
   migrations: migrationsSchema,
 });
 
