@@ -49,7 +49,7 @@ async function writeWhole(target: string, pieces: AsyncIterable<Buffer>): Promis
     }
     await rename(part, target);
   } catch (error) {
-    await rm(part, { force: true });
+    await rm(part, { force: true }).catch(() => undefined);
     if (isSystemError(error)) throw new UsageError(`cannot write ${target}: ${error.message}`, { cause: error });
     throw error;
   }
