@@ -1,28 +1,17 @@
 // The command line as a user meets it: a process with arguments, streams, signals and an exit code.
 
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const JITI = pathToFileURL(join(ROOT, "node_modules/jiti/lib/jiti-register.mjs")).href;
-const MAIN = join(ROOT, "src/cli/main.ts");
+import { ensureBuilt } from "../package/project.ts";
+import { place, type Ended } from "./command-line.ts";
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "orchestra-cli-"));
-  return () => rmSync(folder, { recursive: true, force: true });
-});
+beforeAll(ensureBuilt, 120_000);
+const at = place();
+const file = at.file;
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
 interface Options {
   readonly input?: string;
   readonly env?: Record<string, string>;
@@ -30,29 +19,10 @@ interface Options {
   readonly when?: { readonly says: string; readonly then: (child: ChildProcess) => void };
 }
 
-function orchestra(args: readonly string[], { input, env = {}, when }: Options = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--import", JITI, MAIN, ...args], {
-      cwd: folder,
-      env: { PATH: process.env["PATH"] ?? "", ...env },
-    });
-    let [out, err, done] = ["", "", false];
-    child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => {
-      err += chunk.toString();
-      if (when !== undefined && !done && err.includes(when.says)) {
-        done = true;
-        when.then(child);
-      }
-    });
-    child.on("close", (code) => resolve({ code, out, err }));
-    child.stdin.end(input ?? "");
-  });
-}
-
-function file(name: string, text: string): string {
-  writeFileSync(join(folder, name), text);
-  return name;
+async function orchestra(args: readonly string[], { input, env, when }: Options = {}): Promise<Ended> {
+  const started = at.start(args, { ...(input !== undefined && { input }), ...(env !== undefined && { env }) });
+  if (when !== undefined) await started.says(when.says).then(() => when.then(started.child));
+  return started.ended;
 }
 
 const TEAM = `
@@ -123,7 +93,7 @@ describe("orchestra run", () => {
     file("unknown.json", `{ "nodes": ["A"] }`);
     file("wrong.json", `{ "nodes": ["A"], "edges": ["A -> Nobody"] }`);
     file("team.txt", "");
-    const ended = await orchestra(args);
+    const ended = await at.call(args);
     expect(ended).toMatchObject({ code: 2, out: "" });
     expect(ended.err).toContain(message);
   });
@@ -140,6 +110,41 @@ describe("orchestra run", () => {
       out: "xbb\n",
       err: "bound reached: B -> A\n",
     });
+  });
+
+  it("says where in a file it fails to load: parsing, running, importing, in the file or in one it imports", async () => {
+    file("parse.ts", 'export const a = 1;\n\nexport default { nodes: ["A" };\n');
+    file("throws.ts", "const x: any = undefined;\n\nexport const topology = { nodes: [x.name] };\n");
+    file("missing.ts", '// a line\nimport thing from "not-a-package";\nexport default thing;\n');
+    file("through.ts", 'export * from "./throws.ts";\n');
+    const told = async (name: string): Promise<string> => (await at.call(["validate", name])).err;
+    expect(await told("parse.ts")).toMatch(/^error: parse\.ts:3: ParseError: Unexpected token/);
+    expect(await told("throws.ts")).toMatch(/^error: throws\.ts:3: TypeError: Cannot read properties of undefined/);
+    expect(await told("missing.ts")).toMatch(/^error: missing\.ts:\d+: Cannot find module 'not-a-package'\n$/);
+    expect(await told("through.ts")).toMatch(/^error: throws\.ts:3: TypeError/);
+  });
+
+  it("shows with -v where the error of an agent was thrown, without places of its own", async () => {
+    file(
+      "deep.mjs",
+      `export default { topology: { nodes: ["A"] }, agents: { A: () => deep() } };\nfunction deep() { throw new Error("no luck"); }`,
+    );
+    const { err } = await orchestra(["run", "deep.mjs", "-t", "x", "-v"]);
+    expect(err).toMatch(/A ✗ ORCH_AGENT_FAILED: no luck\n +Error: no luck\n +at deep .*deep\.mjs:2:\d+\)\n/);
+    expect(err).not.toMatch(/runtime\/execution/);
+    expect((await orchestra(["run", "deep.mjs", "-t", "x"])).err).not.toContain("at deep");
+  });
+
+  it("shows piped answers after their questions, also when all came at once", async () => {
+    file(
+      "two.mjs",
+      `import { next } from "orchestra";
+       const ask = (input, ctx) => (ctx.question ? [...ctx.question.input, input] : next.ask("next to " + input.join("+") + "?"));
+       export default { topology: { nodes: ["A", "B"], edges: ["A -> B"] }, agents: { A: (task, ctx) => ask(ctx.question ? task : [task], ctx), B: ask }, task: "x" };`,
+    );
+    const { code, err } = await orchestra(["run", "two.mjs", "--ask"], { input: "one\ntwo\n" });
+    expect(err).toMatch(/A asks[^]*\[A\] next to x\?\n> one\n[^]*\[B\] next to [^]*\?\n> two\n[^]*■ completed\n$/);
+    expect(code).toBe(0);
   });
 
   it("asks on standard input when told to", async () => {
@@ -228,7 +233,7 @@ describe("sessions on disk", () => {
 
   it("answers code 4 when another process has the folder", async () => {
     const { LevelStorage } = await import("orchestra");
-    const storage = new LevelStorage(join(folder, "state"));
+    const storage = new LevelStorage(join(at.folder, "state"));
     await storage.open();
     const ended = await orchestra(["sessions", "--store", "./state"]);
     await storage.close();
