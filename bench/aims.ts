@@ -26,41 +26,59 @@ const below = (limit: number, unit: string, text: string, name: string): Aim => 
 
 const SESSIONS = "sessions: 1000 at a time, 5 steps of a 1 ms timer each";
 
+const FAN_OUT = "fan-out of 1000 with join";
+
 const AIMS: readonly Aim[] = [
+  above(
+    12,
+    "×",
+    "pipeline in memory, beside LangGraph.js without checkpointer",
+    "pipeline of 10: langgraph / orchestra-memory",
+  ),
   above(
     8,
     "×",
-    "pipeline in memory, faster than LangGraph.js with MemorySaver",
-    "pipeline of 10: langgraph-memory / orchestra-memory",
-  ),
-  above(
-    5,
-    "×",
-    "pipeline past kill -9, faster than LangGraph.js with SqliteSaver",
+    "pipeline with `process`, beside LangGraph.js with SqliteSaver, sync",
     "pipeline of 10: langgraph-sqlite-sync / orchestra-process",
   ),
-  above(
-    1,
+  below(
+    1 / 0.7,
     "×",
-    "1,000 sessions on disk, not slower than LangGraph.js with SqliteSaver",
+    "pipeline with `disk`, one run alone: time beside plain LevelDB with an fsync per step",
+    "pipeline of 10: orchestra-disk / level-fsync",
+  ),
+  above(
+    15,
+    "×",
+    "1,000 sessions at a time with `disk`, beside LangGraph.js with SqliteSaver, sync",
     `${SESSIONS}: langgraph-sqlite-sync / orchestra-disk`,
   ),
-  above(
-    1,
-    "×",
-    "1,000 sessions on disk, not slower than BullMQ with fsync",
-    `${SESSIONS}: bullmq-fsync / orchestra-disk`,
-  ),
+  below(30, "ms", "fan-out of 1,000 and join in memory", `${FAN_OUT}: orchestra-memory`),
+  below(60, "ms", "fan-out of 1,000 and join with `disk`", `${FAN_OUT}: orchestra-disk`),
   below(
     1.2,
     "×",
-    "cycle: last tenth of the steps beside the first, `process`, 10 kB",
+    "cycle of 10,000 steps with 10 kB, `process`: last tenth of the steps beside the first",
     "cycle, 10 kB: orchestra-process, last / first tenth",
+  ),
+  below(
+    1.25,
+    "×",
+    "cycle with 10 kB, `process`: bytes written beside plain LevelDB for the same values",
+    "cycle, 10 kB: orchestra-process / level, bytes per step",
   ),
   below(400, "B", "bytes written by a small step, `process`", "cycle, small state: orchestra-process, bytes per step"),
   below(400, "B", "bytes written by a small step, `disk`", "cycle, small state: orchestra-disk, bytes per step"),
+  below(
+    100,
+    "ms",
+    "a cold process resumes a session of 1,000 steps, beyond Node.js itself",
+    "resume: orchestra, ms beyond Node.js",
+  ),
+  below(60, "ms", "import of the package, beyond Node.js itself", "import: orchestra, ms beyond Node.js"),
   below(25, "MB", "installed size of the core", "import: installed MB"),
-  below(400, "MB", "resident memory with 10,000 sessions waiting in an agent", "heap: orchestra-live, RSS MB"),
+  below(16, "kB", "heap of a session that waits in an agent", "heap: orchestra-live-process, kB each"),
+  below(400, "MB", "resident memory with 10,000 sessions waiting in an agent", "heap: orchestra-live-process, RSS MB"),
   below(10, "B", "soak: growth of the heap per session that ended", "soak: heap bytes per session"),
 ];
 
