@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { linksOf } from "../docs/markdown.ts";
 import { createProject, ensureBuilt, ROOT } from "./project.ts";
 
 const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
@@ -30,6 +31,15 @@ describe("the package", () => {
       .map((path) => path.replace(/^\.\//, ""));
     expect(files).toEqual(expect.arrayContaining([...pointedTo, "LICENSE", "README.md", "docs/errors.md"]));
     expect(files.filter((path) => /^(src|test|bench|scripts|examples)\/|(?<!\.d)\.ts$/.test(path))).toEqual([]);
+  });
+
+  it("brings the pages for coding agents, and every page they lead to", () => {
+    const files = packedFiles();
+    expect(files).toEqual(expect.arrayContaining(["AGENTS.md", "llms.txt"]));
+    const linked = ["AGENTS.md", "llms.txt"]
+      .flatMap((page) => linksOf(readFileSync(join(ROOT, page), "utf8")))
+      .map((link) => link.replace(/#.*$/, ""));
+    expect(linked.filter((path) => !/^[a-z]+:/.test(path) && !files.includes(path))).toEqual([]);
   });
 
   it("has a program to start that names its interpreter", () => {

@@ -21,6 +21,8 @@ export interface Project {
   readonly folder: string;
   /** Runs a TypeScript or JavaScript program in the folder, with the user's `orchestra` in reach. */
   run(code: string, options?: { name?: string; timeoutMs?: number; env?: Record<string, string> }): Promise<Ended>;
+  /** Runs shell lines in the folder, with the user's `orchestra` (and `npx orchestra`) in reach. */
+  type(script: string): Promise<Ended>;
   remove(): void;
 }
 
@@ -45,21 +47,33 @@ export function createProject(packages: readonly string[] = []): Project {
     symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name), "junction");
   }
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+  const start = (
+    command: string,
+    args: readonly string[],
+    { timeoutMs, env = {} }: { timeoutMs: number; env?: Record<string, string> },
+  ): Promise<Ended> =>
+    new Promise((resolve) => {
+      const child = execFile(
+        command,
+        [...args],
+        // vitest's own variables would make the child think that it is a test.
+        { cwd: folder, timeout: timeoutMs, killSignal: "SIGKILL", env: { PATH: process.env.PATH, ...env } },
+        (_error, stdout, stderr) => resolve({ exitCode: child.exitCode, stdout, stderr }),
+      );
+      child.stdin?.end();
+    });
   return {
     folder,
     run(code, { name = "main.ts", timeoutMs = 60_000, env = {} } = {}) {
       writeFileSync(join(folder, name), code);
       const flags = name.endsWith(".ts") ? ["--import", JITI] : [];
-      return new Promise((resolve) => {
-        const child = execFile(
-          process.execPath,
-          [...flags, name],
-          // vitest's own variables would make the child think that it is a test.
-          { cwd: folder, timeout: timeoutMs, killSignal: "SIGKILL", env: { PATH: process.env.PATH, ...env } },
-          (_error, stdout, stderr) => resolve({ exitCode: child.exitCode, stdout, stderr }),
-        );
-        child.stdin?.end();
-      });
+      return start(process.execPath, [...flags, name], { timeoutMs, env });
+    },
+    type(script) {
+      const main = join(ROOT, "dist/cli/main.js");
+      // As `npx` finds it, without npm's start-up time.
+      const lines = `orchestra() { "${process.execPath}" "${main}" "$@"; }\nnpx() { "$@"; }\n${script}`;
+      return start("sh", ["-c", lines], { timeoutMs: 60_000 });
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
