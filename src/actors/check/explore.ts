@@ -8,7 +8,8 @@
 // E3  Of what is independent one order is tried (independence.ts). A group that stands in a loop and leads to nothing new
 //     does not hold up the others for ever: then all are tried.
 // E4  A run has one command at most, and values from then on: with more, every hub could go on calling for ever.
-// E5  The bound is on states, and on moves between them at `MOVES_PER_STATE` times that, so that time is bounded too.
+// E5  The bound is on states, and on moves between them at `MOVES_PER_STATE` times that, so that time is bounded too. There
+//     the search stops.
 
 import type { Plan } from "../../topology/plan.ts";
 import type { TopologyData } from "../../topology/types.ts";
@@ -139,10 +140,8 @@ export class Exploration {
       for (let i = 0; i < level.length; i++) {
         const state = this.#states[level[i]!]!;
         if (state.freedom > freedom || state.depth !== depth || state.expanded >= freedom) continue;
-        if (this.#moves.length >= MOVES_PER_STATE * this.#maxStates) {
-          this.#full = true;
-          return;
-        }
+        this.#full ||= this.#moves.length >= MOVES_PER_STATE * this.#maxStates;
+        if (this.#full) return;
         this.#expand(level[i]!, state, freedom);
       }
     }
