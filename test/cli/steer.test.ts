@@ -23,6 +23,7 @@ describe("a session that nobody runs", () => {
       code: 0,
       out: expect.stringContaining("orchestra resume talk goes on with it"),
     });
+    expect((await at.call(["why", "talk", ...store])).out).toBe("talk: paused (answered; to be resumed)\n");
     expect(await at.call(["answer", "talk", "sure", ...store])).toMatchObject({
       code: 2,
       err: expect.stringContaining("ORCH_QUESTION_UNKNOWN"),

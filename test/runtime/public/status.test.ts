@@ -133,3 +133,22 @@ it("tells observers what follows an answer, though the run is over before it is 
     "run.completed",
   ]);
 });
+
+it("goes on when a question that its channel keeps is answered from elsewhere", async () => {
+  // Nobody told the desk, because the events of a run that waits are not followed.
+  const { next } = await import("orchestra");
+  let asked: () => void = () => undefined;
+  const asking = new Promise<void>((resolve) => (asked = resolve));
+  const channel: Channel = { name: "deaf", ask: () => (asked(), new Promise(() => undefined)) };
+  await using instance = new OrchestraInstance({
+    topology: { nodes: ["A"] },
+    agents: { A: (input: unknown, ctx) => (ctx.question ? input : next.ask("?")) },
+    communicationConfig: { channel },
+  });
+  const running = instance.execute("x", { sessionId: "s" });
+  await asking;
+  await expect.poll(async () => (await instance.getSession("s"))?.status).toBe("awaiting_user");
+  const [question] = await instance.communication.pending({ sessionId: "s" });
+  await instance.communication.submitResponse(question?.questionId ?? "", "from elsewhere");
+  expect((await running).finalResponse).toBe("from elsewhere");
+});
