@@ -45,6 +45,26 @@ describe("a program in the documents", () => {
   });
 });
 
+describe("the programs in the documents", () => {
+  beforeAll(ensureBuilt, 120_000);
+
+  it("compile as strict TypeScript, by the types of the package", { timeout: 120_000 }, async () => {
+    const project = createProject(["zod"]);
+    try {
+      const sources = pages.flatMap(({ path, text }) =>
+        blocksOf(text)
+          .filter((block) => isProgram(block) || (block.info[0] === "ts" && fileOf(block) !== undefined))
+          .map(({ line, code }) => ({ name: `${path.replace(/\W/g, "-")}-line-${line}.ts`, code })),
+      );
+      for (const { name, code } of sources) writeFileSync(join(project.folder, name), code);
+      const problems = await project.compile(sources.map(({ name }) => name));
+      expect(problems).toBe("");
+    } finally {
+      project.remove();
+    }
+  });
+});
+
 const stories = pages
   .map(({ path, text }) => ({ path, acts: storyOf(blocksOf(text)) }))
   .filter(({ acts }) => acts.length > 0);

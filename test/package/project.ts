@@ -23,6 +23,8 @@ export interface Project {
   run(code: string, options?: { name?: string; timeoutMs?: number; env?: Record<string, string> }): Promise<Ended>;
   /** Runs shell lines in the folder, with the user's `orchestra` (and `npx orchestra`) in reach. */
   type(script: string): Promise<Ended>;
+  /** What TypeScript, strict, has to say to files of the folder. */
+  compile(names: readonly string[]): Promise<string>;
   remove(): void;
 }
 
@@ -74,6 +76,22 @@ export function createProject(packages: readonly string[] = []): Project {
       // As `npx` finds it, without npm's start-up time.
       const lines = `orchestra() { "${process.execPath}" "${main}" "$@"; }\nnpx() { "$@"; }\n${script}`;
       return start("sh", ["-c", lines], { timeoutMs: 60_000 });
+    },
+    async compile(names) {
+      const compilerOptions = {
+        strict: true,
+        noEmit: true,
+        module: "nodenext",
+        target: "es2023",
+        lib: ["es2023", "esnext.disposable"],
+        moduleDetection: "force",
+        skipLibCheck: true,
+        typeRoots: [join(ROOT, "node_modules/@types")],
+        types: ["node"],
+      };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: names }));
+      const args = [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", ".", "--pretty", "false"];
+      return (await start(process.execPath, args, { timeoutMs: 110_000 })).stdout;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
