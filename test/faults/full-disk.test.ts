@@ -1,6 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../state/temporary-folder.ts";
 import { onSmallDisk } from "./small-disk.ts";
+
+// Several processes, one after another.
+vi.setConfig({ testTimeout: 120_000 });
 
 const full = {
   code: "ORCH_STORE_FAILED",
