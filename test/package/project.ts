@@ -34,10 +34,10 @@ export function ensureBuilt(): void {
   const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
   const newest = Math.max(...sources.map((path) => statSync(join(ROOT, "src", path)).mtimeMs));
   if (existsSync(built) && statSync(built).mtimeMs >= newest) return;
-  execFileSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
-    cwd: ROOT,
-    stdio: "pipe",
-  });
+  const build = (program: string, ...args: string[]) =>
+    execFileSync(process.execPath, [join(ROOT, "node_modules", program), ...args], { cwd: ROOT, stdio: "pipe" });
+  build("typescript/bin/tsc", "-p", "tsconfig.build.json");
+  build("rolldown/bin/cli.mjs", "-c");
 }
 
 /** @param packages What the user has installed beside `orchestra`. */
