@@ -1,7 +1,5 @@
 // Execution config: the bounds and habits of runs. Defaults stand in one frozen table, resolution in one function.
 
-import { z } from "zod";
-
 import type { RunLimits } from "../actors/facts.ts";
 import type { TopologyLimits } from "../topology/types.ts";
 import type { RetryPolicies } from "./agent.ts";
@@ -10,7 +8,7 @@ import {
   resolveConvergencePolicy,
   type ConvergencePolicyOption,
 } from "./convergence-option.ts";
-import { amount, bound, check, count, delayMs, durationMs, flag } from "./option-schema.ts";
+import { amount, bound, check, count, delayMs, durationMs, flag, object } from "./option-schema.ts";
 import { resolveRetry, type RetryOption } from "./retry-option.ts";
 import { StatusConfig } from "./status.ts";
 
@@ -61,20 +59,15 @@ export interface Budget {
   readonly durationMs?: number | false;
 }
 
-const retryPolicy = z
-  .strictObject({
-    maxAttempts: count,
-    initialDelayMs: delayMs,
-    maxDelayMs: delayMs,
-    factor: check<number>(
-      (value) => typeof value === "number" && value >= 1 && Number.isFinite(value),
-      "a number from 1",
-    ),
-    jitter: check<number>((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
-  })
-  .optional();
+const retryPolicy = object({
+  maxAttempts: count,
+  initialDelayMs: delayMs,
+  maxDelayMs: delayMs,
+  factor: check((value) => typeof value === "number" && value >= 1 && Number.isFinite(value), "a number from 1"),
+  jitter: check((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
+});
 
-export const executionConfigSchema = z.strictObject({
+export const executionConfigSchema = object({
   convergenceTimeoutMs: durationMs,
   branchTimeoutMs: durationMs,
   stepTimeoutMs: durationMs,
@@ -88,15 +81,13 @@ export const executionConfigSchema = z.strictObject({
     '"auto", "always" or "never"',
   ),
   maxConcurrency: count,
-  retry: z
-    .strictObject({ transient: retryPolicy, timeout: retryPolicy, invalid_output: retryPolicy, permanent: retryPolicy })
-    .optional(),
+  retry: object({ transient: retryPolicy, timeout: retryPolicy, invalid_output: retryPolicy, permanent: retryPolicy }),
   status: check((value) => value instanceof StatusConfig, "StatusConfig.fromVerbosity(0 | 1 | 2)"),
-  autoCheckpoint: z.strictObject({ everySteps: count, keep: count }).optional(),
+  autoCheckpoint: object({ everySteps: count, keep: count }),
 });
 
 export const maxStepsSchema = bound;
-export const budgetSchema = z.strictObject({ tokens: bound, costUsd: amount, durationMs }).optional();
+export const budgetSchema = object({ tokens: bound, costUsd: amount, durationMs });
 
 export interface LimitOptions {
   readonly execution: ExecutionConfig;

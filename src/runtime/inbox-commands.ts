@@ -1,10 +1,11 @@
 // Inbox commands: what other hosts ask of the owner of a session, as the facts it will commit.
 
-import { z } from "zod";
+import type { ZodType } from "zod";
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { edgesToJudge, openQuestions, pausedSinceMs } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
+import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import type { InboxCommand } from "../bus/ports.ts";
 import type { RunCode } from "./engine-api.ts";
 import { assertConditionsKnown } from "./missing-code.ts";
@@ -17,10 +18,16 @@ export interface CommandPorts {
   readonly nowMs: number;
 }
 
-const pauseBody = z.object({ reason: z.string().optional(), inFlight: z.enum(["finish", "abort"]).default("finish") });
-const cancelBody = z.object({ reason: z.string().optional() });
-const answerBody = z.object({ questionId: z.string(), value: z.unknown() });
-const contextBody = z.object({ context: z.record(z.string(), z.unknown()) });
+const zod = loadedOnFirstUse<typeof import("zod")>("zod");
+const bodies = onFirstUse(() => {
+  const { z } = zod();
+  return {
+    pause: z.object({ reason: z.string().optional(), inFlight: z.enum(["finish", "abort"]).default("finish") }),
+    cancel: z.object({ reason: z.string().optional() }),
+    answer: z.object({ questionId: z.string(), value: z.unknown() }),
+    context: z.object({ context: z.record(z.string(), z.unknown()) }),
+  };
+});
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` for a body that is not what its type says. */
 export async function factsOfCommand(
@@ -31,11 +38,11 @@ export async function factsOfCommand(
 ): Promise<Fact[]> {
   switch (command.type) {
     case "pause": {
-      const { reason, inFlight } = parse(pauseBody, command);
+      const { reason, inFlight } = parse(bodies().pause, command);
       return [{ type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) }];
     }
     case "cancel": {
-      const { reason } = parse(cancelBody, command);
+      const { reason } = parse(bodies().cancel, command);
       return [{ type: "cancelled", ...(reason === undefined ? {} : { reason }) }];
     }
     case "resume":
@@ -44,11 +51,11 @@ export async function factsOfCommand(
       return [
         {
           type: "context.added",
-          context: ports.values.storeAll(parse(contextBody, command).context, "context", blobs),
+          context: ports.values.storeAll(parse(bodies().context, command).context, "context", blobs),
         },
       ];
     case "answer": {
-      const { questionId, value } = parse(answerBody, command);
+      const { questionId, value } = parse(bodies().answer, command);
       return [await answerFact(state, questionId, value, ports, blobs)];
     }
     case "checkpoint":
@@ -98,7 +105,7 @@ export function unknownQuestion(sessionId: string, questionId: string): Orchestr
   });
 }
 
-function parse<T>(schema: z.ZodType<T>, command: Pick<InboxCommand, "type" | "body">): T {
+function parse<T>(schema: ZodType<T>, command: Pick<InboxCommand, "type" | "body">): T {
   const parsed = schema.safeParse(command.body);
   if (parsed.success) return parsed.data;
   throw new OrchestraError(

@@ -1,12 +1,10 @@
 // Migrations: sessions begun with an earlier topology go on with the present one, where their owner said so.
 
-import { z } from "zod";
-
 import { OrchestraError } from "../base/errors.ts";
 import type { TopologyInput } from "../topology/read.ts";
 import { Topology } from "./topology.ts";
 import type { TopologyData } from "../topology/types.ts";
-import { check, isRecord } from "./option-schema.ts";
+import { check, isRecord, list, object, required } from "./option-schema.ts";
 
 /** Sessions of one earlier topology go on with that of the instance. */
 export interface Migration {
@@ -28,19 +26,18 @@ export type Migrations = ReadonlyMap<string, MigrationTarget>;
 
 const HASH = /^[0-9a-f]{64}$/;
 
-export const migrationsSchema = z
-  .array(
-    z.strictObject({
-      from: z.custom<Migration["from"]>((value) => (typeof value === "string" ? HASH.test(value) : value != null), {
-        error: "expected a topology, or its hash (64 hexadecimal digits)",
-      }),
-      nodes: check<Record<string, string>>(
-        (value) => isRecord(value) && Object.values(value).every((name) => typeof name === "string"),
-        "an object of new names by old name",
-      ),
-    }),
-  )
-  .optional();
+export const migrationsSchema = list(
+  object({
+    from: required(
+      (value) => (typeof value === "string" ? HASH.test(value) : value != null),
+      "a topology, or its hash (64 hexadecimal digits)",
+    ),
+    nodes: check(
+      (value) => isRecord(value) && Object.values(value).every((name) => typeof name === "string"),
+      "an object of new names by old name",
+    ),
+  }),
+);
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` when two of them speak of one topology. */
 export function resolveMigrations(given: readonly Migration[], to: Topology): Migrations {

@@ -1,13 +1,11 @@
 // Nested runs: what `ctx.run` takes, and how it becomes a run of its own inside the step.
 
-import { z } from "zod";
-
 import { OrchestraError } from "../base/errors.ts";
 import type { TopologyInput } from "../topology/read.ts";
 import { eitherSource, isAgentDirectory } from "./agent-source.ts";
 import type { RunCode, StartRequest } from "./engine-api.ts";
 import { budgetSchema, executionConfigSchema, maxStepsSchema } from "./execution-config.ts";
-import { assertOptions, check, isRecord, record } from "./option-schema.ts";
+import { anything, assertOptions, check, isRecord, object, record } from "./option-schema.ts";
 import { agentsOf } from "./run-code.ts";
 import { errorConfigSchema, type SharedOptions, type TaskOptions } from "./run-options.ts";
 import { checkTopology, planRun } from "./run-plan.ts";
@@ -16,10 +14,10 @@ import { checkTopology, planRun } from "./run-plan.ts";
 export type NestedRunOptions = Pick<TaskOptions, "task" | "context" | "executionConfig" | "maxSteps" | "budget"> &
   Pick<SharedOptions, "agents" | "conditions" | "errorConfig"> & { readonly topology: TopologyInput };
 
-const nestedSchema = z.strictObject({
+const nestedSchema = object({
   // A nested run's task is a value of the run around it, so it may be any.
-  task: z.unknown().optional(),
-  topology: z.unknown(),
+  task: anything,
+  topology: anything,
   agents: check(
     (value) => isAgentDirectory(value) || isRecord(value),
     "a record of agents by name, or an AgentRegistry",
@@ -27,7 +25,7 @@ const nestedSchema = z.strictObject({
   conditions: record,
   errorConfig: errorConfigSchema,
   context: record,
-  executionConfig: executionConfigSchema.optional(),
+  executionConfig: executionConfigSchema,
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
 });

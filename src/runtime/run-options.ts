@@ -1,7 +1,5 @@
 // Run options: what `Orchestra.run`, `Orchestra.stream` and `OrchestraInstance` take, and how it is checked.
 
-import { z } from "zod";
-
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
@@ -22,6 +20,7 @@ import {
   type ExecutionConfig,
 } from "./execution-config.ts";
 import {
+  anything,
   assertOptions,
   check,
   count,
@@ -31,7 +30,9 @@ import {
   having,
   isRecord,
   isRecordLike,
+  object,
   record,
+  required,
   text,
 } from "./option-schema.ts";
 import type { StateManager } from "./state-manager.ts";
@@ -137,11 +138,11 @@ export interface InstanceOptions extends SharedOptions {
   readonly migrations?: readonly Migration[];
 }
 
-const agents = check<AgentsOption>(
+const agents = check(
   (value) => isAgentDirectory(value) || isRecord(value),
   "a record of agents by name, or an AgentRegistry",
 );
-export const errorConfigSchema = z.strictObject({ enableErrorRouting: flag, preserveErrorContext: flag }).optional();
+export const errorConfigSchema = object({ enableErrorRouting: flag, preserveErrorContext: flag });
 
 const shared = {
   agents,
@@ -150,9 +151,7 @@ const shared = {
     (value) => isRecord(value) && Object.values(value).every((item) => typeof item === "function"),
     "an object of functions by name",
   ),
-  communicationConfig: z
-    .strictObject({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') })
-    .optional(),
+  communicationConfig: object({ channel: check(isChannelOption, '"terminal", "none" or a channel with ask()') }),
   communicationManager: having("a CommunicationManager", "pending", "submitResponse"),
   errorConfig: errorConfigSchema,
   stateManager: having("a StateManager", "acquire"),
@@ -170,15 +169,13 @@ const abortSignal = check(
     isRecordLike(value) && typeof value["aborted"] === "boolean" && typeof value["addEventListener"] === "function",
   "an AbortSignal",
 );
-export const eventsSchema = z.strictObject({ after: countFrom0, signal: abortSignal, untilNow: flag });
+export const eventsSchema = object({ after: countFrom0, signal: abortSignal, untilNow: flag });
 const perTask = {
-  task: z.custom<Task>((value) => typeof value === "string" || isRecord(value), {
-    error: "expected a string or a plain object",
-  }),
+  task: required((value) => typeof value === "string" || isRecord(value), "a string or a plain object"),
   context: record,
   sessionId: text,
   fresh: flag,
-  executionConfig: executionConfigSchema.optional(),
+  executionConfig: executionConfigSchema,
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
   signal: abortSignal,
@@ -187,14 +184,14 @@ const perTask = {
   followUpTimeoutMs: durationMs,
 };
 // A topology is read, and refused, by the topology's own rules.
-const topology = z.unknown().optional();
+const topology = anything;
 
-const runOptionsSchema = z.strictObject({ ...shared, ...perTask, topology });
-const taskOptionsSchema = z.strictObject(perTask);
-const instanceOptionsSchema = z.strictObject({
+const runOptionsSchema = object({ ...shared, ...perTask, topology });
+const taskOptionsSchema = object(perTask);
+const instanceOptionsSchema = object({
   ...shared,
   topology,
-  initialConfig: executionConfigSchema.optional(),
+  initialConfig: executionConfigSchema,
   maxSessions: count,
   migrations: migrationsSchema,
 });

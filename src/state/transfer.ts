@@ -9,7 +9,6 @@
 
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import { z } from "zod";
 import { decodeValue, ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
@@ -17,7 +16,7 @@ import { parseSessionId } from "../base/ids.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
 import { assertFactsKnown } from "./commit-format.ts";
-import { checkpointSchema, commitSchema, entrySchema, snapshotSchema } from "./fact-schema.ts";
+import { exportSchemas } from "./fact-schema.ts";
 import { allNestedIn } from "./nested-sessions.ts";
 import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from "./ports.ts";
 import { newNames, renamed } from "./rename-sessions.ts";
@@ -28,15 +27,6 @@ const BINDING = "orchestra/export";
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
-
-const contentSchema = z.strictObject({
-  entry: entrySchema,
-  commits: z.array(commitSchema),
-  snapshots: z.array(snapshotSchema),
-  checkpoints: z.array(checkpointSchema),
-  blobs: z.map(z.string(), z.instanceof(Uint8Array)),
-});
-const exportSchema = contentSchema.extend({ nested: z.array(contentSchema).optional() });
 
 /** A session in one piece. */
 export interface SessionContent {
@@ -231,8 +221,8 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
       : outer.body;
   const value = decodeValue(body);
   assertVersionsKnown(value);
-  const parsed = exportSchema.safeParse(value);
-  if (!parsed.success) throw damaged(z.prettifyError(parsed.error).split("\n").slice(0, 4).join(" "));
+  const parsed = exportSchemas().whole.safeParse(value);
+  if (!parsed.success) throw damaged(exportSchemas().explain(parsed.error).split("\n").slice(0, 4).join(" "));
   // The schema leaves topology, limits and states to those who know them; with that, it is the type.
   const content = parsed.data as SessionExport;
   for (const { commits, blobs } of [content, ...(content.nested ?? [])]) {
@@ -246,12 +236,8 @@ async function readExport(bytes: Uint8Array): Promise<SessionExport> {
 const COMMIT_VERSION = 1;
 
 // What a newer program wrote does not pass the schema either, and is no damage.
-const versioned = z.object({
-  commits: z.array(z.object({ v: z.number(), facts: z.array(z.object({ type: z.string() })) })),
-});
-
 function assertVersionsKnown(value: unknown): void {
-  const top = versioned.extend({ nested: z.array(versioned).optional() }).safeParse(value);
+  const top = exportSchemas().versioned.safeParse(value);
   if (!top.success) return;
   for (const { commits } of [top.data, ...(top.data.nested ?? [])])
     for (const { v, facts } of commits) {

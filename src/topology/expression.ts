@@ -7,13 +7,8 @@
 // E2  `/` divides as in JavaScript, also between two integers: its left operand is made a float.
 // E3  A missing field or index makes the whole expression false, not an error.
 
-import {
-  Environment,
-  EvaluationError,
-  ParseError,
-  TypeError as CelTypeError,
-  type ASTNode,
-} from "@marcbachmann/cel-js";
+import type { ASTNode, Environment } from "@marcbachmann/cel-js";
+import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import { suggest } from "./suggestion.ts";
 
 /** What a condition may look at. On an error edge `output` is the error. */
@@ -40,10 +35,11 @@ const MISSING = new Set(["no_such_key", "index_out_of_bounds"]);
 
 type Numeric = number | bigint;
 
-const environment = createEnvironment();
+const cel = loadedOnFirstUse<typeof import("@marcbachmann/cel-js")>("@marcbachmann/cel-js");
+const environment = onFirstUse(createEnvironment);
 
 function createEnvironment(): Environment {
-  const created = new Environment({ homogeneousAggregateLiterals: false });
+  const created = new (cel().Environment)({ homogeneousAggregateLiterals: false });
   for (const name of VARIABLES) created.registerVariable(name, "dyn");
   const operators: Readonly<Record<string, (a: Numeric, b: Numeric) => number>> = {
     "+": (a, b) => Number(a) + Number(b),
@@ -66,7 +62,7 @@ export function parseExpression(
 ): { ok: true; expression: Expression } | { ok: false; problem: ConditionProblem } {
   if (text.length > LENGTH_MAX) return refuse({ message: `longer than ${LENGTH_MAX} characters` });
   try {
-    const asWritten = environment.parse(text);
+    const asWritten = environment().parse(text);
     const checked = asWritten.check();
     if (!checked.valid) return refuse(problemOf(checked.error));
     if (checked.type !== "bool" && checked.type !== "dyn") {
@@ -74,7 +70,7 @@ export function parseExpression(
     }
     const divisions: ASTNode[] = [];
     collectDivisions(asWritten.ast, divisions);
-    const parsed = divisions.length === 0 ? asWritten : environment.parse(withFloatDivision(text, divisions));
+    const parsed = divisions.length === 0 ? asWritten : environment().parse(withFloatDivision(text, divisions));
     return { ok: true, expression: (input) => evaluate(parsed, input) };
   } catch (error) {
     return refuse(problemOf(error));
@@ -87,7 +83,7 @@ function evaluate(parsed: (context: Record<string, unknown>) => unknown, input: 
     const { output, input: given, context, task } = input;
     value = parsed({ output: output ?? null, input: given ?? null, context, task: task ?? null });
   } catch (error) {
-    if (error instanceof EvaluationError) {
+    if (error instanceof cel().EvaluationError) {
       if (MISSING.has(error.code)) return false;
       throw new TypeError(error.summary, { cause: error });
     }
@@ -135,6 +131,7 @@ function refuse(problem: ConditionProblem): { ok: false; problem: ConditionProbl
 }
 
 function problemOf(error: unknown): ConditionProblem {
+  const { EvaluationError, ParseError, TypeError: CelTypeError } = cel();
   if (!(error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError)) {
     return { message: error instanceof Error ? error.message : String(error) };
   }
