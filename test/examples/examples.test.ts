@@ -34,6 +34,7 @@ const PRINTED: Readonly<Record<string, readonly string[]>> = {
     "other-kitchen: soup with saffron",
     "same history: false",
   ],
+  "simulate-your-team": ["paid more than once: true", "a crash is enough: true", "paid more than once: false"],
   "nested-teams": ["sent: close the door, please", "steps, those of the inner team included: 5"],
   streaming: ["Speaker: one", "Speaker: two", "Speaker: three", "Speaker is done", "Counter is done", "words: 3"],
   pools: [

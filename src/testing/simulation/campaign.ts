@@ -35,7 +35,10 @@ export interface CampaignOptions {
   readonly failingSeedsMax: number;
   /** What a person types to see a seed again. */
   replay(seed: number, faults: readonly string[], without: readonly string[]): string;
-  readonly onOutcome?: (seed: number, sessionId: string, outcome: RunOutcome) => string | undefined;
+  readonly onOutcome?: (
+    about: { readonly seed: number; readonly sessionId: string; readonly outside: Map<string, unknown> },
+    outcome: RunOutcome,
+  ) => string | undefined;
   readonly onSeed?: (result: SeedResult) => void;
 }
 
@@ -130,7 +133,8 @@ function run(options: CampaignOptions, seed: number): Promise<SeedResult> {
     ...(isListOfFaults(faults) ? { rates: {}, only: parseFaults(faults) } : { rates: ratesOf(seed, faults) }),
     ...(canary !== undefined && { canary }),
     ...(onOutcome !== undefined && {
-      onOutcome: (sessionId: string, outcome: RunOutcome) => onOutcome(seed, sessionId, outcome),
+      onOutcome: (sessionId: string, outcome: RunOutcome, outside: Map<string, unknown>) =>
+        onOutcome({ seed, sessionId, outside }, outcome),
     }),
   };
   return runSeed(options.source.scenario(seed, new Set(options.without)), seedOptions);

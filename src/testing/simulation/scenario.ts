@@ -22,6 +22,11 @@ export interface AgentWorld {
   sleep(ms: number): Promise<void>;
   /** In [0, 1). The same for the same seed, whatever else happens. */
   random(): number;
+  /**
+   * The world outside of the processes: what one of them puts here, the next one finds. Empty at the beginning of each
+   * seed. The place for a bank, a mail server, a counter of calls.
+   */
+  readonly outside: Map<string, any>;
   /** False once the storm is over: from then on nothing goes wrong any more. */
   readonly stormy: boolean;
 }

@@ -31,6 +31,7 @@ export interface HostParts {
   readonly observer: Observer;
   readonly scenario: Scenario;
   readonly seed: number;
+  readonly outside: Map<string, unknown>;
   crash(host: SimHost, why: Parameters<Process["crash"]>[0]): void;
 }
 
@@ -178,6 +179,7 @@ export class SimHost implements Process {
     const world: AgentWorld = {
       sleep: (ms) => scheduler.sleep(this.scope, ms, "an agent's sleep"),
       random: () => random.next(),
+      outside: this.#parts.outside,
       get stormy() {
         return !faults.calmed;
       },

@@ -14,8 +14,8 @@ import type { AgentWorld, Scenario, SimulatedCommand, SimulatedSession, Simulate
 export interface SimulateOptions {
   readonly topology: TopologyInput;
   /**
-   * As for `Orchestra.run`, or a function that makes them for each simulated process, with `sleep` and `random` of the
-   * simulated world. Agents that wait for the real world (timers, sockets, files) stand still here until their time limit.
+   * As for `Orchestra.run`, or a function that makes them for each simulated process, with `sleep`, `random` and
+   * `outside` of the simulated world. Agents that wait for the real world (timers, sockets, files) stand still here until their time limit.
    */
   readonly agents: AgentsOption | ((world: AgentWorld) => AgentsOption);
   /** How many seeds, from 1 on, or which. Default 100. */
@@ -34,7 +34,10 @@ export interface SimulateOptions {
    * Called with every result that a session has ended in, each time somebody is told of it. What it throws, or the text
    * it returns, is a finding.
    */
-  check?(result: OrchestraResult, about: { readonly seed: number; readonly sessionId: string }): unknown;
+  check?(
+    result: OrchestraResult,
+    about: { readonly seed: number; readonly sessionId: string; readonly outside: Map<string, any> },
+  ): unknown;
   /** What the store promises. Default "disk". */
   readonly durability?: "disk" | "process";
   /** The highest rate of each kind of fault (`{}`: none at all), or exactly those faults a report names. Default: `DEFAULT_FAULT_RATES`. */
@@ -77,10 +80,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulationRepo
     replay: (seed, faults, without) =>
       `simulate({ …, seeds: [${seed}], faults: ${JSON.stringify(faults)}${without.length > 0 ? `, without: ${JSON.stringify(without)}` : ""} })`,
     ...(check !== undefined && {
-      onOutcome: (seed, sessionId, outcome) =>
-        outcome.state.run?.end == null
-          ? undefined
-          : complaintOf(() => check(resultFromOutcome(outcome), { seed, sessionId })),
+      onOutcome: (about, outcome) =>
+        outcome.state.run?.end == null ? undefined : complaintOf(() => check(resultFromOutcome(outcome), about)),
     }),
   });
   if (options.orThrow === true && report.findings.length > 0) {

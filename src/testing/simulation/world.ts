@@ -18,7 +18,7 @@ import { Observer } from "./observer.ts";
 import type { Scenario } from "./scenario.ts";
 import { Scheduler, Scope } from "./scheduler.ts";
 import { SimDisk } from "./sim-disk.ts";
-import { HostGone, SimHost, type HostParts } from "./sim-host.ts";
+import { HostGone, SimHost } from "./sim-host.ts";
 import type { Machine, Process } from "./sim-machine.ts";
 
 export interface SeedOptions {
@@ -30,7 +30,7 @@ export interface SeedOptions {
   readonly traced?: boolean;
   /** Findings after this many are not kept. Default 20. */
   readonly findingsMax?: number;
-  readonly onOutcome?: (sessionId: string, outcome: RunOutcome) => string | undefined;
+  readonly onOutcome?: (sessionId: string, outcome: RunOutcome, outside: Map<string, unknown>) => string | undefined;
 }
 
 export interface SeedResult {
@@ -75,6 +75,7 @@ class World {
   readonly #findings: Finding[] = [];
   readonly #awaitingHost: ((host: SimHost) => void)[] = [];
   readonly #stormEvents: number;
+  readonly #outside = new Map<string, unknown>();
   #host: SimHost | undefined;
   #hostIsOpen = false;
   #processes = 0;
@@ -115,9 +116,11 @@ class World {
         "S10",
         `a promise was rejected and nobody noticed: ${error instanceof Error ? (error.stack ?? "") : String(error)}`,
       );
+    // What cannot start at all is thrown here, at the caller.
+    const first = this.#newHost();
     process.on("unhandledRejection", stray);
     try {
-      void this.#keepAHostUp();
+      void this.#keepAHostUp(first);
       const story = this.#story();
       let ended = false;
       story.then(
@@ -217,19 +220,20 @@ class World {
     }
   }
 
-  async #keepAHostUp(): Promise<void> {
-    const { seed } = this.#options;
-    while (!this.#over) {
-      const name = `process-${++this.#processes}`;
-      const parts: HostParts = {
-        machine: this.#machine,
-        disk: this.#disk,
-        observer: this.#observer,
-        scenario: this.#scenario,
-        seed,
-        crash: (host, why) => this.#crash(host, why),
-      };
-      const host = new SimHost(name, parts);
+  #newHost(): SimHost {
+    return new SimHost(`process-${++this.#processes}`, {
+      machine: this.#machine,
+      disk: this.#disk,
+      observer: this.#observer,
+      scenario: this.#scenario,
+      seed: this.#options.seed,
+      outside: this.#outside,
+      crash: (host, why) => this.#crash(host, why),
+    });
+  }
+
+  async #keepAHostUp(first: SimHost): Promise<void> {
+    for (let host = first; !this.#over; host = this.#newHost()) {
       this.#host = host;
       try {
         await this.#asks.ask(host, "opening of the store", () => host.open());
@@ -245,7 +249,7 @@ class World {
           this.#disk.mend();
         }
       }
-      const random = streamFor(seed, "downtime", name);
+      const random = streamFor(this.#options.seed, "downtime", host.scope.name);
       await this.#scheduler.sleep(this.#scope, chance(random, 0.5) ? 0 : between(random, 1, DOWNTIME_MS_MAX), "down");
     }
   }
@@ -287,7 +291,7 @@ class World {
   #outcome(sessionId: string, outcome: RunOutcome): void {
     const model = this.#observer.session(sessionId);
     model.told(outcome.state);
-    const complaint = this.#options.onOutcome?.(sessionId, outcome);
+    const complaint = this.#options.onOutcome?.(sessionId, outcome, this.#outside);
     if (complaint !== undefined) this.#report("user", `session ${sessionId}: ${complaint}`);
   }
 
