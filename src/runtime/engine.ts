@@ -294,7 +294,11 @@ class LocalEngine implements Engine {
         return true;
       }
       const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
-      if (accepted && command.type === "cancel") await this.#parts.cancelNested(sessionId, stepsOf(state));
+      if (accepted && command.type === "cancel") {
+        await this.#parts.cancelNested(sessionId, stepsOf(state));
+        // Of attempts that ended when nobody here had the session any more.
+        await ports.bus.results.forget(sessionId);
+      }
       return accepted;
     });
   }
@@ -441,8 +445,15 @@ class LocalEngine implements Engine {
   /** Nested runs that nobody waits for any more. */
   #stepOver(session: Session, stepId: string): void {
     if (session.nestedCount === 0) return;
-    for (const id of session.nested.get(stepId) ?? [])
-      this.cancel(id, "the step that ran it is over").catch(() => undefined);
+    const ofStep = session.nested.get(stepId);
+    for (const id of ofStep ?? []) {
+      // One that the store let go of in mid-run is forgotten by nobody else.
+      const forget = (): void => {
+        ofStep?.delete(id);
+        if (ofStep?.size === 0 && session.nested.get(stepId) === ofStep) session.nested.delete(stepId);
+      };
+      this.cancel(id, "the step that ran it is over").then(forget, forget);
+    }
   }
 
   /** Of a run that another host is at: its outcome is what the log comes to say. */

@@ -16,7 +16,7 @@ import type { RunLimits } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { openQuestions } from "../actors/view.ts";
 import { encodeValue } from "../base/codec.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { nestedSessionId, requestHash } from "../base/nested-ids.ts";
 import type { SessionEntry } from "../state/ports.ts";
 import type { Deadlines } from "./deadlines.ts";
@@ -97,6 +97,7 @@ async function follow(
   const stop = (): void => stopWith(ports, execution, sessionId);
   execution.signal.addEventListener("abort", stop, { once: true });
   const brought = new Set<string>();
+  let isLost = false;
   try {
     for (;;) {
       const { outcome, told } = await attach(ports, execution, sessionId, request);
@@ -125,9 +126,13 @@ async function follow(
       await new Promise<void>((resolve) => ports.deadlines.after(MOVE_POLL_MS, resolve));
       if (execution.ended) return await never();
     }
+  } catch (error) {
+    // The store let go of it in mid-run, and may still say that it runs: the end of the step cancels it (N5).
+    isLost = isOrchestraError(error, "ORCH_STORE_FAILED") || isOrchestraError(error, "ORCH_STORE_CORRUPT");
+    throw error;
   } finally {
     execution.signal.removeEventListener("abort", stop);
-    untrack();
+    if (!isLost) untrack();
   }
 }
 

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { OrchestraError } from "../../src/base/errors.ts";
+import { memoryStorage } from "../../src/state/memory-store.ts";
+import type { AppendRequest, SessionStore } from "../../src/state/ports.ts";
 import { nestedIn } from "../../src/state/nested-sessions.ts";
 import type { NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
@@ -26,7 +29,42 @@ const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) =>
       outcome.status === "completed" ? outcome.finalResponse : Promise.reject(new Error(outcome.error?.message)),
     );
 
+/** Refuses the second commit of every nested session, once. */
+function refusing(store: SessionStore): SessionStore {
+  const refused = new Set<string>();
+  return new Proxy(store, {
+    get(target, key) {
+      if (key === "append")
+        return (asked: AppendRequest) =>
+          asked.sessionId.includes(".") &&
+          asked.commit.n === 2 &&
+          !refused.has(asked.sessionId) &&
+          refused.add(asked.sessionId)
+            ? Promise.reject(new OrchestraError("ORCH_STORE_FAILED", "no space left on device"))
+            : target.append(asked);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 describe("a nested run", () => {
+  // It was forgotten when the store failed under it, and said to be running until the next process came.
+  it("whose store fails does not stay running when its step is over", async () => {
+    const store = refusing(memoryStorage());
+    const { engine } = world({ nested: hooks, store });
+    const agents = code({
+      A: (x, ctx) => ctx.run({ task: x, topology: INNER }).catch(() => "went on without"),
+      X: (x) => x,
+      Y: (x) => x,
+    });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    expect((await handle.outcome).finalResponse).toBe("went on without");
+    const [nested] = await nestedIn(store, handle.sessionId);
+    await expect.poll(async () => (await engine.getSession(nested!.sessionId))?.status).toBe("cancelled");
+    await engine.close();
+  });
+
   it("is a session of its own whose steps count for its parent", async () => {
     const { engine, store } = world({ nested: hooks });
     const agents = code({

@@ -25,7 +25,7 @@ const answer: Deed = (input, ctx, random) => ({
   saw: JSON.stringify(input)?.length ?? 0,
 });
 
-const DEEDS: readonly Deed[] = [
+const DEEDS = (): readonly Deed[] => [
   function failsTransiently() {
     throw Object.assign(new Error("busy"), { status: 503 });
   },
@@ -88,7 +88,28 @@ const DEEDS: readonly Deed[] = [
     for await (const chunk of ctx.chunks ?? []) chunks.push(chunk);
     return { route: "yes", heard: chunks.length };
   },
+  runsNested,
 ];
+
+/** A team inside a step. */
+const INNER = { nodes: ["Inner", "Last"], edges: ["Inner -> Last"] };
+
+const runsNested: Deed = async (_input, ctx, random, world) => {
+  const waitMs = chance(random, 0.5) ? between(random, 1, 1_000) : 0;
+  const asks = chance(random, 0.3);
+  const result = await ctx.run({
+    task: ctx.node,
+    topology: INNER,
+    agents: {
+      Inner: async (_task: unknown, inner: AgentContext) => {
+        await world.sleep(waitMs);
+        return asks && inner.question === undefined ? next.ask("inside?") : "inner";
+      },
+      Last: (said: unknown) => ({ said }),
+    },
+  });
+  return { route: "yes", nested: result.status };
+};
 
 export function drawAgent(random: Random): DrawnAgent {
   return {
@@ -101,7 +122,7 @@ export function drawAgent(random: Random): DrawnAgent {
 export function agentFrom({ seed, wildness, fickle }: DrawnAgent, world: AgentWorld): AgentFunction {
   return async (input, ctx) => {
     const random = streamFor(seed, ctx.idempotencyKey, ctx.attempt, fickle ? Math.floor(world.random() * 1_000) : 0);
-    const deed = chance(random, wildness) ? pick(random, DEEDS) : answer;
+    const deed = chance(random, wildness) ? pick(random, DEEDS()) : answer;
     for (let i = between(random, 0, 3); i > 0; i--) await Promise.resolve();
     return deed(input, ctx, random, world);
   };

@@ -18,6 +18,7 @@ import type {
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import { between } from "./chance.ts";
+import type { FaultKind } from "./faults.ts";
 import type { Observer } from "./observer.ts";
 import type { Latency } from "./scheduler.ts";
 import type { Process } from "./sim-machine.ts";
@@ -26,6 +27,8 @@ import type { Process } from "./sim-machine.ts";
 const ACK_WAIT_MS = 12_000;
 /** So often that no step becomes a dead letter for want of acknowledgements. */
 const DELIVERIES_MAX = 1_000;
+
+const BUS_FAULTS: ReadonlySet<FaultKind> = new Set(["lost-acknowledgement", "repeated", "delayed", "stall"]);
 
 export interface SimBusOptions {
   readonly clock: Clock;
@@ -51,14 +54,15 @@ export class SimBus implements Bus {
   readonly #turns = new Map<string, Promise<unknown>>();
   /** Steps whose result came when they had ended already: it stays until the bus itself lets go of it. */
   readonly #tooLate = new Set<string>();
-  /** Steps that came into the queue again for want of an acknowledgement, perhaps when nobody serves them any more. */
-  readonly #handedBack = new Set<string>();
+  /** Faults that had struck when this bus began. */
+  readonly #struckBefore: number;
   #lastOffered: StepMessage | undefined;
 
   constructor(process: Process, observer: Observer, options: SimBusOptions) {
     this.#process = process;
     this.#observer = observer;
     this.#options = options;
+    this.#struckBefore = process.machine.faults.struck.length;
     const { clock, logger } = options;
     this.#inner = createLocalBus({ clock, logger, ackWaitMs: ACK_WAIT_MS, maxDelivery: DELIVERIES_MAX });
     this.steps = this.#steps();
@@ -72,13 +76,19 @@ export class SimBus implements Bus {
   /** Of L2: what lies here and nobody will fetch. */
   async left(sessionIds: readonly string[]): Promise<readonly string[]> {
     const left: string[] = [];
-    const depth = this.#inner.steps.depth() - this.#handedBack.size;
-    if (depth > 0) left.push(`${depth} steps in the queue`);
+    const depth = this.#inner.steps.depth();
+    if (depth > 0 && !this.#wasFaulty) left.push(`${depth} steps in the queue`);
     for (const sessionId of sessionIds)
       for (const { stepId, attempt } of await this.#inner.results.list(sessionId))
         if (!this.#tooLate.has(`${sessionId}/${stepId}`))
           left.push(`the result of attempt ${attempt} of step ${stepId} of session ${sessionId}`);
     return left;
+  }
+
+  /** Then a step may have come into the queue again that nobody needs any more, and nobody serves. */
+  get #wasFaulty(): boolean {
+    const { struck } = this.#process.machine.faults;
+    return struck.slice(this.#struckBefore).some(({ kind }) => BUS_FAULTS.has(kind));
   }
 
   /** Of L3. */
@@ -144,23 +154,17 @@ export class SimBus implements Bus {
 
   #run(claim: Claim, run: (claim: Claim) => Promise<void>): Promise<void> {
     const { faults, scheduler } = this.#process.machine;
-    const key = `${claim.step.sessionId}/${claim.step.stepId}/${claim.step.attempt}`;
-    this.#handedBack.delete(key);
     const wrapped: Claim = {
       step: claim.step,
       delivery: claim.delivery,
       beat: () => {
         if (faults.strikes("lost-acknowledgement") === undefined) claim.beat();
       },
-      done: () => {
-        if (faults.strikes("lost-acknowledgement") === undefined) return this.#call("done", () => claim.done());
-        this.#handedBack.add(key);
-        return Promise.resolve();
-      },
-      retry: (delayMs) => {
-        this.#handedBack.add(key);
-        return this.#call("retry", () => claim.retry(delayMs));
-      },
+      done: () =>
+        faults.strikes("lost-acknowledgement") === undefined
+          ? this.#call("done", () => claim.done())
+          : Promise.resolve(),
+      retry: (delayMs) => this.#call("retry", () => claim.retry(delayMs)),
       giveUp: (reason) => this.#call("give up", () => claim.giveUp(reason)),
     };
     return new Promise((resolve, reject) => {

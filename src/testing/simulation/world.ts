@@ -318,7 +318,8 @@ class World {
 
   #result(): SeedResult {
     const endings: Record<string, number> = {};
-    for (const { state } of this.#observer.sessions()) endings[state.status] = (endings[state.status] ?? 0) + 1;
+    for (const { n, state } of this.#observer.sessions())
+      if (n > 0) endings[state.status] = (endings[state.status] ?? 0) + 1;
     return {
       seed: this.#options.seed,
       events: this.#scheduler.executed,
