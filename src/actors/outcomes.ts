@@ -321,7 +321,7 @@ function endFrame(draft: Draft, frame: Frame, held: readonly number[], decided?:
   }
   const resumed = draft.putBranch({ ...owner, phase: { kind: "idle" } });
   if (verdict.type === "delivered") leave(draft, resumed, listOf(verdict.values), { held, input: resumed.input });
-  else failStep(draft, resumed, verdict.error, { held: [], input: resumed.input });
+  else failStep(draft, resumed, verdict.error, { held, input: resumed.input });
 }
 
 function goOn(draft: Draft, branchId: number, verdict: CallsVerdict, held: readonly number[]): void {

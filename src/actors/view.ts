@@ -99,13 +99,15 @@ export function edgesToJudge(
     branch = question?.kind === "node" ? run.branches.get(question.branch) : undefined;
   }
   const edges: number[] = [];
-  // The last value of a conversation leaves the node that opened it, so its edges are judged too.
+  // The last value of a conversation leaves the node that opened it, and a failure goes on at whoever called, so their
+  // edges are judged too.
   while (branch !== undefined) {
     const { out } = plan.nodes[branch.node]!;
     const groups = outcome === "error" ? [out.error] : [out.flow, out.exit, out.call, out.conversation, out.notify];
     for (const group of groups) for (const edge of group) if (plan.edges[edge]!.conditional) edges.push(edge);
     const frame = run.frames.get(branch.frame)!;
-    branch = frame.kind === "conversation" && frame.owner !== null ? run.branches.get(frame.owner) : undefined;
+    const goesOn = frame.kind === "conversation" || (outcome === "error" && frame.kind === "call");
+    branch = goesOn && frame.owner !== null ? run.branches.get(frame.owner) : undefined;
   }
   return edges;
 }

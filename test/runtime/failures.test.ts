@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Orchestra } from "../../src/runtime/orchestra.ts";
 import { code, deferred, LIMITS, request, RETRY, run, topology, world } from "./world.ts";
 
 describe("a step that goes wrong", () => {
@@ -254,5 +255,31 @@ describe("a step that goes wrong", () => {
     expect(invalid.error?.code).toBe("ORCH_INVALID_OUTPUT");
     expect(invalid.trace).toHaveLength(2);
     await engine.close();
+  });
+});
+
+describe("a condition on an error edge", () => {
+  it.each([
+    ["the caller of the agent that failed", { from: "A", to: "B", type: "query" as const }],
+    ["who opened the conversation with it", { from: "A", to: "B", pattern: "conversation" as const }],
+  ])("is judged on the error for %s", async (_, edge) => {
+    for (const [condition, status] of [
+      ["output.message == 'boom'", "completed"],
+      ["output.message == 'other'", "failed"],
+    ] as const) {
+      const result = await Orchestra.run({
+        task: "x",
+        topology: { nodes: ["A", "B", "Fix"], edges: [edge, { from: "A", to: "Fix", on: "error", condition }] },
+        agents: {
+          A: (value) => value,
+          B: () => {
+            throw new Error("boom");
+          },
+          Fix: (_input, ctx) => `fixed ${ctx.error?.message}`,
+        },
+      });
+      expect(result.status).toBe(status);
+      if (status === "completed") expect(result.finalResponse).toBe("fixed boom");
+    }
   });
 });
