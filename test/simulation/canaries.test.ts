@@ -5,7 +5,7 @@ import { CANARIES, type Canary } from "../../src/testing/simulation/canaries.ts"
 import { CHECKS } from "../../src/testing/simulation/findings.ts";
 import { simulateRandomSystems } from "../../src/testing/simulation/random-system.ts";
 
-const SEEDS_MAX = 60;
+const SEEDS_MAX = 150;
 
 async function seenChecks(canary: Canary, check: string): Promise<Set<string>> {
   const seen = new Set<string>();

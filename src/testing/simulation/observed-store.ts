@@ -66,9 +66,7 @@ export class ObservedStore implements SessionStore {
   }
 
   async saveSnapshot(sessionId: string, snapshot: Snapshot): Promise<void> {
-    if (this.#process.machine.canary !== "snapshots-too-early") return this.#store.saveSnapshot(sessionId, snapshot);
-    const state = encodeState(this.#observer.session(sessionId).stateAt(snapshot.n - 1));
-    return this.#store.saveSnapshot(sessionId, { ...snapshot, state });
+    return this.#store.saveSnapshot(sessionId, this.#spoilt(sessionId, snapshot));
   }
 
   async latestSnapshot(sessionId: string, atMostN?: number): Promise<Snapshot | null> {
@@ -82,7 +80,8 @@ export class ObservedStore implements SessionStore {
   }
 
   saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
-    return this.#store.saveCheckpoint(checkpoint);
+    const snapshot = this.#spoilt(checkpoint.sessionId, checkpoint.snapshot);
+    return this.#store.saveCheckpoint({ ...checkpoint, snapshot });
   }
 
   async getCheckpoint(checkpointId: string): Promise<Checkpoint | null> {
@@ -126,6 +125,11 @@ export class ObservedStore implements SessionStore {
 
   stats(): ReturnType<SessionStore["stats"]> {
     return this.#store.stats();
+  }
+
+  #spoilt(sessionId: string, snapshot: Snapshot): Snapshot {
+    if (this.#process.machine.canary !== "snapshots-too-early") return snapshot;
+    return { ...snapshot, state: encodeState(this.#observer.session(sessionId).stateAt(snapshot.n - 1)) };
   }
 
   async #revive({ sessionId, commit }: AppendRequest): Promise<void> {
