@@ -352,7 +352,9 @@ export class OrchestraInstance implements AsyncDisposable {
       sessionId,
     );
     const kernel = await this.#open();
-    const idIsNew = sessionIdOf(options) === undefined && options.idempotencyKey === undefined;
+    // Time and chance that were handed in may be those of an earlier process.
+    const idIsChance = sessionIdOf(options) === undefined && options.idempotencyKey === undefined;
+    const idIsNew = idIsChance && this.#options.random === undefined;
     const run = (one: typeof request): Promise<OrchestraResult> =>
       driveRun(kernel, sessionId, () => kernel.engine.start(one), {
         ...this.#driveOptions(one.code, execution, observers, options.signal),

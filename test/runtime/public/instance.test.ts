@@ -12,12 +12,14 @@ import {
   Orchestra,
   OrchestraInstance,
   queueChannel,
+  seededRandom,
   StateManager,
   terminalChannel,
   type AgentContext,
   type RunEvent,
 } from "orchestra";
 import { beforeEach, describe, expect, it } from "vitest";
+import { SimClock } from "../../../src/testing/sim-clock.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -608,4 +610,25 @@ it("refuses a checkpoint nobody made, and ends what is aborted before it starts 
   await expect(orchestra.forkCheckpoint("cp_none")).rejects.toMatchObject({ code: "ORCH_CHECKPOINT_UNKNOWN" });
   const aborted = await orchestra.execute("x", { signal: AbortSignal.abort() });
   expect([aborted.status, called]).toEqual(["cancelled", false]);
+});
+
+it("overwrites nothing when time and chance that were handed in name the same session again", async () => {
+  const run = async (task: string): Promise<string> => {
+    await using orchestra = new OrchestraInstance({
+      topology: one,
+      agents: { A: (input: unknown) => input },
+      stateManager: new StateManager({ storage: new LevelStorage(folder) }),
+      clock: new SimClock(),
+      random: seededRandom(7),
+    });
+    return (await orchestra.execute(task)).sessionId;
+  };
+  const sessionId = await run("first");
+  expect(await run("second")).toBe(sessionId);
+  await using orchestra = new OrchestraInstance({
+    stateManager: new StateManager({ storage: new LevelStorage(folder) }),
+  });
+  const events = await collect(orchestra.events(sessionId, { untilNow: true }));
+  const values = events.flatMap((event) => (event.type === "run.completed" ? [event.value] : []));
+  expect(values).toEqual(["first", "second"]);
 });
