@@ -179,6 +179,10 @@ describe("a write-ahead file", () => {
     const store = open(folder);
     await append(store, 1);
     await append(store, 2, undefined, "y".repeat(9_000));
+    expect((await store.last("s1"))?.n).toBe(2);
+    // Played again behind it, what came before would take the session back.
+    const killed = open(await copied(folder));
+    expect([(await killed.last("s1"))?.n, await idsOf(killed)]).toEqual([2, upTo(2)]);
     await append(store, 3);
     expect((await readFile(join(folder, (await aheadFiles(folder))[0] ?? ""))).includes("yyyy")).toBe(false);
     expect(await idsOf(open(await copied(folder)))).toEqual(upTo(3));
