@@ -12,8 +12,11 @@ import type { Timer } from "./session-state.ts";
 export function adjustClocks(draft: Draft): void {
   if (!draft.clocks || draft.run.end !== null) return;
   draft.clocks = false;
+  const timers = Object.entries(draft.run.timers);
+  // To find who waits is to look at every open question, each time one is asked.
+  if (timers.length === 0) return;
   const waiting = new Set(draft.run.questions.flatMap((q) => waitersOf(draft, q.branch)));
-  for (const [timerId, timer] of Object.entries(draft.run.timers)) {
+  for (const [timerId, timer] of timers) {
     const hold = draft.session.status === "awaiting_user" || (waiting.size > 0 && waitsOn(draft, timer, waiting));
     if (hold === (timer.heldSinceMs !== null)) continue;
     if (hold) {
