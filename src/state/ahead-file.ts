@@ -1,17 +1,30 @@
 // Write-ahead files in a folder
 //
 // The only file that makes the event loop wait for a write, and why that is right: an append ends up in the memory of
-// the operating system within microseconds, a tenth of what handing it to a thread and back costs. Waiting for the disk
-// itself is done aside.
+// the operating system within microseconds, a tenth of what handing it to a thread and back costs. How the disk itself is
+// waited for is in sync-pace.ts.
 //
 // LevelDB leaves files alone whose names it cannot read, `ahead-*.wal` among them.
 
-import { closeSync, fdatasync, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { systemClock } from "../base/clock.ts";
+import { SyncPace } from "./sync-pace.ts";
 
-const dataToDisk = promisify(fdatasync);
+const clock = systemClock();
+const WAYS = { inPlace: fdatasyncSync, aside: promisify(fdatasync), nowMs: () => clock.monotonicMs() };
 
 /** One file, open for writing. All but `sync` are done, or have thrown, when they return. */
 export interface AheadFile {
@@ -54,12 +67,13 @@ export function aheadFilesAmong(names: readonly string[], folder: string): Retur
 
 function createAheadFile(path: string): AheadFile {
   const descriptor = openSync(path, "wx");
+  const pace = new SyncPace(WAYS);
   let isNamed = false;
   return {
     write: (bytes, position) => writeSync(descriptor, bytes, 0, bytes.byteLength, position),
     truncate: (length) => ftruncateSync(descriptor, length),
     async sync() {
-      await dataToDisk(descriptor);
+      await pace.wait(descriptor);
       if (isNamed) return;
       await folderToDisk(dirname(path));
       isNamed = true;
