@@ -13,7 +13,7 @@ function disk(tookMs: number) {
     aside: async () => answer("aside"),
     nowMs: () => state.nowMs,
   });
-  return { state, pace, wait: async (times: number) => void (await waits(pace, times)) };
+  return { state, pace, wait: (times: number) => waits(pace, times) };
 }
 
 async function waits(pace: SyncPace, times: number): Promise<void> {
