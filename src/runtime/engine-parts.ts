@@ -139,8 +139,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       emit(execution, chunk) {
         const { sessionId, runId, body } = execution;
         const { stepId, branchId, node } = body.offer;
-        live.get(sessionId)?.session.streams.chunk(execution, chunk);
-        hub.chunk(sessionId, { stepId, branchId, node, chunk, atMs: clock.nowMs(), runId });
+        const session = live.get(sessionId)?.session;
+        session?.streams.chunk(execution, chunk);
+        const at = session === undefined ? {} : { n: session.committer.n };
+        hub.chunk(sessionId, { stepId, branchId, node, chunk, atMs: clock.nowMs(), runId, ...at });
       },
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
     },

@@ -24,6 +24,8 @@ export interface ChunkEvent {
   readonly chunk: unknown;
   readonly atMs: number;
   readonly runId: string;
+  /** The last commit of its session when it came; absent for a session that is live elsewhere. */
+  readonly n?: number;
   /** Chunks lost before this one, because the reader was too far behind. */
   readonly dropped?: number;
 }
@@ -92,20 +94,6 @@ export class Subscription {
     }
     this.#head++;
     return item;
-  }
-
-  /** The commit of the next batch that is buffered; infinite when there is none. */
-  get nextN(): number {
-    for (let i = this.#head; i < this.#buffer.length; i++) {
-      const item = this.#buffer[i];
-      if (item?.type === "batch") return item.batch.n;
-    }
-    return Infinity;
-  }
-
-  /** A chunk that came out of the buffer too late to be told: the next says so. */
-  drop({ dropped = 0 }: ChunkEvent): void {
-    this.#dropped += 1 + dropped;
   }
 
   get pending(): boolean {

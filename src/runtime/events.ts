@@ -46,6 +46,13 @@ export async function* sessionEvents(
   signal?.addEventListener("abort", wake);
   const stopped = (): boolean => signal?.aborted === true || ports.hub.closed;
   let cursor = options.after ?? 0;
+  /** Chunks that nobody was told of; the next event says how many. */
+  let lost = 0;
+  const telling = (event: RunEvent): RunEvent => {
+    const told = lost === 0 ? event : { ...event, dropped: lost };
+    lost = 0;
+    return told;
+  };
   try {
     // Of a session that begins after this, everything comes live.
     let fromLog = options.idIsNew !== true;
@@ -55,14 +62,12 @@ export async function* sessionEvents(
         for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
           if (stopped()) return;
           cursor = event.seq;
-          yield after(subscription.takeDropped(), event);
+          lost += subscription.takeDropped();
+          yield telling(event);
         }
-      // What was buffered meanwhile may be told by the log already.
-      let overlaps = fromLog;
       while (!subscription.lagging) {
         const item = subscription.shift();
         if (item === undefined) {
-          overlaps = false;
           if (stopped() || untilNow) return;
           const where = await ports.whereabouts(sessionId);
           if (subscription.lagging || subscription.pending) continue;
@@ -75,16 +80,17 @@ export async function* sessionEvents(
           continue;
         }
         if (item.type === "chunk") {
-          if (overlaps && subscription.nextN <= commitOf(cursor)) subscription.drop(item.chunk);
-          else yield chunkEvent(sessionId, item.chunk, cursor);
+          lost += item.chunk.dropped ?? 0;
+          // The log may have told more than was live yet, the end of the chunk's step too.
+          if ((item.chunk.n ?? Infinity) < commitOf(cursor)) lost++;
+          else yield telling(chunkEvent(sessionId, item.chunk, cursor));
           continue;
         }
-        let lost = item.dropped ?? 0;
+        lost += item.dropped ?? 0;
         for (const event of runEvents(sessionId, item.batch)) {
           if (event.seq <= cursor) continue;
           cursor = event.seq;
-          yield after(lost, event);
-          lost = 0;
+          yield telling(event);
           if (stopped()) return;
         }
       }
@@ -93,11 +99,6 @@ export async function* sessionEvents(
     signal?.removeEventListener("abort", wake);
     ports.hub.unsubscribe(sessionId, subscription);
   }
-}
-
-/** The event, with the number of chunks that were lost before it. */
-function after(dropped: number, event: RunEvent): RunEvent {
-  return dropped === 0 ? event : { ...event, dropped };
 }
 
 async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Promise<void> {
@@ -135,11 +136,10 @@ export function* runEvents(sessionId: string, batch: EventBatch): Iterable<RunEv
 
 function chunkEvent(
   sessionId: string,
-  { stepId, branchId, node, chunk, atMs, runId, dropped }: ChunkEvent,
+  { stepId, branchId, node, chunk, atMs, runId }: ChunkEvent,
   seq: number,
 ): RunEvent {
-  const lost = dropped === undefined ? {} : { dropped };
-  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk, ...lost };
+  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk };
 }
 
 /** The event with its stored values shown as values; big ones as `{ $blob, bytes }`. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RunEvent } from "../../src/runtime/engine-api.ts";
+import { memoryStorage } from "../../src/state/memory-store.ts";
 import { code, deferred, LIMITS, request, run, topology, world } from "./world.ts";
 
 async function all(events: AsyncIterable<RunEvent>): Promise<RunEvent[]> {
@@ -104,6 +105,51 @@ describe("events of a session", () => {
     expect(
       (await all(engine.events(handle.sessionId, { untilSettled: true }))).some((event) => event.type === "step.chunk"),
     ).toBe(false);
+    await engine.close();
+  });
+
+  // The log shows a commit to its readers before the session hears that it is written.
+  it("never carry a chunk after the end of its step, however late a commit is acknowledged", async () => {
+    const store = memoryStorage();
+    const [emits, written, acknowledged] = [deferred(), deferred(), deferred()];
+    const append = store.append.bind(store);
+    store.append = async (asked) => {
+      const answer = await append(asked);
+      if (!asked.commit.facts.some(({ type }) => type === "step.succeeded")) return answer;
+      written.resolve();
+      await acknowledged.promise;
+      return answer;
+    };
+    const read = store.read.bind(store);
+    store.read = async function* (...asked) {
+      await written.promise;
+      yield* read(...asked);
+    };
+    const { engine } = world({ store });
+    const handle = await engine.start(
+      request("t", topology("A -> B"), {
+        A: async (_x, ctx) => {
+          await emits.promise;
+          ctx.emit("late");
+          return "a";
+        },
+        B: (x) => x,
+      }),
+    );
+    const seen: string[] = [];
+    let dropped = 0;
+    const reading = (async () => {
+      for await (const event of engine.events(handle.sessionId, { untilSettled: true })) {
+        seen.push(event.type);
+        dropped += event.dropped ?? 0;
+        if (event.type === "step.succeeded") setImmediate(acknowledged.resolve);
+      }
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    emits.resolve();
+    await reading;
+    expect(seen.slice(seen.indexOf("step.succeeded"))).not.toContain("step.chunk");
+    expect([seen.at(-1), dropped]).toEqual(["run.completed", 1]);
     await engine.close();
   });
 
