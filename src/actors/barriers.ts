@@ -10,7 +10,7 @@
 
 import type { ErrorData } from "../base/errors.ts";
 import type { ConvergencePolicy } from "../topology/types.ts";
-import { barrierName, branchName, convergenceTimer, type Draft } from "./draft.ts";
+import { barrierName, branchName, convergenceTimer, firedEvent, type Draft } from "./draft.ts";
 import type { Arrival, BranchStatus } from "./effects.ts";
 import type { Barrier, BarrierKey, Branch, Instance } from "./session-state.ts";
 import { askInsufficient } from "./steps.ts";
@@ -309,18 +309,6 @@ function closeBarrier(draft: Draft, instance: Instance, barrier: Barrier, decisi
   draft.events.push(firedEvent(draft, instance, barrier, decision));
 }
 
-function firedEvent(draft: Draft, instance: Instance, barrier: Barrier, decision: "fired" | "failed" | "asked") {
-  return {
-    type: "barrier.fired",
-    barrierId: barrierName(draft.plan, instance.id, barrier.end, barrier.generation),
-    node: draft.nodeName(draft.plan.nodeOf(barrier.end)),
-    arrived: barrier.arrivals.length,
-    failed: barrier.failed,
-    decision,
-    missing: barrier.missing,
-  } as const;
-}
-
 /** Candidates of a decision that came without them: those that can only lead here are cancelled, others marked. */
 function settleRest(draft: Draft, instanceId: number, end: number): void {
   const instance = draft.instance(instanceId);
@@ -337,7 +325,7 @@ function settleRest(draft: Draft, instanceId: number, end: number): void {
           late: [...candidate.branch.late, { instance: instanceId, end }],
         });
     } else if (bound) {
-      draft.dropBarrier(candidate.holder, candidate.barrier.end);
+      draft.cancelBarrier(candidate.holder, candidate.barrier);
     } else {
       draft.putBarrier(candidate.holder.id, {
         ...candidate.barrier,
@@ -370,7 +358,7 @@ export function timeOutBarrier(draft: Draft, instance: Instance, barrier: Barrie
       draft.endBranch(branch.id, "timed_out", { error });
     } else {
       addFailure(draft, here, { node, error });
-      draft.dropBarrier(candidate.holder, candidate.barrier.end);
+      draft.cancelBarrier(candidate.holder, candidate.barrier);
     }
   }
   draft.touch(instance.id);

@@ -197,6 +197,12 @@ export class Draft {
     this.addLive(instance.frame, -1);
   }
 
+  /** A barrier that has not decided goes with what it belongs to; who arrived there is told of, and no more. */
+  cancelBarrier(instance: Instance, barrier: Barrier): void {
+    this.dropBarrier(instance, barrier.end);
+    this.events.push(firedEvent(this, instance, barrier, "cancelled"));
+  }
+
   putBarrier(instance: number, barrier: Barrier): void {
     const holder = this.instance(instance);
     const known = holder.barriers.some((b) => b.end === barrier.end);
@@ -217,7 +223,7 @@ export class Draft {
     const members = [...this.run.branches.values()].filter((b) => b.frame === id);
     for (const branch of members) this.endBranch(branch.id, status);
     const instances = [...this.run.instances.values()].filter((instance) => instance.frame === id);
-    for (const instance of instances) for (const barrier of instance.barriers) this.dropBarrier(instance, barrier.end);
+    for (const instance of instances) for (const barrier of instance.barriers) this.cancelBarrier(instance, barrier);
     for (const instance of instances) {
       this.run.instances = this.run.instances.delete(instance.id);
       this.touched?.delete(instance.id);
@@ -294,6 +300,24 @@ export function branchName(id: number): string {
 
 export function barrierName(plan: Plan, instance: number, end: number, generation: number): string {
   return `i${instance}/${plan.nodes[plan.nodeOf(end)]!.name}${plan.isReturn(end) ? "↩" : ""}#${generation}`;
+}
+
+/** What a barrier's decision shows as. */
+export function firedEvent(
+  draft: Draft,
+  instance: Instance,
+  barrier: Barrier,
+  decision: Extract<KernelEvent, { type: "barrier.fired" }>["decision"],
+): KernelEvent {
+  return {
+    type: "barrier.fired",
+    barrierId: barrierName(draft.plan, instance.id, barrier.end, barrier.generation),
+    node: draft.nodeName(draft.plan.nodeOf(barrier.end)),
+    arrived: barrier.arrivals.length,
+    failed: barrier.failed,
+    decision,
+    missing: barrier.missing,
+  };
 }
 
 export function convergenceTimer(instance: number, end: number): string {

@@ -154,7 +154,8 @@ export type KernelEvent =
       readonly node: string;
       readonly arrived: number;
       readonly failed: number;
-      readonly decision: "fired" | "failed" | "asked";
+      /** cancelled: it had not decided when what it belongs to was decided or ended without it. */
+      readonly decision: "fired" | "failed" | "asked" | "cancelled";
       readonly missing: readonly string[];
     }
   | {

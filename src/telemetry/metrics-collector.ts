@@ -106,7 +106,7 @@ export class MetricsCollector {
       case "branch.started":
         return this.#count("branches");
       case "barrier.fired":
-        return this.#count("barriers");
+        return event.decision === "cancelled" ? undefined : this.#count("barriers");
       case "user.asked":
         return this.#count("questions");
       case "checkpoint.created":

@@ -69,6 +69,7 @@ function consequence(event: KernelEvent): string[] {
     case "barrier.fired": {
       const { node, decision, arrived, failed } = event;
       const units = `${arrived} arrived${failed === 0 ? "" : `, ${failed} failed`}`;
+      if (decision === "cancelled") return [`the join at ${node} is called off (${units})`];
       if (decision === "asked") return [`the join at ${node} asks a person (${units})`];
       return [`the join at ${node} ${decision === "fired" ? "fires" : "fails"} (${units})`];
     }

@@ -269,7 +269,7 @@ export class Exploration {
           this.#note("opened", event.node, at);
           break;
         case "barrier.fired":
-          this.#note(event.decision, event.node, at);
+          if (event.decision !== "cancelled") this.#note(event.decision, event.node, at);
           break;
         case "branch.ended":
           if (event.status === "failed") this.#noteUnanswered(event.error, at);

@@ -23,7 +23,7 @@ export class BarrierLedger {
 
   /** `after` is the state all of the events led to. */
   note(events: readonly KernelEvent[], after: SessionState, report: (message: string) => void): void {
-    for (const [i, event] of events.entries()) {
+    for (const event of events) {
       switch (event.type) {
         case "run.started":
           this.#forget();
@@ -33,13 +33,6 @@ export class BarrierLedger {
           for (const { barrierId, arrived } of why(after).barriers)
             this.#open.set(barrierId, new Set(arrived.map((from, i) => `${i} ${from}`)));
           return;
-        case "barrier.opened": {
-          // One of the same name was cancelled before it decided. The arrival that opens this one comes just before.
-          const by = events[i - 1];
-          const first = by?.type === "barrier.arrived" && by.barrierId === event.barrierId ? [by.branchId] : [];
-          this.#open.set(event.barrierId, new Set(first));
-          break;
-        }
         case "barrier.arrived":
           if (event.late !== true) this.#arrived(event.barrierId, event.branchId, report);
           break;
@@ -76,6 +69,11 @@ export class BarrierLedger {
     const answered = this.#asked.has(barrierId) ? 1 : 0;
     if (arrived !== counted && arrived !== counted + answered)
       report(`join ${barrierId} counts ${arrived} arrivals; there were ${counted}`);
+    if (decision === "cancelled") {
+      this.#open.delete(barrierId);
+      this.#asked.delete(barrierId);
+      return;
+    }
     if (decision === "asked") {
       this.#asked.add(barrierId);
       return;
