@@ -131,7 +131,7 @@ class Connection {
       },
     });
     const stop = (): void => {
-      this.#socket.write(`${JSON.stringify({ id, stop: true })}\n`);
+      if (!this.#socket.destroyed) this.#socket.write(`${JSON.stringify({ id, stop: true })}\n`);
       wake();
     };
     signal.addEventListener("abort", stop, { once: true });
@@ -148,7 +148,8 @@ class Connection {
       }
     } finally {
       signal.removeEventListener("abort", stop);
-      this.#waiting.delete(id);
+      // Whoever takes no more has it stopped there too; to be told twice does no harm.
+      if (this.#waiting.delete(id)) stop();
       this.#socket.resume();
     }
   }

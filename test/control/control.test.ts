@@ -140,6 +140,17 @@ describe("a served store", () => {
     expect(await talk(lines())).toMatchObject([{ control: 1, ...refusal(code, message) }]);
   });
 
+  it("stops what its client takes no more of, so that it holds no place", async () => {
+    await using _control = await serveControl(instance, stateManager);
+    await instance.execute("t", { sessionId: "s" });
+    await using client = await connectControl(folder);
+    const never = new AbortController().signal;
+    for (let i = 0; i < 70; i++)
+      for await (const event of client!.operations.events({ sessionId: "s", follow: true }, never))
+        if (event.type === "run.started") break;
+    expect(await client!.operations.session({ sessionId: "s" })).toMatchObject({ status: "awaiting_user" });
+  });
+
   it("ends a connection whose request has no end, and goes on serving others", async () => {
     await using _control = await serveControl(instance, stateManager);
     const [welcome, refused] = await talk([hello(), "x".repeat(2 * 1024 * 1024)]);
