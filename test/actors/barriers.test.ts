@@ -426,6 +426,18 @@ describe("failures", () => {
 });
 
 describe("quorum and any", () => {
+  it("tell of a join inside an arm that is called off with who had arrived there", () => {
+    const run = play(
+      {
+        nodes: ["F", "A", "B", "C", "D", "J", { name: "N", convergencePolicy: { quorum: 1 } }],
+        edges: ["F -> A", "F -> B", "A -> C", "A -> D", "C -> J", "D -> J", "J -> N", "B -> N"],
+      },
+      { N: (x) => x },
+    );
+    run.run(last(run, "F", "A", "C", "B", "D"));
+    expect(fired(run)).toEqual(["N:fired:1", "J:cancelled:1"]);
+  });
+
   const arms = (policy: object) => ({
     nodes: ["F", "A", "B", "C", { name: "J", convergencePolicy: policy }],
     edges: ["F -> A", "F -> B", "F -> C", "A -> J", "B -> J", "C -> J"],
