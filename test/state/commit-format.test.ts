@@ -6,9 +6,14 @@ import { decodeCommit, encodeCommit } from "../../src/state/commit-format.ts";
 import type { Commit } from "../../src/state/ports.ts";
 import { REPRESENTATIVE_FACTS } from "./representative-session.ts";
 
+// What copyValue lets pass: no -0, and no key that is the way to a prototype.
+const json = fc
+  .jsonValue()
+  .map((value) => JSON.stringify(value))
+  .filter((text) => !text.includes("__proto__"))
+  .map((text): unknown => JSON.parse(text));
 const stored: fc.Arbitrary<Stored> = fc.oneof(
-  // Without -0, which no value that is stored has (value.ts).
-  fc.record({ v: fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value))) }),
+  fc.record({ v: json }),
   fc.record({ ref: fc.string(), bytes: fc.nat() }),
   fc.record({ list: fc.array(fc.record({ v: fc.string() })) }),
 ) as fc.Arbitrary<Stored>;
