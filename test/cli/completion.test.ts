@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { place } from "./command-line.ts";
+import { MAIN, place } from "./command-line.ts";
 import { open } from "./terminal.ts";
 
 const at = place();
@@ -31,6 +31,23 @@ function offered(line: string): string[] {
   expect({ status, stderr: stderr.replace(/.*compopt.*\n/g, "") }).toEqual({ status: 0, stderr: "" });
   return stdout.split("\n").filter((word) => word !== "");
 }
+
+describe("a reader that has seen enough", () => {
+  it("ends the command without a word", () => {
+    const { status, stderr } = spawnSync(
+      "bash",
+      [
+        "--norc",
+        "-c",
+        'set -o pipefail; for i in 1 2 3; do "$0" "$1" completion bash | true; done',
+        process.execPath,
+        MAIN,
+      ],
+      { cwd: at.folder, encoding: "utf8" },
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+});
 
 describe("completion in bash", () => {
   it("offers commands, options, choices, files and folders, each in its place", async () => {
