@@ -37,7 +37,7 @@ export class OfferedStep implements StepBody {
     this.journal = journalOf(state, offer.stepId);
   }
 
-  /** Worked out when it is read: few agents look, and a bus that encodes the body reads it then. */
+  /** Worked out when it is read, since few agents look. No field of its own: who encodes the body has to name it. */
   get successors(): StepBody["successors"] {
     return successorsOf(this.#session.state, this.offer.stepId);
   }
