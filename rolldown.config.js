@@ -4,7 +4,9 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "rolldown";
 
-const { bin, dependencies, exports } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+const { bin, dependencies, exports, peerDependencies } = manifest;
+const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const entries = [...Object.values(exports).map((target) => target.default), ...Object.values(bin)]
   .map((path) => /^\.\/dist\/(.+)\.js$/.exec(path ?? "")?.[1])
   .filter((name) => name !== undefined);
@@ -12,7 +14,7 @@ const entries = [...Object.values(exports).map((target) => target.default), ...O
 export default defineConfig({
   input: Object.fromEntries(entries.map((name) => [name, `src/${name}.ts`])),
   platform: "node",
-  external: [/^node:/, ...Object.keys(dependencies).map((name) => new RegExp(`^${name}(/|$)`))],
+  external: [/^node:/, ...packages.map((name) => new RegExp(`^${name}(/|$)`))],
   tsconfig: false,
   transform: { target: "node20.19" },
   output: { dir: "dist", format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name].js" },
