@@ -52,7 +52,7 @@ export type {
 } from "./runtime/result.ts";
 export type { RunEvent } from "./runtime/engine-api.ts";
 export type { RunStatus, TerminalReason } from "./actors/effects.ts";
-export type { Why } from "./actors/view.ts";
+export type { Why } from "./runtime/why.ts";
 
 // Topologies
 export { Topology } from "./runtime/topology.ts";

@@ -11,6 +11,7 @@ import { eventLine, isOrchestraError, type RunEvent } from "../index.ts";
 import { EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { requiredFolder, type StoreFlags } from "./session-options.ts";
+import { pausingText } from "./session-commands.ts";
 import { knownSession, withStore, type OpenStore } from "./store-access.ts";
 import { paintMark } from "./style.ts";
 
@@ -87,6 +88,7 @@ class Reader {
     await knownSession(store, this.#sessionId);
     this.#looked = true;
     await this.#print(store, false);
+    await this.#sayPausing(store);
     if (!this.#flags.follow || (await this.#ended(store))) return true;
     if (store.pid === null) return false;
     return this.#print(store, true);
@@ -101,12 +103,20 @@ class Reader {
     )) {
       this.#after = event.seq;
       this.#io.out(this.#flags.json ? JSON.stringify(event) : this.#line(event));
+      if (follow && event.type === "run.paused") await this.#sayPausing(store);
       if (follow && /^run\.(completed|failed|cancelled)$/.test(event.type) && (await this.#ended(store))) {
         done.abort();
         return true;
       }
     }
     return false;
+  }
+
+  /** The log says nothing of what happens while steps in flight finish. */
+  async #sayPausing({ operations }: OpenStore): Promise<void> {
+    const sessionId = this.#sessionId;
+    if ((await operations.session({ sessionId }))?.status !== "pausing") return;
+    this.#io.err(`pausing: ${pausingText(await operations.why({ sessionId }))}`);
   }
 
   async #ended({ operations }: OpenStore): Promise<boolean> {

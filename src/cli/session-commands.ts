@@ -13,6 +13,7 @@ import { paint } from "./style.ts";
 export const STATUSES = [
   "running",
   "interrupted",
+  "pausing",
   "paused",
   "awaiting_user",
   "completed",
@@ -62,6 +63,7 @@ const COLOURS = {
   cancelled: "red",
   interrupted: "yellow",
   running: "cyan",
+  pausing: "cyan",
 } as const;
 
 function statusWord(status: SessionView["status"], screen: Screen): string {
@@ -87,7 +89,7 @@ export async function showCommand(
     }
     const lines = [
       `session      ${session.sessionId}`,
-      `status       ${statusText(session, store, why.pausedReason)}`,
+      `status       ${statusText(session, store, why)}`,
       `run          ${session.runId ?? "none"}`,
       `updated      ${new Date(session.updatedAtMs).toISOString()}, ${session.n} commits`,
       ...why.questions.map((question) => `question     ${questionLine(question)}`),
@@ -112,10 +114,22 @@ function resultLines(session: SessionView, result: OrchestraResult, steps: boole
   return lines;
 }
 
-function statusText({ sessionId, status }: SessionView, { pid }: OpenStore, pausedReason: string | null): string {
+function statusText({ sessionId, status }: SessionView, { pid }: OpenStore, why: WhyView): string {
   if (status === "interrupted") return `interrupted: its process is gone; orchestra resume ${sessionId} continues it`;
   if (status === "running" && pid !== null) return `running in process ${pid}`;
-  return `${status}${pausedReason ? ` (${pausedReason})` : ""}`;
+  const { pausedReason } = why;
+  const waits = status === "pausing" ? `${pid === null ? "" : ` in process ${pid}`}: ${pausingText(why)}` : "";
+  return `${status}${pausedReason ? ` (${pausedReason})` : ""}${waits}`;
+}
+
+/** Whom a pause that lets steps in flight finish waits for. */
+export function pausingText({ steps, inFlight }: WhyView): string {
+  const waitsFor = steps
+    .filter(({ stepId }) => inFlight.includes(stepId))
+    .map(({ node, stepId }) => `${node} (${stepId})`);
+  return waitsFor.length === 0
+    ? "nothing is in flight any more"
+    : `waits for ${waitsFor.join(", ")}, which ${waitsFor.length === 1 ? "finishes" : "finish"}`;
 }
 
 export async function whyCommand(sessionId: string, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
@@ -123,22 +137,18 @@ export async function whyCommand(sessionId: string, flags: StoreFlags & { json?:
     const session = await knownSession(store, sessionId);
     const why = await store.operations.why({ sessionId });
     if (flags.json) io.out(json({ sessionId, pid: store.pid, ...why }));
-    else io.out([`${sessionId}: ${statusText(session, store, why.pausedReason)}`, ...whyLines(why)].join("\n"));
+    else io.out([`${sessionId}: ${statusText(session, store, why)}`, ...whyLines(why)].join("\n"));
     return EXIT.ok;
   });
 }
 
-function whyLines({ status, steps, barriers, calls, questions }: WhyView): string[] {
-  const runs = status === "running" ? "runs" : "to be run";
+function whyLines(why: WhyView): string[] {
+  const { steps, barriers, calls, questions } = why;
   return [
-    ...steps.map(({ node, stepId, branchId, attempt, waiting, notBeforeMs }) => {
-      const state =
-        notBeforeMs !== undefined && notBeforeMs > Date.now()
-          ? `tried again at ${new Date(notBeforeMs).toISOString()}`
-          : waiting
-            ? "in line"
-            : runs;
-      return `  step      ${node} (${stepId}, branch ${branchId}${attempt > 1 ? `, attempt ${attempt}` : ""}): ${state}`;
+    ...steps.map((step) => {
+      const { node, stepId, branchId, attempt } = step;
+      const tried = attempt > 1 ? `, attempt ${attempt}` : "";
+      return `  step      ${node} (${stepId}, branch ${branchId}${tried}): ${stepText(step, why)}`;
     }),
     ...barriers.map(({ node, arrived, failed, waitsFor, dueAtMs }) => {
       const open = waitsFor.map((one) => (one.branchId === "" ? one.node : `${one.node} (branch ${one.branchId})`));
@@ -148,4 +158,16 @@ function whyLines({ status, steps, barriers, calls, questions }: WhyView): strin
     ...calls.map(({ node, waitsFor }) => `  call      ${node} waits for ${waitsFor.join(", ")}`),
     ...questions.map((question) => `  question  ${questionLine(question)}`),
   ];
+}
+
+function stepText(
+  { stepId, waiting, notBeforeMs }: WhyView["steps"][number],
+  { status, inFlight, recorded }: WhyView,
+): string {
+  if (recorded.includes(stepId)) return "has ended; followed on resume";
+  if (status === "pausing" && inFlight.includes(stepId)) return "finishes";
+  if (notBeforeMs !== undefined && notBeforeMs > Date.now())
+    return `tried again at ${new Date(notBeforeMs).toISOString()}`;
+  if (waiting) return "in line";
+  return status === "running" ? "runs" : "to be run";
 }

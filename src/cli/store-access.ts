@@ -70,7 +70,7 @@ export async function* allSessions(
   { sessions }: Operations,
   status?: SessionView["status"],
 ): AsyncGenerator<SessionView> {
-  const stored = status === "interrupted" ? "running" : status;
+  const stored = status === "interrupted" ? "running" : status === "pausing" ? "paused" : status;
   for (let cursor: string | undefined; ;) {
     const page = await sessions({
       limit: PAGE,

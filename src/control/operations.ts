@@ -11,8 +11,11 @@ import type {
 } from "../index.ts";
 import { toJsonValue } from "../runtime/result-json.ts";
 
-/** `interrupted`: it says `running`, and nobody runs it; its process is gone. */
-export type SessionStatus = RunStatus | "interrupted";
+/**
+ * `interrupted`: it says `running`, and nobody runs it; its process is gone. `pausing`: it says `paused`, and its process
+ * still waits for steps in flight.
+ */
+export type SessionStatus = RunStatus | "interrupted" | "pausing";
 
 export type SessionView = Omit<SessionInfo, "status"> & { readonly status: SessionStatus };
 
@@ -66,8 +69,10 @@ const PIECE_BYTES = 45_000;
 /** Of what this process has open. */
 export function operationsOf(instance: OrchestraInstance, stateManager: StateManager): Operations {
   const view = async (info: SessionInfo): Promise<SessionView> => {
-    const gone = info.status === "running" && !(await instance.isLive(info.sessionId));
-    return gone ? { ...info, status: "interrupted" } : info;
+    if (info.status !== "running" && info.status !== "paused") return info;
+    const live = await instance.isLive(info.sessionId);
+    if (info.status === "running") return live ? info : { ...info, status: "interrupted" };
+    return live ? { ...info, status: "pausing" } : info;
   };
   const questions = (sessionId: string): Promise<readonly PendingQuestion[]> =>
     instance.communication.pending({ sessionId }).then(json);

@@ -3,7 +3,7 @@
 import type { BranchStatus, KernelEvent, Question, RunStatus } from "../actors/effects.ts";
 import type { RunLimits, Usage } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import type { Why } from "../actors/view.ts";
+import type { Why } from "./why.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
 import type { TopologyData } from "../topology/types.ts";

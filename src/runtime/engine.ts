@@ -11,8 +11,8 @@
 
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { openQuestions, why } from "../actors/view.ts";
-import type { Why } from "../actors/view.ts";
+import { openQuestions } from "../actors/view.ts";
+import { whyOf, type Why } from "./why.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { Checkpoint, Commit, Durability, SessionEntry } from "../state/ports.ts";
@@ -404,7 +404,8 @@ class LocalEngine implements Engine {
   }
 
   async why(sessionId: string): Promise<Why> {
-    return why(await this.state(sessionId));
+    const state = await this.state(sessionId);
+    return whyOf(state, this.#parts.live.get(sessionId)?.session.registry.handedOut() ?? []);
   }
 
   diff(a: string, b: string): ReturnType<Engine["diff"]> {

@@ -12,7 +12,7 @@ import { errorToData } from "../base/error-data.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { RunStatus } from "../actors/effects.ts";
-import type { Why } from "../actors/view.ts";
+import type { Why } from "./why.ts";
 import { Topology } from "./topology.ts";
 import { CommunicationManager, toChannel, type PendingQuestion } from "./communication.ts";
 import type { Engine, RunCode, RunEvent, RunHandle } from "./engine-api.ts";

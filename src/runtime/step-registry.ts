@@ -82,6 +82,10 @@ export class StepRegistry {
   get out(): number {
     return this.#out;
   }
+  /** Ids of those. */
+  handedOut(): readonly string[] {
+    return [...this.#entries].flatMap(([stepId, { phase }]) => (phase === "out" || phase === "ended" ? [stepId] : []));
+  }
   has(stepId: string): boolean {
     return this.#entries.has(stepId);
   }

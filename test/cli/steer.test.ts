@@ -95,9 +95,30 @@ describe("a session that another process runs", () => {
       code: 0,
       out: expect.stringContaining(`paused k (store open in process ${pid}); its steps in flight finish`),
     });
+    const pausing = new RegExp(
+      `k: pausing \\(lunch\\) in process ${pid}: waits for A \\(1\\.0\\.\\d+\\), which finishes\\n`,
+    );
+    expect((await at.call(["why", "k", ...store])).out).toMatch(pausing);
+    expect((await at.call(["why", "k", ...store])).out).toMatch(/step +A .*: finishes\n/);
+    expect((await at.call(["show", "k", ...store])).out).toMatch(/status +pausing \(lunch\) in process/);
+    expect(await at.call(["events", "k", ...store])).toMatchObject({
+      out: expect.stringContaining("‖ paused: lunch"),
+      err: expect.stringMatching(/^pausing: waits for A \(/),
+    });
+    for (const [status, ids] of [
+      ["pausing", ["k"]],
+      ["paused", []],
+    ] as const) {
+      const there = await at.call(["sessions", "--json", "--status", status, ...store]);
+      expect((JSON.parse(there.out) as { sessionId: string }[]).map(({ sessionId }) => sessionId)).toEqual(ids);
+    }
+    await followed.says("pausing: waits for A (");
     go();
     const paused = await run.ended;
     expect(paused).toMatchObject({ code: 3, out: "" });
+    expect((await at.call(["why", "k", ...store])).out).toMatch(
+      /^k: paused \(lunch\)\n +step +A .*: has ended; followed on resume\n$/,
+    );
     expect(paused.err).toMatch(/paused: lunch[^]*go on with: orchestra resume k --file slow.mjs --store .\/state/);
 
     // Who follows goes on with the next process, and ends with the run.
