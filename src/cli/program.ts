@@ -4,10 +4,10 @@ import { createRequire } from "node:module";
 
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-import { isOrchestraError, type OrchestraErrorCode } from "../index.ts";
 import { checkpointCommand, diffCommand, forkCommand, restoreCommand } from "./checkpoint-commands.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { doctorCommand } from "./doctor-command.ts";
+import { errorText } from "./error-text.ts";
 import { eventsCommand } from "./events-command.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfError, UsageError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
@@ -61,12 +61,14 @@ Examples:
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.ok;
   const program = buildProgram(io, (ended) => (code = ended));
+  let command = "";
+  program.hook("preAction", (_program, action) => void (command = action.name()));
   try {
     await program.parseAsync([...argv], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    io.err(describe(error));
+    io.err(await errorText(error, command));
     return exitCodeOfError(error);
   }
 }
@@ -272,18 +274,4 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
   return value;
-}
-
-const HINTS: Partial<Record<OrchestraErrorCode, string>> = {
-  ORCH_AGENT_UNKNOWN: "agents come from --agents FILE, or from FILE's export agents",
-  ORCH_STORE_LOCKED: "that process does not serve the store to others: wait for it, or stop it",
-};
-
-function describe(error: unknown): string {
-  if (isOrchestraError(error)) {
-    const hint = HINTS[error.code];
-    return `error: ${error.code}: ${error.message}${hint === undefined ? "" : `\n(${hint})`}`;
-  }
-  if (error instanceof UsageError) return `error: ${error.message}`;
-  return `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

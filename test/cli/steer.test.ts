@@ -163,11 +163,18 @@ describe("a session that another process runs", () => {
       out: "k2\n",
     });
     expect((await at.call(["show", "k2", "--store", "./other"])).out).toContain("interrupted");
-    // What would need the store itself is refused, and says by whom it is held.
-    expect(await at.call(["import", "out/k.orchestra", ...store, "--as", "k3"])).toMatchObject({
-      code: 4,
-      err: expect.stringContaining(`pid ${run.child.pid}`),
-    });
+    // What would need the store itself is refused, and says by whom it is held and what reaches it.
+    for (const [command, ...args] of [
+      ["import", "out/k.orchestra", ...store, "--as", "k3"],
+      ["resume", "k", "--file", "slow.mjs", ...store],
+      ["verify", "./state"],
+    ] as const) {
+      const { code, err } = await at.call([command, ...args]);
+      expect(code).toBe(4);
+      expect(err).toContain(`pid ${run.child.pid}`);
+      expect(err).toContain(`"orchestra ${command}" needs the store for itself: wait for that process, or stop it`);
+      expect(err).toMatch(/meanwhile .* pause, cancel and answer reach what runs there/);
+    }
     run.child.kill("SIGKILL");
     await run.ended;
   });
@@ -216,4 +223,7 @@ it("says who has the store when that process does not serve it", async () => {
       out: "",
       err: expect.stringMatching(new RegExp(`ORCH_STORE_LOCKED.*pid ${holder.child.pid}\\)[^]*does not serve`)),
     });
+  at.file("agents.mjs", "export const A = (x) => x;");
+  const resumed = await at.call(["resume", "k", "--agents", "agents.mjs", ...store]);
+  expect(resumed.err).toMatch(/"orchestra resume" needs the store for itself: wait for that process, or stop it\)\n$/);
 });
