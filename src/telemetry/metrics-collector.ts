@@ -2,6 +2,7 @@
 
 import { systemClock, type Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
+import { optionalPackage } from "../base/optional-package.ts";
 import type { RunEvent } from "../runtime/engine-api.ts";
 
 export type Exporter = "prometheus" | "console";
@@ -152,9 +153,13 @@ export class MetricsCollector {
     >;
   }
 
-  /** Prometheus text format. Loads prom-client on the first call and uses a registry of its own. */
+  /**
+   * Prometheus text format, by prom-client, which is installed beside Orchestra. Uses a registry of its own.
+   *
+   * @throws {OrchestraError} `ORCH_PACKAGE_MISSING` when prom-client is not installed.
+   */
   async prometheus(): Promise<string> {
-    const { Counter, Registry } = await import("prom-client");
+    const { Counter, Registry } = await optionalPackage("prom-client", () => import("prom-client"));
     const registry = new Registry();
     for (const name of METRIC_NAMES) {
       const labelled = isNodeMetric(name);

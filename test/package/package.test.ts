@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { linksOf } from "../docs/markdown.ts";
 import { createProject, ensureBuilt, ROOT } from "./project.ts";
 
 const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
   readonly bin: { readonly orchestra: string };
+  readonly dependencies: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 };
 
@@ -59,6 +60,29 @@ describe("the package", () => {
 
   it("has a program to start that names its interpreter", () => {
     expect(readFileSync(join(ROOT, manifest.bin.orchestra), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  it("says how to install what its user does without, when that is needed", async () => {
+    const project = createProject();
+    try {
+      // As installed by npm, without the packages that are optional: a link would find those of this repository.
+      const installed = join(project.folder, "node_modules/orchestra");
+      rmSync(installed);
+      for (const path of ["dist", "package.json"]) cpSync(join(ROOT, path), join(installed, path), { recursive: true });
+      for (const name of Object.keys(manifest.dependencies)) {
+        mkdirSync(dirname(join(project.folder, "node_modules", name)), { recursive: true });
+        symlinkSync(join(ROOT, "node_modules", name), join(project.folder, "node_modules", name), "junction");
+      }
+      const code = `
+        import { MetricsCollector } from "orchestra";
+        await new MetricsCollector().prometheus().catch(({ code, details }) => console.log(code, details.install));`;
+      expect(await project.run(code, { name: "main.mjs" })).toMatchObject({
+        exitCode: 0,
+        stdout: "ORCH_PACKAGE_MISSING npm install prom-client\n",
+      });
+    } finally {
+      project.remove();
+    }
   });
 
   it.each(["orchestra", "orchestra/testing"])(
