@@ -1,0 +1,38 @@
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { describe, expect, it } from "vitest";
+import { startCluster } from "../support/nats-cluster.ts";
+import { NATS_VERSIONS } from "../support/nats-program.ts";
+
+describe("a cluster of nats-servers for tests", () => {
+  it.each(NATS_VERSIONS)(
+    "of %s is led by one server when it is handed out, and takes a stream of three copies at once",
+    async (version) => {
+      await using cluster = await startCluster({ version });
+      const connection = await connect({ servers: [...cluster.urls], maxReconnectAttempts: -1 });
+      const jsm = await jetstreamManager(connection);
+      const { cluster: placed } = await jsm.streams.add({ name: "KEPT", subjects: ["kept.>"], num_replicas: 3 });
+      expect(placed?.replicas).toHaveLength(2);
+      expect((await cluster.leaderOf("KEPT")).name).toBe((await jsm.streams.info("KEPT")).cluster?.leader);
+      await connection.close();
+    },
+  );
+
+  it("elects another leader when the one of a stream is killed, keeps what was acknowledged, and takes the killed one back", async () => {
+    await using cluster = await startCluster();
+    const connection = await connect({ servers: [...cluster.urls], maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    const jsm = await jetstreamManager(connection);
+    await jsm.streams.add({ name: "KEPT", subjects: ["kept.>"], num_replicas: 3 });
+    await jetstream(connection).publish("kept.a", "one");
+    const killed = await cluster.killLeader("KEPT");
+    const next = await cluster.leaderOf("KEPT");
+    expect(next.name).not.toBe(killed.name);
+    await connection.close();
+    const again = await connect({ servers: next.url });
+    expect((await (await jetstreamManager(again)).streams.info("KEPT")).state.messages).toBe(1);
+    await again.close();
+    await killed.restart();
+    await cluster.ready();
+    expect(cluster.running).toHaveLength(3);
+  });
+});
