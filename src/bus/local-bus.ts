@@ -1,12 +1,13 @@
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
+import { LocalDeadLetters, type KeptLetter } from "./local-dead-letters.ts";
 import { LocalInbox } from "./local-inbox.ts";
 import { LocalJournal } from "./local-journal.ts";
 import { LocalLiveEvents } from "./local-live-events.ts";
 import { LocalLiveness } from "./local-liveness.ts";
 import { LocalResults } from "./local-results.ts";
-import { LocalStepQueue, type DeadLetter } from "./local-step-queue.ts";
+import { LocalStepQueue } from "./local-step-queue.ts";
 import type { Bus } from "./ports.ts";
 
 export interface LocalBusOptions {
@@ -22,17 +23,10 @@ export interface LocalBusOptions {
   /** Unread commands of one session; `post` refuses more with ORCH_OVERLOADED. Default 10,000. */
   readonly mailboxCapacity?: number;
   /** Called for each step that leaves the queue without a result: given up, or handed out too often. */
-  readonly onDeadLetter?: (letter: DeadLetter) => void;
-}
-
-export interface LocalBus extends Bus {
-  /** The last 1,000 dead letters, oldest first. */
-  readonly deadLetters: readonly DeadLetter[];
+  readonly onDeadLetter?: (letter: KeptLetter) => void;
 }
 
 const DEFAULTS = Object.freeze({ maxDelivery: 10, queueCapacity: 100_000, mailboxCapacity: 10_000 });
-
-const DEAD_LETTERS_KEPT = 1_000;
 
 /**
  * The bus within one process: nothing crosses a wire and nothing is copied, so that a step costs about a microsecond.
@@ -41,9 +35,9 @@ const DEAD_LETTERS_KEPT = 1_000;
  *
  * @throws {OrchestraError} `ORCH_BAD_OPTION` for a bound that is not a whole number from 1.
  */
-export function createLocalBus(options: LocalBusOptions): LocalBus {
+export function createLocalBus(options: LocalBusOptions): Bus {
   const { clock, logger = silentLogger, onDeadLetter } = options;
-  const deadLetters: DeadLetter[] = [];
+  const deadLetters = new LocalDeadLetters(clock, logger);
   const steps = new LocalStepQueue({
     clock,
     logger,
@@ -51,14 +45,10 @@ export function createLocalBus(options: LocalBusOptions): LocalBus {
       options.ackWaitMs === undefined || options.ackWaitMs === false ? false : bound("ackWaitMs", options.ackWaitMs),
     maxDelivery: bound("maxDelivery", options.maxDelivery ?? DEFAULTS.maxDelivery),
     queueCapacity: bound("queueCapacity", options.queueCapacity ?? DEFAULTS.queueCapacity),
-    onDeadLetter(letter) {
-      const { sessionId, stepId, agent, attempt } = letter.step;
-      logger.error(
-        { sessionId, stepId, agent, attempt, deliveries: letter.deliveries, reason: letter.reason },
-        "step became a dead letter",
-      );
-      deadLetters.push(letter);
-      if (deadLetters.length > DEAD_LETTERS_KEPT) deadLetters.shift();
+    onBuried(buried) {
+      const letter = deadLetters.add(buried);
+      const { sessionId, stepId, agent, attempt, deliveries, reason } = letter;
+      logger.error({ sessionId, stepId, agent, attempt, deliveries, reason }, "step became a dead letter");
       try {
         onDeadLetter?.(letter);
       } catch (error) {
@@ -85,7 +75,7 @@ export function createLocalBus(options: LocalBusOptions): LocalBus {
     live,
     deadLetters,
     async close() {
-      for (const part of [steps, results, journal, inbox, liveness, live]) part.close();
+      for (const part of [steps, results, journal, inbox, liveness, live, deadLetters]) part.close();
     },
   };
 }

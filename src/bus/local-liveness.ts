@@ -11,11 +11,14 @@ import type { HostInfo, Lease, Liveness } from "./ports.ts";
 
 export const LEASE_TTL_MS = 15_000;
 const RENEW_EVERY_MS = 4_000;
+/** A host that has not renewed for this long begins nothing any more: it may be taken for dead before it knows. */
+const HELD_MS = 0.6 * LEASE_TTL_MS;
 
 interface Held {
   info: HostInfo;
   renewedAtMs: number;
   cancelRenewal: () => void;
+  readonly holders: Set<{ readonly onChange: (held: boolean) => void }>;
 }
 
 type Watcher = (hosts: readonly HostInfo[]) => void;
@@ -36,11 +39,24 @@ export class LocalLiveness implements Liveness {
   async announce(info: HostInfo): Promise<Lease> {
     if (this.#closed) throw closedError(`announce of host "${info.host}"`);
     this.#hosts.get(info.host)?.cancelRenewal();
-    const held: Held = { info, renewedAtMs: 0, cancelRenewal: () => undefined };
+    const held: Held = {
+      info,
+      renewedAtMs: this.#clock.monotonicMs(),
+      cancelRenewal: () => undefined,
+      holders: new Set(),
+    };
     this.#hosts.set(info.host, held);
     this.#renew(held);
     this.#changed();
     return {
+      held: {
+        now: () => this.#hosts.get(held.info.host) === held && this.#isFresh(held),
+        watch(onChange) {
+          const holder = { onChange };
+          held.holders.add(holder);
+          return () => void held.holders.delete(holder);
+        },
+      },
       update: async (change) => {
         if (this.#hosts.get(held.info.host) !== held) return;
         held.info = { ...held.info, ...change, host: held.info.host };
@@ -77,9 +93,16 @@ export class LocalLiveness implements Liveness {
     return [...this.#hosts.values()].filter((held) => nowMs - held.renewedAtMs < LEASE_TTL_MS).map((held) => held.info);
   }
 
+  #isFresh(held: Held): boolean {
+    return this.#clock.monotonicMs() - held.renewedAtMs < HELD_MS;
+  }
+
+  /** Comes late where the process was stopped meanwhile: then it is told that it was not held, and that it is again. */
   #renew(held: Held): void {
     const nowMs = this.#clock.monotonicMs();
+    const wasLate = !this.#isFresh(held);
     held.renewedAtMs = nowMs;
+    if (wasLate) this.#tellHolders(held);
     held.cancelRenewal = this.#clock.setTimer(RENEW_EVERY_MS, () => this.#renew(held));
     let lost = false;
     for (const [host, other] of this.#hosts) {
@@ -89,6 +112,17 @@ export class LocalLiveness implements Liveness {
       lost = true;
     }
     if (lost) this.#changed();
+  }
+
+  #tellHolders({ info, holders }: Held): void {
+    for (const isHeld of [false, true])
+      for (const { onChange } of holders) {
+        try {
+          onChange(isHeld);
+        } catch (error) {
+          this.#logger.error({ host: info.host, error }, "watcher of a lease threw");
+        }
+      }
   }
 
   #changed(): void {

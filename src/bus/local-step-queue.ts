@@ -19,7 +19,7 @@ import { StepIndex } from "./local-step-index.ts";
 import { ReadySteps, type QueuedStep } from "./local-ready-steps.ts";
 
 /** A step that left the queue without a result. */
-export interface DeadLetter {
+export interface BuriedStep {
   readonly step: StepMessage;
   /** How often it was handed out. */
   readonly deliveries: number;
@@ -35,7 +35,7 @@ export interface LocalStepQueueOptions {
   readonly maxDelivery: number;
   /** Steps of one agent that may wait at one time; more are refused as `full`. */
   readonly queueCapacity: number;
-  readonly onDeadLetter: (letter: DeadLetter) => void;
+  readonly onBuried: (buried: BuriedStep) => void;
 }
 
 interface Serving {
@@ -287,7 +287,7 @@ export class LocalStepQueue implements StepQueue {
 
   bury(queued: QueuedStep, reason: string): void {
     this.#remove(queued);
-    this.#options.onDeadLetter({ step: queued.step, deliveries: queued.delivery, reason });
+    this.#options.onBuried({ step: queued.step, deliveries: queued.delivery, reason });
   }
 
   freeSlot(serving: Serving): void {

@@ -23,6 +23,8 @@ export interface StepMessage {
   readonly body: unknown;
   /** Not to be handed out before this time. */
   readonly notBeforeMs?: number;
+  /** Its session was taken over with this attempt outstanding. No short cut within the process: a step that ends its host must be counted by the queue. */
+  readonly recovered?: true;
 }
 
 export interface Claim {
@@ -99,7 +101,7 @@ export interface Journal {
 /** A command to the owner of a session, from anyone. */
 export interface InboxCommand {
   readonly id: string;
-  readonly type: "pause" | "resume" | "cancel" | "answer" | "context" | "checkpoint";
+  readonly type: "pause" | "resume" | "cancel" | "answer" | "context" | "checkpoint" | "restore";
   readonly body: unknown;
 }
 
@@ -115,16 +117,32 @@ export interface Inbox {
   forget(sessionId: string): Promise<void>;
 }
 
+/** What a host says of itself; plain data that crosses the bus. */
 export interface HostInfo {
   readonly host: string;
+  /** Names of the agents whose steps it takes. */
   readonly agents: readonly string[];
+  /** Sessions it owns. */
   readonly sessions: number;
   readonly version: string;
+  /** Steps it runs at a time at most; 0 while it drains. */
+  readonly slots: number;
+  /** Steps it runs now. */
+  readonly running: number;
+  /** Hashes of the topologies it knows the code of. */
+  readonly topologies: readonly string[];
+  readonly startedAtMs: number;
+  /** Whether it takes over sessions whose host is gone. */
+  readonly adopts: boolean;
+  readonly pid?: number;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface Lease {
   update(info: Partial<HostInfo>): Promise<void>;
   release(): Promise<void>;
+  /** False from when no renewal has gone through for 0.6 of the lease's time, until one does: the host may be taken for dead, so it begins nothing. */
+  readonly held: { now(): boolean; watch(onChange: (held: boolean) => void): () => void };
 }
 
 export interface Liveness {
@@ -149,6 +167,34 @@ export interface LiveEvents {
   ): { close(): void; readonly dropped: number };
 }
 
+/** A step that left the queue without a result: handed out too often, or given up by its worker. */
+export interface DeadLetter {
+  /** Unique on the bus; sorts by age. */
+  readonly id: string;
+  readonly sessionId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly reason: string;
+  readonly atMs: number;
+  /** How often it was handed out. */
+  readonly deliveries: number;
+}
+
+/** The bus makes no results of dead letters: the owner of the session does. */
+export interface DeadLetters {
+  /** Oldest first, at most `limit` (default 100). `after` is the last id of the page before. */
+  list(options?: { limit?: number; after?: string; sessionId?: string }): Promise<readonly DeadLetter[]>;
+  get(id: string): Promise<(DeadLetter & { readonly step: StepMessage }) | undefined>;
+  /** Forgets the letter; true when there was one. */
+  drop(id: string): Promise<boolean>;
+  /** Calls back for each dead letter of the session from now on; `list` tells the earlier ones. */
+  watch(sessionId: string, onDead: (letter: DeadLetter) => void): () => void;
+}
+
+/** connected: calls are answered. reconnecting: they wait, or fail. closed: for good. */
+export type BusStatus = "connected" | "reconnecting" | "closed";
+
 /** All ports together: what the option `bus` takes. */
 export interface Bus {
   readonly name: string;
@@ -158,5 +204,8 @@ export interface Bus {
   readonly inbox: Inbox;
   readonly liveness: Liveness;
   readonly live: LiveEvents;
+  readonly deadLetters: DeadLetters;
+  /** Absent where the bus cannot be cut off. Watchers are also called when a connection came back. */
+  readonly status?: { now(): BusStatus; watch(onChange: (status: BusStatus) => void): () => void };
   close(): Promise<void>;
 }

@@ -228,9 +228,17 @@ class LocalEngine implements Engine {
     };
     const { live: opened } = await live.open(start, facts, blobs);
     this.#checkpoints.automate(opened.session, code.autoCheckpoint, run.steps);
-    for (const result of await ports.bus.results.list(sessionId)) opened.session.registry.received(result);
+    await this.#catchUp(opened.session);
     await this.#parts.readInbox(opened.session);
     return this.#watched(opened, options.signal);
+  }
+
+  /** What the bus was told of the session while nobody had it. */
+  async #catchUp(session: Session): Promise<void> {
+    const { results, deadLetters } = this.#parts.ports.bus;
+    const { sessionId, registry } = session;
+    for (const result of await results.list(sessionId)) registry.received(result);
+    for (const letter of await deadLetters.list({ sessionId })) registry.buried(letter);
   }
 
   async #factsOfResume(

@@ -59,6 +59,7 @@ export async function factsOfCommand(
       return [await answerFact(state, questionId, value, ports, blobs)];
     }
     case "checkpoint":
+    case "restore":
       return [];
   }
 }

@@ -42,7 +42,17 @@ export class Presence {
     try {
       while (this.#wanted !== (this.#lease !== null)) {
         if (this.#wanted)
-          this.#lease = await this.#liveness.announce({ host: this.#host, agents: [], sessions: 1, version: "1" });
+          this.#lease = await this.#liveness.announce({
+            host: this.#host,
+            agents: [],
+            sessions: 1,
+            version: "1",
+            slots: 0,
+            running: 0,
+            topologies: [],
+            startedAtMs: 0,
+            adopts: false,
+          });
         else {
           const lease = this.#lease;
           this.#lease = null;

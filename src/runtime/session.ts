@@ -142,6 +142,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     deadlines.retain();
     this.#releases.push(() => deadlines.release());
     this.#releases.push(bus.results.watch(this.sessionId, (result) => this.registry.received(result)));
+    this.#releases.push(bus.deadLetters.watch(this.sessionId, (letter) => this.registry.buried(letter)));
     this.#releases.push(bus.journal.own(this.sessionId, this.journal));
     this.#releases.push(bus.inbox.watch(this.sessionId, () => this.#owner.onPosted(this)));
     return this.committer.commit(facts, { blobs });

@@ -14,11 +14,12 @@ import { createStepActor } from "../actors/step-machine.ts";
 import type { StepActor, StepEvent } from "../actors/step-machine.ts";
 import type { StepOffer } from "../actors/effects.ts";
 import type { Fact } from "../actors/facts.ts";
-import type { Bus, StepMessage, StepResult } from "../bus/ports.ts";
+import type { Bus, DeadLetter, StepMessage, StepResult } from "../bus/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import { poisoned } from "./poisoned-step.ts";
 import type { AbortReason, StepEnd } from "./step-wire.ts";
 import type { Worker } from "./worker.ts";
 
@@ -165,6 +166,26 @@ export class StepRegistry {
     if (entry.phase === "in-line") this.#out++;
     entry.phase = "ended";
     this.#owner.onStepEnd(entry.offer, result.body as StepEnd);
+  }
+
+  /** The queue has given the step up. Its failure goes through the register, where a result that came first stands. */
+  buried(letter: DeadLetter): void {
+    const { stepId, attempt } = letter;
+    const entry = this.#entries.get(stepId);
+    if (entry?.phase !== "out" || entry.offer.attempt !== attempt) return;
+    const failure = { sessionId: this.#sessionId, stepId, attempt, body: poisoned(letter, entry.offer) };
+    const { results } = this.#ports.bus;
+    const standing = results
+      .put(failure)
+      .then((put) => (put === "first" ? failure : results.get(this.#sessionId, stepId, attempt)));
+    standing.then(
+      (result) => this.received(result ?? failure),
+      (error: unknown) =>
+        this.#ports.logger.warn(
+          { sessionId: this.#sessionId, stepId, error: errorToData(error) },
+          "the failure of a dead letter could not be registered; the step is offered again",
+        ),
+    );
   }
 
   /** Hands out nothing more; what waits here is let go. It is offered again on resume. */

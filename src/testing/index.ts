@@ -21,8 +21,8 @@ export { describeFailingSeed, type FailingSeed, type SimulationReport } from "./
 export { CHECKS, type Check, type Finding } from "./simulation/findings.ts";
 export { DEFAULT_FAULT_RATES, FAULT_KINDS, type FaultKind, type FaultRates } from "./simulation/faults.ts";
 
-export { createLocalBus, type LocalBus, type LocalBusOptions } from "../bus/local-bus.ts";
-export type { DeadLetter } from "../bus/local-step-queue.ts";
+export { createLocalBus, type LocalBusOptions } from "../bus/local-bus.ts";
+export type { DeadLetter } from "../bus/ports.ts";
 
 export type { ContractExpectation, ContractTest, Tick } from "./contract-test.ts";
 export { stepQueueContract, type StepQueueWorld } from "./step-queue-contract.ts";
@@ -31,4 +31,5 @@ export { journalContract, type JournalWorld } from "./journal-contract.ts";
 export { inboxContract, type InboxWorld } from "./inbox-contract.ts";
 export { livenessContract, type LivenessWorld } from "./liveness-contract.ts";
 export { sessionStoreContract } from "./session-store-contract.ts";
+export { deadLettersContract, type DeadLettersWorld } from "./dead-letters-contract.ts";
 export { liveEventsContract, type LiveEventsWorld } from "./live-events-contract.ts";

@@ -13,6 +13,11 @@ const host = (name: string, more: Partial<HostInfo> = {}): HostInfo => ({
   agents: ["a"],
   sessions: 0,
   version: "1.0.0",
+  slots: 4,
+  running: 0,
+  topologies: ["t"],
+  startedAtMs: 1_000,
+  adopts: true,
   ...more,
 });
 
@@ -32,12 +37,11 @@ export function livenessContract(test: ContractTest, name: string, open: () => P
       eventually(world.tick, what, holds);
 
     it("shows the hosts that announced themselves, with what they said", async () => {
-      await world.liveness.announce(host("h1", { agents: ["a", "b"], sessions: 2 }));
+      const told = { agents: ["a", "b.c"], sessions: 2, running: 3, pid: 12, labels: { zone: "x" } };
+      await world.liveness.announce(host("h1", told));
       await world.liveness.announce(host("h2"));
       await until("both are alive", async () => (await names()).length === 2);
-      expect((await world.liveness.alive()).find((one) => one.host === "h1")).toEqual(
-        host("h1", { agents: ["a", "b"], sessions: 2 }),
-      );
+      expect((await world.liveness.alive()).find((one) => one.host === "h1")).toEqual(host("h1", told));
     });
 
     it("keeps a host alive past the time of its lease, without its doing", async () => {
@@ -54,6 +58,14 @@ export function livenessContract(test: ContractTest, name: string, open: () => P
       await lease.update({ sessions: 5 });
       await until("one is left", async () => (await names()).length === 1);
       expect(await names()).toEqual(["h2"]);
+    });
+
+    it("holds the lease until it is released", async () => {
+      const lease = await world.liveness.announce(host("h1"));
+      await world.tick(world.leaseTtlMs);
+      expect(lease.held.now()).toBe(true);
+      await lease.release();
+      expect(lease.held.now()).toBe(false);
     });
 
     it("shows what a host updated, and keeps the rest", async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalBus, type LocalBusOptions } from "../../src/bus/local-bus.ts";
 import { LEASE_TTL_MS } from "../../src/bus/local-liveness.ts";
 import {
+  deadLettersContract,
   inboxContract,
   journalContract,
   liveEventsContract,
@@ -27,7 +28,7 @@ stepQueueContract(test, "the local bus", async () => {
     queue: bus.steps,
     nowMs: () => clock.nowMs(),
     tick,
-    deadLetters: async () => bus.deadLetters.map(({ step, reason }) => ({ stepId: step.stepId, reason })),
+    deadLetters: async () => bus.deadLetters.list(),
     async close() {
       await close();
       expect(clock.pending()).toEqual([]);
@@ -66,4 +67,9 @@ livenessContract(test, "the local bus", async () => {
 liveEventsContract(test, "the local bus", async () => {
   const { bus, tick, close } = open();
   return { live: bus.live, tick, close };
+});
+
+deadLettersContract(test, "the local bus", async () => {
+  const { bus, tick, close } = open();
+  return { queue: bus.steps, deadLetters: bus.deadLetters, tick, close };
 });

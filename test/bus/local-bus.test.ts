@@ -4,8 +4,19 @@ import { isOrchestraError } from "../../src/base/errors.ts";
 import { silentLogger, type Logger } from "../../src/base/logger.ts";
 import { createLocalBus, type LocalBusOptions } from "../../src/bus/local-bus.ts";
 import { LEASE_TTL_MS } from "../../src/bus/local-liveness.ts";
-import type { Claim, StepMessage } from "../../src/bus/ports.ts";
+import type { Claim, HostInfo, StepMessage } from "../../src/bus/ports.ts";
 import { SimClock } from "../../src/testing/sim-clock.ts";
+
+const INFO: Omit<HostInfo, "host"> = {
+  agents: [],
+  sessions: 0,
+  version: "1",
+  slots: 1,
+  running: 0,
+  topologies: [],
+  startedAtMs: 0,
+  adopts: false,
+};
 
 const step = (stepId: string, more: Partial<StepMessage> = {}): StepMessage => ({
   sessionId: "s",
@@ -157,7 +168,7 @@ describe("local step queue", () => {
     void bus.steps.offer(step("1.0.1"));
     await clock.settle();
     expect(heard).toEqual(["1.0.1: handed out 2 times, the most allowed; the last time its worker failed"]);
-    expect(bus.deadLetters.map((letter) => [letter.step.stepId, letter.deliveries])).toEqual([["1.0.1", 2]]);
+    expect(await bus.deadLetters.list()).toMatchObject([{ stepId: "1.0.1", deliveries: 2 }]);
     expect(lines).toContain("step became a dead letter");
     expect(lines).toContain("listener of dead letters threw");
   });
@@ -205,10 +216,9 @@ describe("local liveness", () => {
     };
     const bus = createLocalBus({ clock: freezing });
     const seen: string[] = [];
-    const info = { agents: [], sessions: 0, version: "1" };
-    await bus.liveness.announce({ host: "awake", ...info });
+    await bus.liveness.announce({ host: "awake", ...INFO });
     frozen = true;
-    await bus.liveness.announce({ host: "frozen", ...info });
+    await bus.liveness.announce({ host: "frozen", ...INFO });
     frozen = false;
     bus.liveness.watch((hosts) => seen.push(hosts.map((one) => one.host).join()));
     await clock.advance(LEASE_TTL_MS - 1_000);
@@ -218,9 +228,35 @@ describe("local liveness", () => {
     expect(seen.at(-1)).toBe("awake");
   });
 
+  it("tells a host whose renewal came late that its lease was not held, and that it is again", async () => {
+    const clock = new SimClock();
+    let stoppedMs = 0;
+    const late: Clock = {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      setTimer: (delayMs, fire) => clock.setTimer(delayMs + stoppedMs, fire),
+    };
+    const bus = createLocalBus({ clock: late });
+    stoppedMs = LEASE_TTL_MS;
+    const lease = await bus.liveness.announce({ host: "h", ...INFO });
+    stoppedMs = 0;
+    const told: boolean[] = [];
+    lease.held.watch(() => {
+      throw new Error("watcher broke");
+    });
+    const stop = lease.held.watch((held) => told.push(held));
+    await clock.advance(0.6 * LEASE_TTL_MS - 1);
+    expect(lease.held.now()).toBe(true);
+    await clock.advance(1);
+    expect(lease.held.now()).toBe(false);
+    await clock.advance(LEASE_TTL_MS);
+    expect([told, lease.held.now()]).toEqual([[false, true], true]);
+    stop();
+  });
+
   it("keeps hosts alive over a jump of the wall clock", async () => {
     const { clock, bus } = open();
-    await bus.liveness.announce({ host: "h", agents: [], sessions: 0, version: "1" });
+    await bus.liveness.announce({ host: "h", ...INFO });
     clock.jump(3_600_000);
     expect((await bus.liveness.alive()).length).toBe(1);
   });
@@ -256,7 +292,7 @@ describe("a closed local bus", () => {
     const server = bus.steps.serve({ slots: 1, run: (one) => ((claim = one), new Promise(() => undefined)) });
     await bus.steps.offer(step("1.0.1"));
     await bus.steps.offer(step("1.0.2", { notBeforeMs: clock.nowMs() + 5_000 }));
-    await bus.liveness.announce({ host: "h", agents: [], sessions: 0, version: "1" });
+    await bus.liveness.announce({ host: "h", ...INFO });
     await clock.settle();
     await bus.close();
     await bus.close();
@@ -268,7 +304,7 @@ describe("a closed local bus", () => {
       () => bus.results.put({ sessionId: "s", stepId: "1.0.1", attempt: 1, body: null }),
       () => bus.journal.put({ sessionId: "s", stepId: "1.0.1", key: "k", value: { v: 1 } }),
       () => bus.inbox.post("s", { id: "c", type: "pause", body: null }),
-      () => bus.liveness.announce({ host: "h2", agents: [], sessions: 0, version: "1" }),
+      () => bus.liveness.announce({ host: "h2", ...INFO }),
       async () => bus.live.subscribe("s", () => undefined),
     ];
     for (const one of refused) {

@@ -58,7 +58,13 @@ interface Held {
 /** Plays operations on a queue and keeps account of every step from the outside. An accepted offer starts a life of its step; the body is its number. */
 class Account {
   readonly clock = new SimClock();
-  readonly bus = createLocalBus({ clock: this.clock, ackWaitMs: ACK_WAIT_MS, maxDelivery: MAX_DELIVERY });
+  readonly buried = new Set<unknown>();
+  readonly bus = createLocalBus({
+    clock: this.clock,
+    ackWaitMs: ACK_WAIT_MS,
+    maxDelivery: MAX_DELIVERY,
+    onDeadLetter: ({ step }) => this.buried.add(step.body),
+  });
   readonly servers: Server[] = [];
   readonly problems: string[] = [];
   readonly accepted = new Map<number, { readonly notBeforeMs: number; deliveries: number }>();
@@ -158,7 +164,7 @@ class Account {
   }
 
   hasEnded(life: number): boolean {
-    return this.ended.has(life) || this.bus.deadLetters.some((letter) => letter.step.body === life);
+    return this.ended.has(life) || this.buried.has(life);
   }
 
   async #work(one: Extract<Operation, { nth: number }>): Promise<void> {

@@ -3,7 +3,7 @@
 // The bus of one process, as the runtime has it, with every call put through the scheduler: it takes its time, comes late,
 // twice or in another order, or is done and not acknowledged. What is told by the bus is never lost for good: no adapter may.
 
-import { createLocalBus, type LocalBus } from "../../bus/local-bus.ts";
+import { createLocalBus } from "../../bus/local-bus.ts";
 import type {
   Bus,
   Claim,
@@ -45,7 +45,8 @@ export class SimBus implements Bus {
   readonly inbox: Inbox;
   readonly liveness: Bus["liveness"];
   readonly live: LiveEvents;
-  readonly #inner: LocalBus;
+  readonly deadLetters: Bus["deadLetters"];
+  readonly #inner: Bus;
   readonly #process: Process;
   readonly #observer: Observer;
   readonly #options: SimBusOptions;
@@ -71,6 +72,7 @@ export class SimBus implements Bus {
     this.inbox = this.#inbox();
     this.liveness = this.#inner.liveness;
     this.live = this.#inner.live;
+    this.deadLetters = this.#inner.deadLetters;
   }
 
   /** Of L2: what lies here and nobody will fetch. */
