@@ -9,7 +9,7 @@ import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { errorText } from "./error-text.ts";
 import { eventsCommand } from "./events-command.ts";
-import { EXIT, EXIT_CODES_HELP, exitCodeOfError, UsageError } from "./exit-code.ts";
+import { EXIT, EXIT_CODES_HELP, exitCodeOfError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";

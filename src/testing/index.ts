@@ -18,6 +18,7 @@ export {
 export { simulate, type SimulateOptions } from "./simulation/simulate.ts";
 export type { AgentWorld } from "./simulation/scenario.ts";
 export { describeFailingSeed, type FailingSeed, type SimulationReport } from "./simulation/campaign.ts";
+export type { FailedRuns } from "./simulation/successes.ts";
 export { CHECKS, type Check, type Finding } from "./simulation/findings.ts";
 export { DEFAULT_FAULT_RATES, FAULT_KINDS, type FaultKind, type FaultRates } from "./simulation/faults.ts";
 

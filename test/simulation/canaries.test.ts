@@ -22,7 +22,7 @@ describe("a planted defect is found", () => {
   });
 
   it("by every checker", () => {
-    const own = Object.keys(CHECKS).filter((check) => check !== "user");
+    const own = Object.keys(CHECKS).filter((check) => check !== "user" && check !== "success");
     expect([...new Set<string>(Object.values(CANARIES).map(({ check }) => check))].sort()).toEqual(own.sort());
   });
 });

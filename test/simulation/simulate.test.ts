@@ -85,9 +85,55 @@ describe("simulate", () => {
       agents: { A: () => new Promise(() => undefined), B: (x: unknown) => x },
       faults: {},
       seeds: 2,
+      successShareMin: false,
     });
     expect(report.findings).toEqual([]);
     expect(report.endings).toEqual({ failed: report.runs });
+    expect(report.failures).toEqual([
+      expect.objectContaining({ status: "failed", code: "ORCH_TIMEOUT", node: "A", runs: report.runs, share: 1 }),
+    ]);
+  });
+
+  describe("when runs fail", () => {
+    const team = (fails: (task: unknown) => boolean): SimulateOptions => ({
+      topology: { nodes: ["A"] },
+      agents: {
+        A(task: unknown) {
+          if (fails(task)) throw new TypeError("model is not a function");
+          return task;
+        },
+      },
+      tasks: ["one", "two"],
+      faults: {},
+      seeds: 10,
+    });
+
+    it("finds that every one does, and says what they failed of", async () => {
+      const { findings, runs, failures } = await simulate(team(() => true));
+      expect(findings).toHaveLength(1);
+      expect(findings[0]?.findings).toMatchObject([
+        {
+          check: "success",
+          message: `0 of ${runs} runs completed, expected at least one (successShareMin); 100 % failed at A: ORCH_AGENT_FAILED: model is not a function`,
+        },
+      ]);
+      expect(failures).toMatchObject([{ runs, share: 1, node: "A" }]);
+      await expect(simulate({ ...team(() => true), orThrow: true })).rejects.toThrow("0 of");
+      const { seed = 0, faults = [], without = [] } = findings[0] ?? {};
+      const again = await simulate({ ...team(() => true), seeds: [seed], faults, without });
+      expect(again.findings[0]?.findings[0]?.check).toBe("success");
+    });
+
+    it("tells the share of those that do, and finds fault with it only where more was demanded", async () => {
+      const options = team((task) => task === "two");
+      const { findings, failures, runs, endings } = await simulate(options);
+      expect(findings).toEqual([]);
+      expect(failures).toMatchObject([{ runs: endings["failed"], share: Number(endings["failed"]) / runs }]);
+      expect((await simulate({ ...options, successShareMin: 1 })).findings[0]?.findings[0]).toMatchObject({
+        check: "success",
+        message: expect.stringContaining("expected at least 100 %"),
+      });
+    });
   });
 
   it("does the same for the same seeds", async () => {
@@ -99,11 +145,21 @@ describe("simulate", () => {
     [{ seeds: 0 }, "ORCH_BAD_OPTION"],
     [{ seeds: [1.5] }, "ORCH_BAD_OPTION"],
     [{ faults: ["process-crash"] }, "ORCH_BAD_OPTION"],
+    [{ successShareMin: 90 }, "ORCH_BAD_OPTION"],
+    [{ executionConfig: { stepTimeoutMS: 5 } }, "ORCH_BAD_OPTION"],
     [{ topology: { nodes: ["A"], edges: ["A -> A -> Clerk -> A"] } }, "ORCH_TOPOLOGY_INVALID"],
     [{ agents: {} }, "ORCH_AGENT_UNKNOWN"],
   ])("refuses %j", async (wrong, code) => {
     await expect(simulate({ ...payingBy(() => ""), ...(wrong as Partial<SimulateOptions>) })).rejects.toMatchObject({
       code,
+    });
+  });
+
+  it("names the option that an unknown one may be meant for", async () => {
+    const wrong = { ...payingBy(() => ""), seed: 5 } as SimulateOptions;
+    await expect(simulate(wrong)).rejects.toMatchObject({
+      code: "ORCH_BAD_OPTION",
+      message: 'seed: unknown option; did you mean "seeds"?',
     });
   });
 });

@@ -15,6 +15,7 @@ import {
 import { CHECKS, type Finding } from "./findings.ts";
 import type { Scenario } from "./scenario.ts";
 import { shrink } from "./shrink.ts";
+import { Successes, type FailedRuns } from "./successes.ts";
 import { runSeed, type SeedOptions, type SeedResult } from "./world.ts";
 
 /** Where the scenario of a seed comes from, and what of it can be left out. */
@@ -39,6 +40,8 @@ export interface CampaignOptions {
     about: { readonly seed: number; readonly sessionId: string; readonly outside: Map<string, unknown> },
     outcome: RunOutcome,
   ) => string | undefined;
+  /** Share of the runs, 0 to 1, that must complete; `some`: at least one. Absent: none need. */
+  readonly successShareMin?: number | "some";
   readonly onSeed?: (result: SeedResult) => void;
 }
 
@@ -68,6 +71,8 @@ export interface SimulationReport {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** Sessions by how they ended. */
   readonly endings: Readonly<Record<string, number>>;
+  /** Runs that were asked for and did not complete, by what they ended in. */
+  readonly failures: readonly FailedRuns[];
   readonly findings: readonly FailingSeed[];
 }
 
@@ -85,6 +90,8 @@ export async function runCampaign(options: CampaignOptions): Promise<SimulationR
     endings: {} as Record<string, number>,
     findings: [] as FailingSeed[],
   };
+  const successes = new Successes();
+  let unsuccessful: SeedResult | undefined;
   for (const seed of options.seeds) {
     const result = await run(options, seed);
     total.seeds++;
@@ -97,12 +104,30 @@ export async function runCampaign(options: CampaignOptions): Promise<SimulationR
       total.endings[status] = (total.endings[status] ?? 0) + count;
       total.runs += count;
     }
+    for (const end of result.ends) successes.add(end);
+    if (result.ends.some(({ status }) => status !== "completed")) unsuccessful ??= result;
     options.onSeed?.(result);
     if (result.findings.length === 0) continue;
     total.findings.push(await examine(options, result));
     if (total.findings.length >= options.failingSeedsMax) break;
   }
-  return total;
+  const { successShareMin: demanded } = options;
+  const complaint =
+    demanded === undefined ? undefined : successes.complaint(demanded === "some" ? undefined : demanded);
+  if (complaint !== undefined && unsuccessful !== undefined)
+    total.findings.push(tooFew(options, unsuccessful, complaint));
+  return { ...total, failures: successes.failures() };
+}
+
+/** Nobody's fault alone: shown by the first seed in which a run did not complete. */
+function tooFew(
+  options: CampaignOptions,
+  { seed, struck, simulatedMs, events }: SeedResult,
+  message: string,
+): FailingSeed {
+  const [faults, without] = [struck.map(nameOfFault), options.without ?? []];
+  const finding: Finding = { check: "success", message, atMs: simulatedMs, event: events };
+  return { seed, findings: [finding], faults, without, replay: options.replay(seed, faults, without) };
 }
 
 async function examine(options: CampaignOptions, result: SeedResult): Promise<FailingSeed> {

@@ -15,6 +15,7 @@ export const CHECKS = {
   L1: "once nothing goes wrong any more, every session comes to an end",
   L2: "no work is left when all have ended",
   L3: "a process that has closed leaves no timer, listener or call behind",
+  success: "as many runs complete as was demanded",
   user: "the check that was handed in holds",
 } as const;
 

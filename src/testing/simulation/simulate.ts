@@ -3,10 +3,12 @@
 import { OrchestraError } from "../../base/errors.ts";
 import type { ExecutionConfig } from "../../runtime/execution-config.ts";
 import type { OrchestraResult } from "../../runtime/result.ts";
+import { assertOptions } from "../../runtime/option-schema.ts";
 import { resultFromOutcome } from "../../runtime/result-from-outcome.ts";
 import type { AgentsOption, Condition, ErrorHandlingConfig, Task } from "../../runtime/run-options.ts";
 import type { TopologyInput } from "../../topology/read.ts";
 import { describeFailingSeed, runCampaign, type ScenarioSource, type SimulationReport } from "./campaign.ts";
+import { simulateSchema } from "./simulate-options.ts";
 import { between, chance, pick, streamFor } from "./chance.ts";
 import { DEFAULT_FAULT_RATES, type FaultRates } from "./faults.ts";
 import type { AgentWorld, Scenario, SimulatedCommand, SimulatedSession, SimulatedTeam } from "./scenario.ts";
@@ -50,6 +52,11 @@ export interface SimulateOptions {
   readonly shrink?: boolean;
   /** Stops after as many failing seeds. Default 3. */
   readonly failingSeedsMax?: number;
+  /**
+   * Share of the runs, 0 to 1, that must complete, or `false`: none need. Fewer are a finding. Default: at least one run
+   * must, because a campaign in which every run fails has tried nothing.
+   */
+  readonly successShareMin?: number | false;
   /** Throws when there are findings, with how to see each again. Default false. */
   readonly orThrow?: boolean;
 }
@@ -65,11 +72,12 @@ const TASKS: readonly Task[] = ["simulated task"];
  * session ends. What must hold meanwhile is checked after every event (`docs/reliability.md`). The same seed does the
  * same, to the last event, as long as the agents draw on nothing but their input, their context and their `world`.
  *
- * @throws {OrchestraError} `ORCH_BAD_OPTION`, `ORCH_TOPOLOGY_INVALID`, `ORCH_AGENT_UNKNOWN` for what cannot start at all.
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` (unknown options included), `ORCH_TOPOLOGY_INVALID`, `ORCH_AGENT_UNKNOWN` for what cannot start at all.
  * @throws {AggregateError} with `orThrow`, one error per failing seed.
  */
 export async function simulate(options: SimulateOptions): Promise<SimulationReport> {
-  const { check } = options;
+  assertOptions(simulateSchema, options);
+  const { check, successShareMin = "some" } = options;
   const report = await runCampaign({
     source: sourceOf(options),
     seeds: seedsOf(options.seeds ?? SEEDS),
@@ -77,6 +85,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulationRepo
     without: options.without ?? [],
     shrink: options.shrink ?? true,
     failingSeedsMax: options.failingSeedsMax ?? 3,
+    ...(successShareMin !== false && { successShareMin }),
     replay: (seed, faults, without) =>
       `simulate({ …, seeds: [${seed}], faults: ${JSON.stringify(faults)}${without.length > 0 ? `, without: ${JSON.stringify(without)}` : ""} })`,
     ...(check !== undefined && {

@@ -6,6 +6,7 @@
 // V1  First a storm, in which faults strike; then calm, in which nothing goes wrong and every session must come to an end.
 // V2  A process may die before any event of its own. The next one is started after a while, until all is over.
 
+import type { RunEnd } from "../../actors/session-state.ts";
 import type { RunOutcome } from "../../runtime/engine-api.ts";
 import { Asks } from "./asks.ts";
 import type { Canary } from "./canaries.ts";
@@ -44,6 +45,8 @@ export interface SeedResult {
   readonly findings: readonly Finding[];
   /** Sessions by what their last run ended in. */
   readonly endings: Readonly<Record<string, number>>;
+  /** What the sessions of the scenario ended in; nested ones are not among them. */
+  readonly ends: readonly RunEnd[];
   readonly trace: readonly string[] | undefined;
 }
 
@@ -318,8 +321,12 @@ class World {
 
   #result(): SeedResult {
     const endings: Record<string, number> = {};
-    for (const { n, state } of this.#observer.sessions())
+    const ends: RunEnd[] = [];
+    const asked = new Set(this.#scenario.sessions.map(({ sessionId }) => sessionId));
+    for (const { n, state, sessionId } of this.#observer.sessions()) {
       if (n > 0) endings[state.status] = (endings[state.status] ?? 0) + 1;
+      if (state.run?.end != null && asked.has(sessionId)) ends.push(state.run.end);
+    }
     return {
       seed: this.#options.seed,
       events: this.#scheduler.executed,
@@ -329,6 +336,7 @@ class World {
       struck: this.#faults.struck,
       findings: this.#findings,
       endings,
+      ends,
       trace: this.#scheduler.trace,
     };
   }
