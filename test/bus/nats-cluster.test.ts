@@ -25,6 +25,7 @@ describe("a cluster of nats-servers for tests", () => {
     await jsm.streams.add({ name: "KEPT", subjects: ["kept.>"], num_replicas: 3 });
     await jetstream(connection).publish("kept.a", "one");
     const killed = await cluster.killLeader("KEPT");
+    await cluster.ready();
     const next = await cluster.leaderOf("KEPT");
     expect(next.name).not.toBe(killed.name);
     await connection.close();
