@@ -5,12 +5,15 @@
 //
 // No `after`, no invoked promises, no children: timers and steps belong to the runtime.
 
-import { assign, createActor, setup, type ActorRefFrom } from "xstate";
+import type { ActorRefFrom } from "xstate";
+import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import type { Fact } from "./facts.ts";
 import { remembering } from "./remembering.ts";
 import { reduceAll } from "./reduce.ts";
 import type { CommitReduction } from "./reduction.ts";
 import type { SessionState } from "./session-state.ts";
+
+const xstate = loadedOnFirstUse<typeof import("xstate")>("xstate");
 
 export interface FactsCommitted {
   readonly type: "facts.committed";
@@ -40,59 +43,64 @@ const to = (status: Status) => ({
   target: `#run.${status}` as const,
 });
 
-export const runMachine = setup({
-  types: {
-    context: {} as RunContext,
-    input: {} as RunContext,
-    events: {} as FactsCommitted,
-  },
-  guards: {
-    is: ({ context }, { status }: { status: Status }) => context.session.status === status,
-    isNot: ({ context }, { status }: { status: Status }) => context.session.status !== status,
-  },
-  actions: {
-    fold: assign(({ context, event }) => fold(context, event)),
-  },
-}).createMachine({
-  id: "run",
-  context: ({ input }) => input,
-  initial: "settling",
-  on: { "facts.committed": { actions: "fold" } },
-  states: {
-    settling: {
-      id: "run.settling",
-      always: [
-        to("running"),
-        to("awaiting_user"),
-        to("paused"),
-        to("completed"),
-        to("failed"),
-        to("cancelled"),
-        to("idle"),
-      ],
+export const runMachine = onFirstUse(() => {
+  const { assign, setup } = xstate();
+  return setup({
+    types: {
+      context: {} as RunContext,
+      input: {} as RunContext,
+      events: {} as FactsCommitted,
     },
-    idle: at("idle"),
-    running: at("running"),
-    awaiting_user: at("awaiting_user"),
-    paused: at("paused"),
-    completed: at("completed"),
-    failed: at("failed"),
-    cancelled: at("cancelled"),
-  },
+    guards: {
+      is: ({ context }, { status }: { status: Status }) => context.session.status === status,
+      isNot: ({ context }, { status }: { status: Status }) => context.session.status !== status,
+    },
+    actions: {
+      fold: assign(({ context, event }) => fold(context, event)),
+    },
+  }).createMachine({
+    id: "run",
+    context: ({ input }) => input,
+    initial: "settling",
+    on: { "facts.committed": { actions: "fold" } },
+    states: {
+      settling: {
+        id: "run.settling",
+        always: [
+          to("running"),
+          to("awaiting_user"),
+          to("paused"),
+          to("completed"),
+          to("failed"),
+          to("cancelled"),
+          to("idle"),
+        ],
+      },
+      idle: at("idle"),
+      running: at("running"),
+      awaiting_user: at("awaiting_user"),
+      paused: at("paused"),
+      completed: at("completed"),
+      failed: at("failed"),
+      cancelled: at("cancelled"),
+    },
+  });
 });
 
-export type RunActor = ActorRefFrom<typeof runMachine>;
+export type RunActor = ActorRefFrom<ReturnType<typeof runMachine>>;
 
 /** What live sessions are actors of: the machine, with its transitions remembered. */
-export const runLogic = remembering(runMachine, {
-  begin: (input) => input,
-  fold,
-  kindOf: ({ session }) => session.status,
-});
+export const runLogic = onFirstUse(() =>
+  remembering(runMachine(), {
+    begin: (input) => input,
+    fold,
+    kindOf: ({ session }) => session.status,
+  }),
+);
 
 /** A live session. `onError` hears of a defect in the reducer, which ends this actor and nothing else. */
 export function createRunActor(session: SessionState, onError: (error: unknown) => void): RunActor {
-  const actor = createActor(runLogic, { input: { session } });
+  const actor = xstate().createActor(runLogic(), { input: { session } });
   actor.subscribe({ error: onError });
   actor.start();
   return actor;

@@ -3,8 +3,11 @@
 // One step from its offer to its end. Each is a root actor of its own, in a registry of the runtime: stopping a
 // parent with a thousand children would block for seconds. Deadlines and back-off come in as events.
 
-import { assign, createActor, setup, type ActorRefFrom } from "xstate";
+import type { ActorRefFrom } from "xstate";
+import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import { remembering } from "./remembering.ts";
+
+const xstate = loadedOnFirstUse<typeof import("xstate")>("xstate");
 
 export type StepEvent =
   /** A worker has taken it. */
@@ -37,63 +40,69 @@ function fold(context: StepContext, event: StepEvent): StepContext {
   return context;
 }
 
-export const stepMachine = setup({
-  types: {
-    context: {} as StepContext,
-    input: {} as StepInput,
-    events: {} as StepEvent,
-  },
-  guards: {
-    willRetry: ({ event }) => event.type === "step.fail" && event.retryAtMs !== undefined,
-  },
-  actions: {
-    fold: assign(({ context, event }) => fold(context, event)),
-  },
-}).createMachine({
-  id: "step",
-  context: ({ input }) => begin(input),
-  initial: "queued",
-  on: {
-    "step.cancel": { target: ".cancelled" },
-  },
-  states: {
-    queued: {
-      on: {
-        "step.claim": { target: "running" },
-        "step.offer": { actions: "fold" },
-        // A worker took it, and its claim was not seen here.
-        "step.succeed": { target: "succeeded" },
-        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
-        "step.suspend": { target: "suspended" },
-      },
+export const stepMachine = onFirstUse(() => {
+  const { assign, setup } = xstate();
+  return setup({
+    types: {
+      context: {} as StepContext,
+      input: {} as StepInput,
+      events: {} as StepEvent,
     },
-    running: {
-      on: {
-        "step.succeed": { target: "succeeded" },
-        "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
-        "step.suspend": { target: "suspended" },
-        "step.offer": { target: "queued", actions: "fold" },
-      },
+    guards: {
+      willRetry: ({ event }) => event.type === "step.fail" && event.retryAtMs !== undefined,
     },
-    "backing-off": { on: { "step.offer": { target: "queued", actions: "fold" } } },
-    suspended: { on: { "step.offer": { target: "queued", actions: "fold" } } },
-    succeeded: { type: "final" },
-    failed: { type: "final" },
-    cancelled: { type: "final" },
-  },
+    actions: {
+      fold: assign(({ context, event }) => fold(context, event)),
+    },
+  }).createMachine({
+    id: "step",
+    context: ({ input }) => begin(input),
+    initial: "queued",
+    on: {
+      "step.cancel": { target: ".cancelled" },
+    },
+    states: {
+      queued: {
+        on: {
+          "step.claim": { target: "running" },
+          "step.offer": { actions: "fold" },
+          // A worker took it, and its claim was not seen here.
+          "step.succeed": { target: "succeeded" },
+          "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
+          "step.suspend": { target: "suspended" },
+        },
+      },
+      running: {
+        on: {
+          "step.succeed": { target: "succeeded" },
+          "step.fail": [{ guard: "willRetry", target: "backing-off", actions: "fold" }, { target: "failed" }],
+          "step.suspend": { target: "suspended" },
+          "step.offer": { target: "queued", actions: "fold" },
+        },
+      },
+      "backing-off": { on: { "step.offer": { target: "queued", actions: "fold" } } },
+      suspended: { on: { "step.offer": { target: "queued", actions: "fold" } } },
+      succeeded: { type: "final" },
+      failed: { type: "final" },
+      cancelled: { type: "final" },
+    },
+  });
 });
 
-export type StepActor = ActorRefFrom<typeof stepMachine>;
+export type StepActor = ActorRefFrom<ReturnType<typeof stepMachine>>;
 
 /** What live steps are actors of: the machine, with its transitions remembered. */
-export const stepLogic = remembering(stepMachine, {
-  begin,
-  fold,
-  kindOf: (_, event) => (event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? "")),
-});
+export const stepLogic = onFirstUse(() =>
+  remembering(stepMachine(), {
+    begin,
+    fold,
+    kindOf: (_, event) =>
+      event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? ""),
+  }),
+);
 
 export function createStepActor(input: StepInput, onError: (error: unknown) => void): StepActor {
-  const actor = createActor(stepLogic, { input });
+  const actor = xstate().createActor(stepLogic(), { input });
   actor.subscribe({ error: onError });
   actor.start();
   return actor;

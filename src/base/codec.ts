@@ -10,7 +10,8 @@
 // K1  decodeValue(encodeValue(x)) equals x for every x that copyValue let pass.
 // K2  Foreign bytes end in a coded error or in plain data, whatever they are.
 
-import { Packr } from "msgpackr";
+// Without its streams and its native part, which take longer to load than they save on values of usual size.
+import { Packr } from "msgpackr/pack";
 import { types } from "node:util";
 import { OrchestraError } from "./errors.ts";
 import { makeError } from "./stored-error.ts";

@@ -91,7 +91,7 @@ describe("random runs", () => {
       fc.property(worldArbitrary(false, ["->", "->", "error", "<->"]), fc.integer(), (world, schedule) => {
         if (!startable(world)) return;
         const run = playWorld(world, schedule, true);
-        for (const logic of [runMachine, runLogic]) {
+        for (const logic of [runMachine(), runLogic()]) {
           const actor = createActor(logic, { input: { session: initialState("s") } }).start();
           for (const { fact, atMs } of run.facts) actor.send({ type: "facts.committed", facts: [fact], atMs });
           expect(actor.getSnapshot().value).toBe(run.state.status);

@@ -17,7 +17,7 @@ const events: fc.Arbitrary<StepEvent> = fc.oneof(
 );
 
 /** What a watcher of the actor sees: each snapshot, its end, and what asking it what it can do says. */
-function watched(logic: typeof stepMachine, attempt: number, sent: readonly StepEvent[]): unknown[] {
+function watched(logic: ReturnType<typeof stepMachine>, attempt: number, sent: readonly StepEvent[]): unknown[] {
   const seen: unknown[] = [];
   const actor = createActor(logic, { input: { stepId: "s1", node: "A", attempt } });
   actor.subscribe({
@@ -42,16 +42,16 @@ describe("a step's actor", () => {
   it("shows the same with its transitions remembered as the bare machine", () => {
     fc.assert(
       fc.property(fc.nat({ max: 5 }), fc.array(events, { maxLength: 12 }), (attempt, sent) => {
-        expect(watched(stepLogic, attempt, sent)).toEqual(watched(stepMachine, attempt, sent));
+        expect(watched(stepLogic(), attempt, sent)).toEqual(watched(stepMachine(), attempt, sent));
       }),
       { numRuns: 500 },
     );
   });
 
   it("keeps nothing of one step for the next", () => {
-    const first = createActor(stepLogic, { input: { stepId: "s1", node: "A", attempt: 1 } }).start();
+    const first = createActor(stepLogic(), { input: { stepId: "s1", node: "A", attempt: 1 } }).start();
     first.send({ type: "step.fail", retryAtMs: 500 });
-    const second = createActor(stepLogic, { input: { stepId: "s2", node: "B", attempt: 3 } }).start();
+    const second = createActor(stepLogic(), { input: { stepId: "s2", node: "B", attempt: 3 } }).start();
     second.send({ type: "step.fail", retryAtMs: 900 });
 
     expect(first.getSnapshot().context).toEqual({ stepId: "s1", node: "A", attempt: 1, retryAtMs: 500 });

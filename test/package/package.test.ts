@@ -19,9 +19,11 @@ const SOMETIMES_NEEDED = [
   "hnswlib-node",
   "jiti",
   "level",
+  "msgpackr-extract",
   "nats",
   "pino",
   "prom-client",
+  "xstate",
   "yaml",
   "zod",
 ];
