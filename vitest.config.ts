@@ -9,6 +9,7 @@ export default defineConfig({
     conditions: ["development"],
     alias: [
       { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
+      { find: /^orchestra\/nats$/, replacement: source("./src/nats/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },
       { find: /^orchestra$/, replacement: source("./src/index.ts") },
     ],

@@ -40,17 +40,22 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   actors: to("topology"),
   bus: [],
   state: typesOf("actors/facts.ts", "actors/effects.ts", "actors/session-state.ts"),
+  nats: to("bus", "state"),
   runtime: to("topology", "actors", "bus", "state"),
   agents: [...to("runtime/agent.ts"), ...typesOf("runtime", "actors/facts.ts")],
   telemetry: typesOf("actors/effects.ts", "actors/facts.ts", "runtime/engine-api.ts"),
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),
   control: to("index.ts", "runtime/result-json.ts"),
-  cli: to("index.ts", "testing/index.ts", "control", "topology/suggestion.ts"),
+  cli: to("index.ts", "testing/index.ts", "nats/index.ts", "control", "topology/suggestion.ts"),
   "index.ts": to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry"),
 };
 
 /** Where a package may be loaded. `files: 1`: in one file only. */
 const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; readonly files?: number }>> = {
+  "@nats-io/jetstream": { folders: ["nats"] },
+  "@nats-io/kv": { folders: ["nats"] },
+  "@nats-io/obj": { folders: ["nats"] },
+  "@nats-io/transport-node": { folders: ["nats"] },
   "@marcbachmann/cel-js": { folders: ["topology"], files: 1 },
   commander: { folders: ["cli"] },
   jiti: { folders: ["cli"] },

@@ -18,7 +18,9 @@ export type RecordKind =
   | "blob-deflated"
   | "export"
   | "reference"
-  | "ahead";
+  | "ahead"
+  | "message"
+  | "spilled";
 const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   format: 1,
   head: 2,
@@ -31,6 +33,8 @@ const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   export: 9,
   reference: 10,
   ahead: 11,
+  message: 12,
+  spilled: 13,
 };
 
 /** Version of the frame: version, kind, CRC-32 (little end first) of binding, version, kind and payload, payload. */

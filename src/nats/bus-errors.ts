@@ -1,0 +1,64 @@
+// What an error of the NATS client means to whoever called us.
+
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { errors } from "@nats-io/transport-node";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
+
+/** Codes of the JetStream API, as in the server's `errors.json`. */
+export const JS_CODE = {
+  /** "JetStream not enabled for account" and "JetStream not enabled". */
+  notEnabledForAccount: 10039,
+  notEnabled: 10076,
+  streamNotFound: 10059,
+  consumerNotFound: 10014,
+  messageNotFound: 10037,
+  /** "wrong last sequence", and the same under contention in newer servers. */
+  wrongLastSequence: 10071,
+  wrongLastSequenceConstant: 10164,
+  /** A message with this id is being stored: to be tried again, no duplicate yet. */
+  duplicateInProcess: 10158,
+  maxMessagesPerSubject: 10077,
+} as const;
+
+export function jsCode(error: unknown): number | undefined {
+  return error instanceof JetStreamApiError ? error.code : undefined;
+}
+
+/** No answer, or one that says that nobody can answer now: it is not known whether anything happened. */
+export function isUnanswered(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return error.status === 503;
+  return (
+    error instanceof errors.TimeoutError ||
+    error instanceof errors.NoRespondersError ||
+    error instanceof errors.ClosedConnectionError ||
+    error instanceof errors.DrainingConnectionError ||
+    error instanceof errors.ConnectionError ||
+    error instanceof errors.RequestError ||
+    // Raised for "no responders" to a call of the API; its class is not exported.
+    (error instanceof Error && error.name === "JetStreamNotEnabled")
+  );
+}
+
+/** An error of the client as ours, with `what` was being done; any other as it is. */
+export function busError(error: unknown, what: string): unknown {
+  if (isOrchestraError(error)) return error;
+  if (error instanceof errors.PermissionViolationError)
+    return new OrchestraError(
+      "ORCH_BUS_DENIED",
+      `${what}: these credentials may not ${error.operation === "publish" ? "publish to" : "subscribe to"} ` +
+        `${error.subject}; "orchestra nats permissions" prints what each role must be allowed`,
+      { cause: error, details: { operation: error.operation, subject: error.subject } },
+    );
+  const code = jsCode(error);
+  if (code === JS_CODE.notEnabled || code === JS_CODE.notEnabledForAccount)
+    return new OrchestraError(
+      "ORCH_BUS_SERVER",
+      `${what}: JetStream is off for this account; set "jetstream: enabled" for it in the server's configuration`,
+      { cause: error },
+    );
+  if (isUnanswered(error))
+    return new OrchestraError("ORCH_BUS_UNREACHABLE", `${what}: no answer from NATS (${(error as Error).message})`, {
+      cause: error,
+    });
+  return error;
+}

@@ -1,0 +1,224 @@
+// Link
+//
+// Owns:      one connection to NATS: made at first use, watched, drained at the end.
+// Does not:  know what is sent over it.
+//
+// K1  Nothing is connected before the first call; importing and making a bus touches no network.
+// K2  A caller gets the connection only after the server's version and the assets were found good.
+// K3  While the connection is being made again callers wait, for a bounded time; then they are told so.
+// K4  After every reconnect the listeners of the status are called: hints may have been lost meanwhile.
+
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { closedError } from "../bus/closed-error.ts";
+import type { Clock } from "../base/clock.ts";
+import { OrchestraError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { assertAssets, initAssets, initCommand, readAssets, type AssetState } from "./assets-admin.ts";
+import { openConnection } from "./connection.ts";
+import type { Names } from "./names.ts";
+import type { BusSettings } from "./options.ts";
+import { assertServer } from "./server-version.ts";
+
+export type LinkStatus = "idle" | "connected" | "reconnecting" | "closed";
+
+export interface Connected {
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  /** Of the log, where these credentials may look at it, else of what they may. */
+  readonly replicas: 1 | 3 | 5;
+  readonly storage: "file" | "memory";
+  readonly serverVersion: string;
+}
+
+export interface NatsLink {
+  readonly names: Names;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /**
+   * Connects at the first call; afterwards resolves at once while connected.
+   * @throws {OrchestraError} `ORCH_BUS_UNREACHABLE`, `ORCH_BUS_DENIED`, `ORCH_BUS_SERVER`, `ORCH_BUS_ASSETS`, `ORCH_CLOSED`.
+   */
+  connected(): Promise<Connected>;
+  readonly status: LinkStatus;
+  /** Told of every change, and of "connected" after each reconnect. Returns the way to stop. */
+  onStatus(listener: (status: LinkStatus) => void): () => void;
+  /** Sends what is buffered and closes; idempotent. */
+  close(): Promise<void>;
+}
+
+export function createLink(settings: BusSettings): NatsLink {
+  return new Link(settings);
+}
+
+class Link implements NatsLink {
+  readonly names: Names;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly #settings: BusSettings;
+  readonly #listeners = new Set<(status: LinkStatus) => void>();
+  #status: LinkStatus = "idle";
+  #opening: Promise<Connected> | undefined;
+  #live: Connected | undefined;
+  /** Why the server we came back to cannot be used. */
+  #refusal: unknown;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: BusSettings) {
+    this.#settings = settings;
+    this.names = settings.names;
+    this.logger = settings.logger;
+    this.clock = settings.clock;
+  }
+
+  get status(): LinkStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: LinkStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async connected(): Promise<Connected> {
+    if (this.#closing !== undefined) throw closedError("used");
+    if (this.#live === undefined) return (this.#opening ??= this.#open().finally(() => (this.#opening = undefined)));
+    if (this.#status !== "connected") await this.#untilConnected();
+    if (this.#refusal !== undefined) throw this.#refusal;
+    return this.#live ?? this.connected();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  async #open(): Promise<Connected> {
+    const { servers, init } = this.#settings;
+    const nc = await openConnection(this.#settings, this.clock);
+    try {
+      this.#checkServer(nc);
+      const js = jetstream(nc);
+      const jsm = await jetstreamManager(nc, { checkAPI: false });
+      if (init !== undefined)
+        await initAssets(jsm, this.names, this.clock, {
+          ...init,
+          replicasByDefault: nc.info?.cluster === undefined ? 1 : 3,
+        });
+      const states = await readAssets(jsm, this.names, this.clock);
+      assertAssets(states, initCommand(servers, this.names));
+      const live = { nc, js, jsm, ...qualityOf(states), serverVersion: nc.info?.version ?? "unknown" };
+      this.#live = live;
+      this.#watch(nc);
+      this.#setStatus("connected");
+      return live;
+    } catch (error) {
+      await nc.close();
+      throw error;
+    }
+  }
+
+  #checkServer(nc: NatsConnection): void {
+    const info = nc.info;
+    const warning = assertServer({ version: info?.version ?? "unknown", clustered: info?.cluster !== undefined });
+    if (warning !== undefined) this.logger.warn({ server: nc.getServer(), version: info?.version }, warning);
+  }
+
+  #watch(nc: NatsConnection): void {
+    void (async () => {
+      for await (const status of nc.status()) {
+        if (status.type === "disconnect") {
+          if (this.#status === "connected") {
+            this.logger.warn({ server: status.server }, "bus: reconnecting");
+            this.#setStatus("reconnecting");
+          }
+        } else if (status.type === "reconnect") this.#reconnected(nc);
+        else if (status.type === "error") this.logger.warn({ error: status.error }, "bus: NATS reports an error");
+        else if (status.type === "slowConsumer")
+          this.logger.warn({ subject: status.sub.getSubject(), pending: status.pending }, "bus: slow consumer");
+      }
+    })();
+    void nc.closed().then((error) => {
+      if (this.#live?.nc !== nc) return;
+      this.#live = undefined;
+      if (this.#closing !== undefined) return;
+      this.logger.error({ error }, "bus: connection ended; the next call makes another");
+      this.#setStatus("idle");
+    });
+  }
+
+  #reconnected(nc: NatsConnection): void {
+    this.#refusal = undefined;
+    try {
+      this.#checkServer(nc);
+      this.logger.info({ server: nc.getServer() }, "bus: connected again");
+    } catch (error) {
+      this.#refusal = error;
+      this.logger.error({ server: nc.getServer(), error }, "bus: came back to a server that cannot be used");
+    }
+    this.#setStatus("connected");
+  }
+
+  #setStatus(status: LinkStatus): void {
+    this.#status = status;
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(status);
+      } catch (error) {
+        this.logger.error({ error }, "listener of the bus status threw");
+      }
+    }
+  }
+
+  #untilConnected(): Promise<void> {
+    const { connectTimeoutMs, servers } = this.#settings;
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        cancel();
+        stop();
+      };
+      const cancel = this.clock.setTimer(connectTimeoutMs, () => {
+        end();
+        reject(
+          new OrchestraError(
+            "ORCH_BUS_UNREACHABLE",
+            `bus: reconnecting to NATS at ${servers.join(", ")}, without success for ${connectTimeoutMs} ms`,
+            { details: { servers, connectTimeoutMs } },
+          ),
+        );
+      });
+      const stop = this.onStatus((status) => {
+        end();
+        if (status === "closed") reject(closedError("used"));
+        else resolve();
+      });
+    });
+  }
+
+  async #drain(): Promise<void> {
+    await this.#opening?.catch(() => undefined);
+    const nc = this.#live?.nc;
+    const { connectTimeoutMs } = this.#settings;
+    if (nc !== undefined) {
+      if (this.#status === "connected") {
+        // A server that stopped answering would let the drain wait for ever.
+        const cancel = this.clock.setTimer(connectTimeoutMs, () => void nc.close());
+        await nc.drain().catch((error: unknown) => this.logger.warn({ error }, "bus: drain failed"));
+        cancel();
+      }
+      await nc.close();
+    }
+    this.#setStatus("closed");
+    this.#listeners.clear();
+  }
+}
+
+function qualityOf(states: readonly AssetState[]): Pick<Connected, "replicas" | "storage"> {
+  const config = states.find(({ info }) => info !== undefined)?.info?.config;
+  const replicas = config?.num_replicas;
+  return {
+    replicas: replicas === 3 || replicas === 5 ? replicas : 1,
+    storage: config?.storage === "memory" ? "memory" : "file",
+  };
+}

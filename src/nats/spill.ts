@@ -1,0 +1,83 @@
+// Spill
+//
+// Payloads too large for one message, kept by content in chunks. What travels is a reference.
+//
+// S1  The chunks are stored before the reference is handed out.
+// S2  What comes back is checked against its hash; a chunk that is missing or changed is ORCH_BUS_PAYLOAD.
+
+import { z } from "zod";
+import { decodeValue, ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
+import { hashBytes } from "../base/crc.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { busError } from "./bus-errors.ts";
+import type { NatsLink } from "./link.ts";
+import { decodeAs, decodePayload, encodeAs, payloadKind, unreadable } from "./wire.ts";
+
+export const SPILL_ABOVE_BYTES = 256 * 1024;
+const CHUNK_BYTES = 512 * 1024;
+const CHUNKS_MAX = Math.ceil(ENCODED_BYTES_MAX / CHUNK_BYTES);
+
+export interface Spill {
+  /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE` above 64 MiB, `ORCH_BUS_UNREACHABLE`. */
+  pack(value: unknown): Promise<Uint8Array>;
+  /** @throws {OrchestraError} `ORCH_BUS_PAYLOAD`, `ORCH_BUS_UNREACHABLE` */
+  unpack(bytes: Uint8Array, what: string): Promise<unknown>;
+}
+
+const reference = z.strictObject({
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: z.number().int().min(1).max(ENCODED_BYTES_MAX),
+});
+
+export function createSpill(link: NatsLink): Spill {
+  const { names } = link;
+
+  async function store(hash: string, bytes: Uint8Array): Promise<void> {
+    const { js } = await link.connected();
+    for (let i = 0; i * CHUNK_BYTES < bytes.byteLength; i++) {
+      const chunk = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+      await js.publish(names.spill(hash, i), chunk, { retries: 5 }).catch((error: unknown) => {
+        throw busError(error, `store ${bytes.byteLength} bytes`);
+      });
+    }
+  }
+
+  async function load(hash: string, length: number, what: string): Promise<Uint8Array> {
+    const { jsm } = await link.connected();
+    const chunks: Uint8Array[] = [];
+    for (let i = 0; i * CHUNK_BYTES < length && i < CHUNKS_MAX; i++) {
+      const message = await jsm.streams
+        .getMessage(names.streams.spill, { last_by_subj: names.spill(hash, i) })
+        .catch((error: unknown) => {
+          throw busError(error, what);
+        });
+      if (message === null) throw unreadable(what, `chunk ${i} of its ${length} bytes is missing`);
+      chunks.push(message.data);
+    }
+    const bytes = Buffer.concat(chunks);
+    if (bytes.byteLength !== length || hashBytes(bytes) !== hash)
+      throw unreadable(what, `its ${length} bytes are not what was stored`);
+    return bytes;
+  }
+
+  return {
+    async pack(value) {
+      const bytes = encodeValue(value);
+      if (bytes.byteLength <= SPILL_ABOVE_BYTES) return encodeAs("message", bytes);
+      const hash = hashBytes(bytes);
+      await store(hash, bytes);
+      return encodeAs("spilled", encodeValue({ hash, bytes: bytes.byteLength }));
+    },
+    async unpack(payload, what) {
+      if (payloadKind(payload) !== "spilled") return decodePayload(payload, what);
+      const parsed = reference.safeParse(decodeAs("spilled", payload, what));
+      if (!parsed.success) throw unreadable(what, "its reference to stored bytes is not one");
+      const bytes = await load(parsed.data.hash, parsed.data.bytes, what);
+      try {
+        return decodeValue(bytes);
+      } catch (error) {
+        throw unreadable(what, error instanceof OrchestraError ? error.message : String(error), error);
+      }
+    },
+  };
+}
