@@ -1,7 +1,7 @@
-// What must not outlive this process, however it ends: server processes and their folders.
+// What must not outlive this process, however it ends: server processes, their folders, network namespaces.
 //
 // A shell of its own session holds the reading end of a pipe and is told the list of processes at each change. When this process is gone, by
-// SIGKILL too, the pipe ends; the shell then kills what is on the last list and removes the folder.
+// SIGKILL too, the pipe ends; the shell then kills what is on the last list and removes the folder and the namespaces.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
@@ -24,13 +24,13 @@ interface Watch {
 
 let watch: Watch | undefined;
 
-/** The prefix of this process' network namespaces, `<prefix>-<name>`. */
-export const NAMESPACE_PREFIX = `orch${process.pid}`;
+/** Network namespaces of this name and a hyphen go with this process. */
+const NAMESPACES = `orch${process.pid}`;
 
 function started(): Watch {
   if (watch !== undefined) return watch;
   const folder = mkdtempSync(join(tmpdir(), "orchestra-nats-"));
-  const shell = spawn("/bin/sh", ["-c", WATCH, "watch", folder, NAMESPACE_PREFIX], {
+  const shell = spawn("/bin/sh", ["-c", WATCH, "watch", folder, NAMESPACES], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
@@ -45,6 +45,12 @@ function started(): Watch {
 /** A new folder, gone after this process at the latest. */
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(started().folder, `${name}-`));
+}
+
+/** The name of a network namespace that is gone after this process at the latest. */
+export function temporaryNamespace(name: string): string {
+  started();
+  return `${NAMESPACES}-${name}`;
 }
 
 /** Kills `pid` when this process is gone and it is still alive; call what is returned once it has ended, since numbers are used again. */

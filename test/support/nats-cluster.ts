@@ -1,4 +1,4 @@
-// A cluster of real nats-servers on the loopback.
+// A cluster of real nats-servers, on the loopback or in network namespaces.
 //
 // Owns:      the routes between the servers, when the cluster is ready, who leads what.
 // Does not:  the single server: signals, restarts, logs (nats.ts).
@@ -9,19 +9,22 @@ import { freePorts } from "./ports.ts";
 export interface ClusterOptions extends Pick<NatsOptions, "version" | "syncAlways" | "config" | "tls"> {
   /** Default 3. */
   nodes?: number;
+  /** Where each server runs, in network namespaces. Default: all on the loopback. */
+  places?: readonly Pick<NatsOptions, "host" | "launcher">[];
 }
 
 /** Starts a cluster with JetStream. Resolves when all its servers agree on who leads, and each is in good health. */
 export async function startCluster(options: ClusterOptions = {}): Promise<NatsCluster> {
-  const { nodes = 3, config = "", ...rest } = options;
+  const { places, nodes = places?.length ?? 3, config = "", ...rest } = options;
   const ports = await freePorts(nodes * 3);
-  const routeOf = (index: number) => `127.0.0.1:${ports[index * 3 + 2]}`;
+  const routeOf = (index: number) => `${places?.[index]?.host ?? "127.0.0.1"}:${ports[index * 3 + 2]}`;
   const servers = await Promise.all(
     Array.from({ length: nodes }, (_, index) => {
       const others = Array.from({ length: nodes }, (_unused, other) => other).filter((other) => other !== index);
       const routes = others.map((other) => `"nats://${routeOf(other)}"`).join(", ");
       return createNats({
         ...rest,
+        ...places?.[index],
         name: `n${index + 1}-${ports[2]}`,
         port: ports[index * 3]!,
         monitorPort: ports[index * 3 + 1]!,
