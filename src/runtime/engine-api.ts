@@ -113,6 +113,8 @@ export interface RunOutcome {
   readonly endedAtMs: number;
   /** Facts dropped because the state could not accept them (C1), as far as this process saw. They are in no log. */
   readonly ignoredFacts?: number;
+  /** What the agent threw that `error` tells of, where this process saw it. */
+  readonly thrown?: unknown;
 }
 
 export interface RunHandle {

@@ -191,7 +191,7 @@ export class Execution {
 
   #threw(error: unknown): void {
     if (this.#end !== undefined) this.#ports.onLate(this);
-    else this.#fail(error);
+    else this.#failBy(error);
   }
 
   #settle(returned: unknown): void {
@@ -213,7 +213,7 @@ export class Execution {
     const blobs: NewBlobs = new Map();
     try {
       if (isCommand(returned) && returned.kind === "fail") {
-        this.#fail(returned.error, true);
+        this.#failBy(returned.error, true);
         return;
       }
       const outcome = isCommand(returned)
@@ -231,6 +231,12 @@ export class Execution {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** What the agent itself threw, or failed with. */
+  #failBy(error: unknown, forGood = false): void {
+    this.body.threw?.(error);
+    this.#fail(error, forGood);
   }
 
   #fail(error: unknown, forGood = false): void {

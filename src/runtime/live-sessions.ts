@@ -171,7 +171,7 @@ export class LiveSessions implements SessionOwner {
     const outcome = await (session.recorderComplete
       ? outcomeOf(this.#ports, session.state, session.recorder)
       : outcomeFromLog(this.#ports, session.sessionId));
-    return { ...outcome, ignoredFacts: session.committer.ignored };
+    return { ...outcome, ignoredFacts: session.committer.ignored, thrown: session.thrown.of(outcome.error) };
   }
 
   /** E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand. `error`: when that cannot be known. */

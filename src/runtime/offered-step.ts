@@ -6,6 +6,12 @@ import type { SessionState } from "../actors/session-state.ts";
 import type { Stored } from "../base/stored.ts";
 import type { NodeData } from "../topology/types.ts";
 import type { StepBody } from "./step-wire.ts";
+import type { ThrownErrors } from "./thrown.ts";
+
+interface OfferingSession {
+  readonly state: SessionState;
+  readonly thrown: ThrownErrors;
+}
 
 export class OfferedStep implements StepBody {
   readonly offer: StepOffer;
@@ -18,9 +24,9 @@ export class OfferedStep implements StepBody {
   readonly agentState: StepBody["agentState"];
   readonly runs: StepBody["runs"];
   readonly journal: StepBody["journal"];
-  readonly #session: { readonly state: SessionState };
+  readonly #session: OfferingSession;
 
-  constructor(session: { readonly state: SessionState }, offer: StepOffer, node: NodeData | undefined) {
+  constructor(session: OfferingSession, offer: StepOffer, node: NodeData | undefined) {
     const { state } = session;
     const { run } = state;
     if (run === null) throw new TypeError(`session ${state.sessionId} offers a step without a run`);
@@ -40,6 +46,11 @@ export class OfferedStep implements StepBody {
   /** Worked out when it is read, since few agents look. No field of its own: who encodes the body has to name it. */
   get successors(): StepBody["successors"] {
     return successorsOf(this.#session.state, this.offer.stepId);
+  }
+
+  threw(error: unknown): void {
+    const { node, branchId } = this.offer;
+    this.#session.thrown.note({ node, branchId, error });
   }
 }
 

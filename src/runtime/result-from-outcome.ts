@@ -53,6 +53,7 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
       return outcome.trace.map(traceStep);
     },
     invocations: invocationsOf(outcome.state),
+    thrown: outcome.thrown,
     followUps: [],
   });
 }

@@ -3,6 +3,7 @@
 // What a run came to, as plain data behind a few questions. Made from the outcome the engine reports, or read back
 // from JSON; both give the same object.
 
+import { errorFromData } from "../base/error-data.ts";
 import type { TerminalReason } from "../actors/effects.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { ERROR_CODES, type ErrorData, type OrchestraErrorCode } from "../base/errors.ts";
@@ -100,6 +101,8 @@ export interface ResultData {
   readonly invocations: Readonly<Record<string, number>>;
   /** Answers to the questions a person put after the result, oldest first. */
   readonly followUps: readonly OrchestraResult[];
+  /** What the agent threw that `error` tells of, where this process saw it. */
+  readonly thrown?: unknown;
 }
 
 /** Figures of one run, for dashboards and tests. */
@@ -135,6 +138,7 @@ export class OrchestraResult {
   readonly #data: Pick<ResultData, "trace">;
   #traced: readonly TraceStep[] | undefined;
   readonly #invocations: Readonly<Record<string, number>>;
+  readonly #thrown: unknown;
 
   constructor(data: ResultData) {
     this.status = data.status;
@@ -153,6 +157,7 @@ export class OrchestraResult {
     this.followUps = data.followUps;
     this.#data = data;
     this.#invocations = data.invocations;
+    this.#thrown = data.thrown;
   }
 
   getBranchById(branchId: string): BranchResult | undefined {
@@ -209,7 +214,8 @@ export class OrchestraResult {
   /**
    * This result when it is a success, so that a script whose run failed does not exit with 0.
    *
-   * @throws {OrchestraError} with the code and message of `error` otherwise.
+   * @throws {OrchestraError} with the code and message of `error` otherwise. Its `cause` is what the agent threw: the very
+   *   error, with its stack, where this process ran the agent; else one with its name, message, code, data and causes.
    */
   orThrow(): this {
     if (this.error === null) return this;
@@ -222,13 +228,14 @@ export class OrchestraResult {
         ...(node && { node }),
         ...(branchId && { branchId }),
       },
-      ...(this.error.cause && { cause: this.error.cause }),
+      cause: this.#thrown ?? storedCause(this.error),
     });
   }
 
   /** The same result, with those of the questions that followed it. */
   withFollowUps(followUps: readonly OrchestraResult[]): OrchestraResult {
-    return new OrchestraResult({ ...this, trace: this.getExecutionTrace(), invocations: this.#invocations, followUps });
+    const [trace, invocations, thrown] = [this.getExecutionTrace(), this.#invocations, this.#thrown];
+    return new OrchestraResult({ ...this, trace, invocations, thrown, followUps });
   }
 
   /** Plain JSON data; what JSON cannot say (dates, maps, big integers…) is tagged. `fromJSON` reads it back. */
@@ -262,6 +269,12 @@ export class OrchestraResult {
     const data = fromJsonValue(rest) as Omit<ResultData, "followUps">;
     return new OrchestraResult({ ...data, followUps: (followUps ?? []).map((item) => OrchestraResult.fromJSON(item)) });
   }
+}
+
+/** The runtime's own errors have no more to say than the one that is thrown; what has another name was thrown by an agent. */
+function storedCause(error: ErrorData): Error | undefined {
+  const cause = error.name === undefined || error.name === "OrchestraError" ? error.cause : error;
+  return cause === undefined ? undefined : errorFromData(cause);
 }
 
 function isKnownCode(code: string): code is OrchestraErrorCode {

@@ -39,6 +39,7 @@ import { StepRegistry } from "./step-registry.ts";
 import type { RegistryOwner } from "./step-registry.ts";
 import { Streams } from "./streams.ts";
 import type { AbortReason, StepEnd } from "./step-wire.ts";
+import { ThrownErrors } from "./thrown.ts";
 import type { Values } from "./values.ts";
 
 export interface SessionOwner {
@@ -73,6 +74,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   readonly recorderComplete: boolean;
   readonly registry: StepRegistry;
   readonly journal: SessionJournal;
+  readonly thrown = new ThrownErrors();
   readonly #ports: EnginePorts;
   readonly #owner: SessionOwner;
   readonly #snapshots: SnapshotPolicy;

@@ -21,6 +21,8 @@ export interface StepBody {
   readonly runs: readonly RunSummary[];
   readonly successors: AgentContext["successors"];
   readonly journal: readonly (readonly [key: string, value: Stored])[];
+  /** Takes what the agent threw, where owner and worker are one process; it crosses no bus. */
+  threw?(error: unknown): void;
 }
 
 /** What one attempt came to on its worker. The owner makes a fact of it. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { OrchestraError } from "../../../src/base/errors.ts";
+import { next, Orchestra, type AgentFunction as Agent, type TopologyInput } from "../../../src/index.ts";
 import { fromJsonValue, toJsonValue } from "../../../src/runtime/result-json.ts";
 import { responseAsText } from "../../../src/runtime/response-text.ts";
 import { OrchestraResult, type ResultData } from "../../../src/runtime/result.ts";
@@ -109,12 +110,49 @@ describe("OrchestraResult", () => {
         code: "ORCH_MAX_STEPS",
         message: "too many",
         details: expect.objectContaining({ sessionId: "s", node: "A" }),
-        cause: { code: "X", message: "why" },
+        cause: expect.objectContaining({ code: "X", message: "why" }),
       }),
     );
     expect(() => result({ status: "failed", error: { code: "ECONNRESET", message: "gone" } }).orThrow()).toThrowError(
       OrchestraError,
     );
+  });
+
+  it("throws with the very error of the agent as its cause, and where that is gone with what is stored of it", async () => {
+    class ModelError extends Error {
+      override readonly name = "ModelError";
+      readonly code = "MODEL_DOWN";
+      readonly data = { model: "m1" };
+    }
+    const thrown = new ModelError("no luck", { cause: new RangeError("too hot") });
+    const thrownBy = async (topology: TopologyInput, Failing: Agent): Promise<OrchestraResult> =>
+      Orchestra.run({
+        task: "x",
+        topology,
+        agents: { A: (x: unknown) => x, B: (x: unknown) => x, J: () => "joined", Failing },
+      });
+    const orThrow = (of: OrchestraResult): OrchestraError => {
+      try {
+        of.orThrow();
+      } catch (error) {
+        return error as OrchestraError;
+      }
+      throw new Error("it did not throw");
+    };
+    const throwing = (): never => {
+      throw thrown;
+    };
+    for (const topology of [
+      { nodes: ["Failing"] },
+      { nodes: ["A", "Failing", "B", "J"], edges: ["A -> Failing -> J", "A -> B -> J"] },
+    ])
+      expect(orThrow(await thrownBy(topology, throwing)).cause).toBe(thrown);
+    expect(orThrow(await thrownBy({ nodes: ["Failing"] }, () => next.fail(thrown))).cause).toBe(thrown);
+
+    const stored = OrchestraResult.fromJSON(JSON.stringify(await thrownBy({ nodes: ["Failing"] }, throwing)));
+    const { cause } = orThrow(stored);
+    expect(cause).toMatchObject({ name: "ModelError", message: "no luck", code: "MODEL_DOWN", data: { model: "m1" } });
+    expect((cause as Error).cause).toMatchObject({ name: "RangeError", message: "too hot" });
   });
 
   it("comes back from JSON as it was", () => {
