@@ -13,6 +13,7 @@ import type { ConvergencePolicy } from "../topology/types.ts";
 import { barrierName, branchName, convergenceTimer, firedEvent, type Draft } from "./draft.ts";
 import type { Arrival, BranchStatus } from "./effects.ts";
 import type { Barrier, BarrierKey, Branch, Instance } from "./session-state.ts";
+import { wantedText, wantsAll } from "./lacking.ts";
 import { askInsufficient } from "./steps.ts";
 
 /** The instance at whose barrier a branch in `instance` arrives when it reaches `end`; null: it enters. */
@@ -272,15 +273,31 @@ export function askAtBarrier(draft: Draft, instance: Instance, barrier: Barrier)
     draft.nodeName(draft.plan.nodeOf(barrier.end)),
     { barrier: { instance: instance.id, end: barrier.end } },
     barrier.missing,
+    wantsAll(policyAt(draft, barrier.end)) ? undefined : wantedAt(draft, instance, barrier),
   );
   draft.events.push(firedEvent(draft, instance, barrier, "asked"));
+}
+
+function wantedAt(draft: Draft, instance: Instance, barrier: Barrier): string {
+  const { plan } = draft;
+  return wantedText({
+    node: draft.nodeName(plan.nodeOf(barrier.end)),
+    policy: policyAt(draft, barrier.end),
+    barrier,
+    onTheWay: candidates(draft, instance, barrier.end).map(({ at }) => draft.nodeName(plan.nodeOf(at))),
+  });
 }
 
 /** Closes the barrier as failed; the failure goes on to what waits beyond it. `outside`: where a return point leads. */
 export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, outside: number): void {
   const { plan } = draft;
   const node = draft.nodeName(plan.nodeOf(barrier.end));
-  for (const name of barrier.missing) draft.noteOnce("missing", name);
+  const { arrivals, failed, missing } = barrier;
+  const message =
+    wantsAll(policyAt(draft, barrier.end)) && failed > 0
+      ? `${arrivals.length} of ${arrivals.length + failed} branches arrived at ${node}; missing: ${missing.toSorted().join(", ")}`
+      : wantedAt(draft, instance, barrier);
+  for (const name of missing) draft.noteOnce("missing", name);
   closeBarrier(draft, instance, barrier, "failed");
   settleRest(draft, instance.id, barrier.end);
   const context = plan.isReturn(barrier.end) ? outside : instance.id;
@@ -288,7 +305,7 @@ export function failBarrier(draft: Draft, instance: Instance, barrier: Barrier, 
   const first = barrier.failures.toSorted((a, b) => place(a) - place(b))[0];
   const error: ErrorData = {
     code: "ORCH_CONVERGENCE",
-    message: `${barrier.arrivals.length} of ${barrier.arrivals.length + barrier.failed} branches arrived at ${node}; missing: ${barrier.missing.toSorted().join(", ") || "none in time"}`,
+    message,
     node,
     ...(first === undefined ? {} : { cause: first.error }),
   };

@@ -184,13 +184,14 @@ export function askInsufficient(
   node: string,
   of: { barrier: BarrierKey } | { frame: number },
   lacking: readonly string[],
+  message = `${node} lacks ${lacking.join(", ")}`,
 ): void {
   openQuestion(draft, {
     questionId: newQuestionId(draft),
     branch: 0,
     branchId: "",
     node,
-    prompt: { v: { message: `${node} lacks ${lacking.join(", ")}`, missing: lacking, answers: ["proceed", "fail"] } },
+    prompt: { v: { message, missing: lacking, answers: ["proceed", "fail"] } },
     kind: "insufficient",
     askedAtMs: draft.atMs,
     ...of,

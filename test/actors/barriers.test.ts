@@ -472,7 +472,39 @@ describe("quorum and any", () => {
     const run = play(arms({ quorum: 3 }), { A: boom, B: () => "b", C: () => "c" });
     run.run(last(run, "B", "C"));
     expect(run.calls.map((c) => c.node)).toEqual(["F", "A"]);
-    expect(run.error?.code).toBe("ORCH_CONVERGENCE");
+    expect(run.error).toMatchObject({
+      code: "ORCH_CONVERGENCE",
+      message: "J wants 3 of 3 branches, 0 arrived; failed: A; on the way: B, C",
+    });
+  });
+
+  it("say how many they want, who arrived and who failed", () => {
+    const failing = (policy: object): Play => {
+      const run = play(arms(policy), { A: () => "a", B: boom, C: boom });
+      run.run(last(run, "A"));
+      return run;
+    };
+    expect(failing({ quorum: 2 }).error?.message).toBe(
+      "J wants 2 of 3 branches, 0 arrived; failed: B, C; on the way: A",
+    );
+    const inOrder = play(arms({ quorum: 2 }), { A: () => "a", B: boom, C: boom });
+    inOrder.run(last(inOrder, "B", "C"));
+    expect(inOrder.error?.message).toBe("J wants 2 of 3 branches, 1 arrived (A); failed: B, C");
+    expect(failing({ minRatio: 0.5 }).error?.message).toBe("J wants 50 % of 3 branches, 1 arrived (A); failed: B, C");
+    const asking = play(arms({ quorum: 2, onInsufficient: "user" }), { A: () => "a", B: boom, C: boom });
+    asking.run(last(asking, "B", "C"));
+    expect(asking.state.run?.questions[0]?.prompt).toMatchObject({
+      v: { message: "J wants 2 of 3 branches, 1 arrived (A); failed: B, C", missing: ["B", "C"] },
+    });
+    const elsewhere = play(
+      {
+        nodes: ["F", "A", "B", "X", { name: "J", convergencePolicy: { quorum: 2 } }],
+        edges: ["F -> A", "F -> B", "A -> J", when("B", "J", "join"), { from: "B", to: "X", else: true }],
+      },
+      { A: () => "a", B: () => "x", X: () => "x" },
+    );
+    elsewhere.run();
+    expect(elsewhere.error?.message).toBe("J wants 2 branches, 1 arrived (A); nobody else is left to come");
   });
 });
 
