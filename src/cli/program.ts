@@ -122,7 +122,7 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .action(async (flags) => ended(await sessionsCommand(flags, io)));
 
   stored(program.command("show <session>").description("show one session: status, questions, checkpoints, result"))
-    .option("--steps", "list its steps")
+    .option("--steps", "list its steps, and the branches that were cancelled or timed out")
     .addHelpText("after", example("show otters --store ./state --steps"))
     .action(async (session: string, flags) => ended(await showCommand(session, flags, io)));
 

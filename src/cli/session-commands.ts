@@ -103,11 +103,16 @@ export async function showCommand(
 
 function resultLines(session: SessionView, result: OrchestraResult, steps: boolean): string[] {
   const lines = [`steps        ${result.totalSteps}`];
-  if (steps)
+  if (steps) {
     for (const step of result.getExecutionTrace())
       lines.push(
         `  ${step.stepId} ${step.node} ${step.error === null ? "ok" : step.error.code} ${step.ended - step.started} ms`,
       );
+    // What was stopped has no result, and so is no line above.
+    for (const { branchId, nodes, status, durationMs } of result.branchResults)
+      if (status === "cancelled" || status === "timed_out")
+        lines.push(`  branch ${branchId} ${status} at ${nodes.at(-1)} after ${durationMs} ms`);
+  }
   if (result.error !== null && (session.status === "failed" || session.status === "cancelled"))
     lines.push(`error        ${result.error.code}: ${result.error.message}`);
   if (result.success) lines.push("", result.getFinalResponseAsText());

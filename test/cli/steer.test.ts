@@ -49,6 +49,22 @@ describe("a session that nobody runs", () => {
       });
   });
 
+  it("shows its steps, and at which node an arm was called off", async () => {
+    at.file(
+      "quorum.mjs",
+      `export default {
+         topology: {
+           nodes: ["F", "Quick", "Slow", { name: "J", convergencePolicy: "any" }],
+           edges: ["F -> Quick", "F -> Slow", "Quick -> J", "Slow -> J"],
+         },
+         agents: { F: (x) => x, Quick: () => "quick", Slow: () => new Promise(() => {}), J: (x) => x },
+       };`,
+    );
+    await at.call(["run", "quorum.mjs", "-t", "x", "-s", "k", "-q", ...store]);
+    const { out } = await at.call(["show", "k", "--steps", ...store]);
+    expect(out).toMatch(/ Quick ok \d+ ms[^]* J ok \d+ ms\n {2}branch \S+ cancelled at Slow after \d+ ms\n/);
+  });
+
   it("tells its events, all or after one of them, as lines of text or of JSON", async () => {
     at.file("asking.mjs", ASKING);
     await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store]);
