@@ -106,7 +106,8 @@ export { memoryStorage } from "./state/memory-store.ts";
 export type { RetentionPolicy } from "./state/retention.ts";
 export type { Durability, SessionStore, StoreStats, VerifyReport } from "./state/ports.ts";
 export { verifyFolder } from "./state/folder-verify.ts";
-export type { FolderDamage, FolderReport } from "./state/folder-verify.ts";
+export type { FolderDamage } from "./state/file-damage.ts";
+export type { FolderReport } from "./state/folder-verify.ts";
 export { repairFolder } from "./runtime/folder-repair.ts";
 export type { RepairedSession, RepairReport } from "./runtime/folder-repair.ts";
 

@@ -51,7 +51,7 @@ function linesOfReport({ folder, ok, sessions, commits, blobs, files, problems }
 
 function linesOfRepair({ from, to, whole, files, sessions }: RepairReport): string[] {
   const lines = [`${from} -> ${to}`, ...files.map(lineOfFile)];
-  for (const { sessionId, lastN, lastAtMs, status, commits, lostCommits, lostRecords } of sessions) {
+  for (const { sessionId, lastN, lastAtMs, status, commits, lostCommits, lostRecords, mayHaveHadMore } of sessions) {
     lines.push(
       lastN === null
         ? `lost     session ${sessionId}: nothing of it can be proved good`
@@ -59,6 +59,8 @@ function linesOfRepair({ from, to, whole, files, sessions }: RepairReport): stri
     );
     for (const { from: first, to: last } of lostCommits) lines.push(`         lost: ${commitRange(first, last)}`);
     for (const key of lostRecords) lines.push(`         lost: ${key}`);
+    if (mayHaveHadMore && lastN !== null)
+      lines.push(`         perhaps lost: commits behind ${lastN}, if there were any`);
   }
   lines.push(
     whole ? "nothing was lost" : "the copy is good; what is listed as lost is not in it. The original is as it was",
@@ -66,13 +68,21 @@ function linesOfRepair({ from, to, whole, files, sessions }: RepairReport): stri
   return lines;
 }
 
-function lineOfFile({ file, offset, message, losesData, held, between }: FolderDamage): string {
+function lineOfFile({ file, offset, message, losesData, held, sessions, between }: FolderDamage): string {
+  const others = sessions.filter((sessionId) => held.every((range) => range.sessionId !== sessionId));
   const holding = [
     ...held.map(({ sessionId, from, to }) => `${commitRange(from, to)} of session ${sessionId}`),
-    ...(between === undefined ? [] : [`records behind "${between[0]}" up to "${between[1]}"`]),
+    ...others.map((sessionId) => `records of session ${sessionId}`),
+    ...(between === undefined ? [] : [betweenKeys(between)]),
   ];
   const what = losesData ? (holding.length === 0 ? "" : ` (held ${holding.join(", ")})`) : " (loses nothing by itself)";
   return `damaged  ${file}${offset === null ? "" : ` at byte ${offset}`}: ${message}${what}`;
+}
+
+function betweenKeys([before, behind]: readonly [string, string]): string {
+  if (before === "" && behind === "") return "records of unknown keys";
+  if (before === "") return `records up to "${behind}"`;
+  return behind === "" ? `records behind "${before}"` : `records between "${before}" and "${behind}"`;
 }
 
 function commitRange(from: number, to: number): string {

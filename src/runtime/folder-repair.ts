@@ -11,7 +11,8 @@ import { dirname, resolve, sep } from "node:path";
 import { initialState, reduceAll } from "../actors/reduce.ts";
 import { decodeState } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { asFolderDamage, heldEnds, readClosedFolder, type FolderDamage } from "../state/folder-verify.ts";
+import { asFolderDamage, lostOf, mayHoldCommit, type FileDamage, type FolderDamage } from "../state/file-damage.ts";
+import { heldEnds, readClosedFolder } from "../state/folder-verify.ts";
 import { LevelStorage } from "../state/level-store.ts";
 import { sessionIds } from "../state/level-verify.ts";
 import type { SessionEntry } from "../state/ports.ts";
@@ -35,6 +36,8 @@ export interface RepairedSession {
   readonly status: SessionEntry["status"] | null;
   readonly commits: number;
   readonly lostCommits: Salvage["lostCommits"];
+  /** Its newest commits may have stood in a damaged part too, and nothing that is left says so. */
+  readonly mayHaveHadMore: boolean;
   /** Keys of snapshots, checkpoints and blobs that were not taken over. */
   readonly lostRecords: readonly string[];
 }
@@ -54,9 +57,10 @@ export async function repairFolder(from: string, to: string): Promise<RepairRepo
     const files = reader.damages.map(asFolderDamage);
     const ends = heldEnds(files);
     const sessions: RepairedSession[] = [];
-    for (const sessionId of new Set([...(await sessionIds(reader.kv)), ...ends.keys()])) {
+    const named = files.flatMap((file) => file.sessions);
+    for (const sessionId of new Set([...(await sessionIds(reader.kv)), ...ends.keys(), ...named])) {
       const salvage = await salvageSession(reader.kv, sessionId, ends.get(sessionId));
-      sessions.push(await takeOver(storage, sessionId, salvage));
+      sessions.push(await takeOver(storage, sessionId, salvage, reader.damages));
     }
     const { ok, problems } = await storage.verify();
     if (!ok)
@@ -73,10 +77,20 @@ export async function repairFolder(from: string, to: string): Promise<RepairRepo
   }
 }
 
-async function takeOver(storage: LevelStorage, sessionId: string, salvage: Salvage): Promise<RepairedSession> {
-  const { commits, snapshots, lostCommits, lostRecords } = salvage;
+async function takeOver(
+  storage: LevelStorage,
+  sessionId: string,
+  salvage: Salvage,
+  damages: readonly FileDamage[],
+): Promise<RepairedSession> {
+  const { commits, snapshots, lostCommits } = salvage;
   const last = commits.at(-1);
-  const lost = { sessionId, lostCommits, lostRecords };
+  const lost = {
+    sessionId,
+    lostCommits,
+    lostRecords: [...new Set([...salvage.lostRecords, ...lostOf(sessionId, damages)])],
+    mayHaveHadMore: lostCommits.length === 0 && mayHoldCommit(damages, sessionId, (last?.n ?? 0) + 1),
+  };
   if (last === undefined) return { ...lost, lastN: null, lastAtMs: null, status: null, commits: 0 };
   const entry = entryOf(sessionId, salvage);
   await putContent(storage, { ...salvage, snapshots, entry });

@@ -16,8 +16,11 @@ import { localAheadFiles } from "./ahead-file.ts";
 import { readAhead } from "./ahead-read.ts";
 import type { KeyValue } from "./key-value.ts";
 import { AHEAD_FILE_KEY, AHEAD_KEY } from "./level-keys.ts";
-import { findLevelFiles, readLevelLogFile, type FileDamage } from "./leveldb-files.ts";
-import { LevelTable, type VersionedEntry } from "./leveldb-table.ts";
+import type { FileDamage } from "./file-damage.ts";
+import type { VersionedEntry } from "./leveldb-block.ts";
+import { findLevelFiles, readLevelLogFile } from "./leveldb-files.ts";
+import { LevelTable, type TableDamage } from "./leveldb-table.ts";
+import { fileDamage, type TableFile } from "./table-files.ts";
 
 /** Tables held in memory at a time. LevelDB makes them 2 MiB long. */
 const TABLES_HELD = 16;
@@ -44,8 +47,8 @@ export async function readFolder(folder: string): Promise<FolderReader> {
   const files = findLevelFiles(folder);
   const damages = [...files.damages];
   const held = new Map<string, LevelTable>();
-  const table = (name: string): LevelTable => {
-    const found = held.get(name) ?? new LevelTable(readFileSync(join(folder, name)));
+  const table = ({ name, first }: TableFile): LevelTable => {
+    const found = held.get(name) ?? new LevelTable(readFileSync(join(folder, name)), first);
     held.delete(name);
     held.set(name, found);
     const [oldest] = held.keys();
@@ -53,11 +56,12 @@ export async function readFolder(folder: string): Promise<FolderReader> {
     return found;
   };
   const sources: Source[] = [];
-  for (const name of files.tables) {
-    for (const { keys, ...damage } of table(name).damages())
-      damages.push({ file: name, ...damage, ...(keys === null ? {} : { between: keys }) });
-    const { first, last } = boundsOf(table(name).entries(FIRST_KEY));
-    if (first !== null) sources.push({ first, last, entries: (from) => table(name).entries(from) });
+  const damagedTables: { readonly name: string; readonly damage: TableDamage }[] = [];
+  for (const file of files.tables) {
+    const { name } = file;
+    for (const damage of table(file).damages()) damagedTables.push({ name, damage });
+    const { first, last } = boundsOf(table(file).entries(FIRST_KEY));
+    if (first !== null) sources.push({ first, last, entries: (from) => table(file).entries(from) });
   }
   const logged: VersionedEntry[] = [];
   for (const name of files.logs) {
@@ -81,6 +85,8 @@ export async function readFolder(folder: string): Promise<FolderReader> {
   for (const { key, value } of ahead.rescued)
     written.push({ key: Buffer.from(key), sequence: AHEAD_SEQUENCE - 1, value });
   if (written.length > 0) sources.push(inMemory(written));
+  for (const { name, damage } of damagedTables)
+    damages.push(fileDamage(name, { ...damage, lost: damage.lost.filter((entry) => isNewest(sources, entry)) }));
   return { kv: mergedView(sources), empty: files.fresh && written.length === 0 && damages.length === 0, damages };
 }
 
@@ -162,6 +168,20 @@ function* merged(sources: readonly Source[], from: Buffer, to: Buffer | null): G
     }
     if (newest?.value != null) yield [least.toString("utf8"), newest.value];
   }
+}
+
+/** Nothing that was written later, and no deletion, stands in its place. */
+function isNewest(
+  sources: readonly Source[],
+  { key, sequence }: { readonly key: string; readonly sequence: number },
+): boolean {
+  const wanted = Buffer.from(key);
+  for (const { first, last, entries } of sources) {
+    if (Buffer.compare(first, wanted) > 0 || Buffer.compare(last, wanted) < 0) continue;
+    const { value: found } = entries(wanted).next() as IteratorResult<VersionedEntry, undefined>;
+    if (found?.key.equals(wanted) && found.sequence > sequence) return false;
+  }
+  return true;
 }
 
 function mergedView(sources: readonly Source[]): KeyValue {

@@ -2,12 +2,12 @@
 
 import { resolve } from "node:path";
 import { OrchestraError, isOrchestraError } from "../base/errors.ts";
+import { asFolderDamage, type FolderDamage } from "./file-damage.ts";
 import { holderOf, storeLocked } from "./folder-holder.ts";
 import { readFolder, type FolderReader } from "./folder-reader.ts";
 import type { KeyValue } from "./key-value.ts";
 import { keys } from "./level-keys.ts";
-import { lastKnown, verifyStore } from "./level-verify.ts";
-import type { FileDamage } from "./leveldb-files.ts";
+import { lastKnown, sessionIds, verifyStore } from "./level-verify.ts";
 import type { VerifyReport } from "./ports.ts";
 
 /** What `verifyFolder` found: damaged files, and what that did to sessions. */
@@ -15,21 +15,6 @@ export interface FolderReport extends VerifyReport {
   readonly folder: string;
   readonly files: readonly FolderDamage[];
 }
-
-export interface FolderDamage {
-  readonly file: string;
-  /** Byte at which it begins; null for a file that is missing or of the wrong length. */
-  readonly offset: number | null;
-  readonly message: string;
-  /** False when all that stood there is known from elsewhere. */
-  readonly losesData: boolean;
-  /** Commits that can be made out in the damaged bytes and are lost; there may have been others. */
-  readonly held: readonly { readonly sessionId: string; readonly from: number; readonly to: number }[];
-  /** Keys between which the damaged part stood, where that is known. */
-  readonly between?: readonly [string, string];
-}
-
-const COMMIT_KEY = /c\/([\p{L}\p{N}_.:@+-]{1,200})\/(\d{12})/gu;
 
 /**
  * Walks every file, checksum and number.
@@ -40,7 +25,11 @@ export async function verifyFolder(folder: string): Promise<FolderReport> {
   const reader = await readClosedFolder(folder);
   const report = await verifyStore(reader.kv);
   const files = reader.damages.map(asFolderDamage);
-  const problems = [...report.problems, ...(await lostBehindEnds(reader.kv, files))];
+  const problems = [
+    ...report.problems,
+    ...(await lostBehindEnds(reader.kv, files)),
+    ...(await lostWhole(reader.kv, files)),
+  ];
   return { ...report, problems, folder: resolve(folder), files, ok: report.ok && files.length === 0 };
 }
 
@@ -54,6 +43,16 @@ async function lostBehindEnds(kv: KeyValue, files: readonly FolderDamage[]): Pro
     problems.push({ sessionId, key, message: `record ${key}: it was in a damaged part of a file`, lastGoodN, lastN });
   }
   return problems;
+}
+
+/** Sessions of which nothing is left but a key, with no number of a commit, in damaged bytes. */
+async function lostWhole(kv: KeyValue, files: readonly FolderDamage[]): Promise<VerifyReport["problems"]> {
+  const left = new Set([...(await sessionIds(kv)), ...heldEnds(files).keys()]);
+  const lost = new Set(files.flatMap(({ sessions }) => sessions).filter((sessionId) => !left.has(sessionId)));
+  return [...lost].map((sessionId) => {
+    const key = keys.head(sessionId);
+    return { sessionId, key, message: `record ${key}: nothing is left of the session`, lastGoodN: null };
+  });
 }
 
 /** The last commit of each session that can be made out in damaged bytes. */
@@ -80,22 +79,4 @@ export async function readClosedFolder(path: string): Promise<FolderReader> {
     });
   }
   throw new OrchestraError("ORCH_STORE_FAILED", `${folder}: there is no store`, { details: { path: folder } });
-}
-
-export function asFolderDamage({ bytes, rescued = [], between, ...damage }: FileDamage): FolderDamage {
-  const held = new Map<string, { from: number; to: number }>();
-  for (const [key, sessionId = "", digits] of bytes?.toString("utf8").matchAll(COMMIT_KEY) ?? []) {
-    if (rescued.includes(key)) continue;
-    const n = Number(digits);
-    const range = held.get(sessionId);
-    held.set(
-      sessionId,
-      range === undefined ? { from: n, to: n } : { from: Math.min(range.from, n), to: Math.max(range.to, n) },
-    );
-  }
-  return {
-    ...damage,
-    held: [...held].map(([sessionId, range]) => ({ sessionId, ...range })),
-    ...(between === undefined ? {} : { between: [between[0]?.toString() ?? "", between[1].toString()] as const }),
-  };
 }

@@ -1,3 +1,5 @@
+import type { FileDamage } from "./file-damage.ts";
+
 /** What the durable store needs of an ordered key-value database. Keys compare by their UTF-8 bytes. */
 export interface KeyValue {
   get(key: string): Promise<Uint8Array | undefined>;
@@ -16,6 +18,8 @@ export interface KeyValue {
   reopen(): Promise<void>;
   /** Size on disk, in bytes. */
   size(): Promise<number>;
+  /** The first thing that is wrong with its files, also where no read would trip over it. Absent where there are none. */
+  damage?(): Promise<FileDamage | null>;
   close(): Promise<void>;
 }
 

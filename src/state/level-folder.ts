@@ -18,7 +18,8 @@ import { damagedFolder } from "./damaged-folder.ts";
 import { holderOf, PID_FILE, statedHolder, storeLocked } from "./folder-holder.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
 import { FORMAT_KEY, STORE_FORMAT } from "./level-keys.ts";
-import { firstLevelDamage, type FileDamage } from "./leveldb-files.ts";
+import type { FileDamage } from "./file-damage.ts";
+import { firstLevelDamage } from "./leveldb-files.ts";
 
 type Database = import("level").Level<string, Uint8Array>;
 
@@ -43,7 +44,11 @@ export async function prepareFolder(path: string): Promise<string> {
  *   that is damaged or missing, before anything is changed; `ORCH_STORE_VERSION` when a newer program wrote it; `ORCH_STORE_FAILED` with the path for anything else.
  */
 export async function openLevelFolder(path: string): Promise<KeyValue> {
-  await assertWhole(path);
+  const damage = await confirmedDamage(path);
+  if (damage !== null) {
+    const holder = await holderOf(path);
+    throw holder === null ? damagedFolder(path, damage) : storeLocked(path, holder);
+  }
   const { Level } = await import("level");
   const folder = new LevelFolder(
     path,
@@ -54,22 +59,20 @@ export async function openLevelFolder(path: string): Promise<KeyValue> {
 }
 
 /** F3 */
-async function assertWhole(path: string): Promise<void> {
+async function confirmedDamage(path: string): Promise<FileDamage | null> {
   let before: FileDamage | null = null;
   for (let look = 1; look <= LOOKS; look++) {
-    const damage = lookAt(path);
-    if (damage === null) return;
+    const damage = await lookAt(path);
+    if (damage === null) return null;
     if (before !== null && damage.file === before.file && damage.offset === before.offset) break;
     before = damage;
   }
-  if (before === null) return;
-  const holder = await holderOf(path);
-  throw holder === null ? damagedFolder(path, before) : storeLocked(path, holder);
+  return before;
 }
 
-function lookAt(path: string): FileDamage | null {
+async function lookAt(path: string): Promise<FileDamage | null> {
   try {
-    return firstLevelDamage(path);
+    return await firstLevelDamage(path);
   } catch (error) {
     throw storeFailed(path, "cannot be read", error);
   }
@@ -153,6 +156,11 @@ class LevelFolder implements KeyValue {
       ),
     );
     return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  /** F3: what this process itself changes meanwhile is not found again. */
+  damage(): Promise<FileDamage | null> {
+    return confirmedDamage(this.#path);
   }
 
   async close(): Promise<void> {

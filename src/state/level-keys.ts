@@ -43,3 +43,24 @@ export function rangeOf(letter: string, part?: string): readonly [string, string
 export function partsOf(key: string): readonly string[] {
   return key.split("/").slice(1);
 }
+
+const SESSION = "[\\p{L}\\p{N}_.:@+-]{1,200}";
+const HASH = "[0-9a-f]{64}";
+/** What `encodeURIComponent` makes. */
+const ENCODED = "[\\w.!~*'()%-]+";
+const OWN_KEY = new RegExp(
+  `^(?:[he]/${SESSION}|[cs]/${SESSION}/\\d{12}|k/${SESSION}/${ENCODED}|i/${ENCODED}|b/${HASH}|r/${HASH}/${SESSION}|q/${SESSION}/${HASH}|!ahead|!ahead-file|!format)$`,
+  "u",
+);
+
+/** Whether the store writes such keys at all. */
+export function isOwnKey(key: string): boolean {
+  return OWN_KEY.test(key);
+}
+
+/** The session whose key it is; null for one that says nothing of it. */
+export function sessionOf(key: string): string | null {
+  const [first, second] = partsOf(key);
+  if (/^[hecskq]\//.test(key)) return first ?? null;
+  return key.startsWith("r/") ? (second ?? null) : null;
+}

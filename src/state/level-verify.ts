@@ -1,10 +1,17 @@
 // Walks a whole store: every checksum, every number, every reference.
 
+import { isOrchestraError } from "../base/errors.ts";
+import { decodeCommit } from "./commit-format.ts";
+import { messageOf } from "./file-damage.ts";
 import type { KeyValue } from "./key-value.ts";
 import { keys, partsOf, rangeOf } from "./level-keys.ts";
 import { decodeBlob, decodeCheckpoint, decodeEntry, decodeHead, decodeSnapshot } from "./level-records.ts";
 import { readCommits } from "./level-reads.ts";
-import type { StoreStats, VerifyReport } from "./ports.ts";
+import type { Commit, StoreStats, VerifyReport } from "./ports.ts";
+
+/** Of keys whose first part is a session; of those the ones with more than one part. */
+const PARTED = ["c", "s", "k", "q"] as const;
+const LETTERS = ["h", "e", ...PARTED] as const;
 
 type Problem = VerifyReport["problems"][number];
 
@@ -20,6 +27,9 @@ export async function verifyStore(kv: KeyValue): Promise<VerifyReport> {
   };
   // Damage that LevelDB itself trips over ends one walk, not all of them.
   const walk = (letter: string, body: () => Promise<void>): Promise<void> => check(rangeOf(letter)[0], null, body);
+  const damage = (await kv.damage?.()) ?? null;
+  if (damage !== null)
+    problems.push({ sessionId: null, key: damage.file, message: messageOf(damage), lastGoodN: null });
   let sessions = 0;
   let commits = 0;
   await walk("h", async () => {
@@ -93,6 +103,13 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
   } catch (error) {
     const key = (error as { details?: { key?: string } }).details?.key ?? keys.head(sessionId);
     const lastN = await lastKnown(kv, sessionId);
+    if (lastGoodN === null) {
+      // Without a good head nothing was walked: the commits may be there all the same.
+      const commits = await wholeFrom(kv, sessionId);
+      good = commits.length;
+      lastGoodN = commits.at(-1)?.n ?? null;
+      lastGoodAtMs = commits.at(-1)?.atMs;
+    }
     problems.push({
       sessionId,
       key,
@@ -103,6 +120,20 @@ async function verifyLog(kv: KeyValue, sessionId: string, problems: Problem[]): 
     });
   }
   return good;
+}
+
+/** The good commits without a gap from the first one on. */
+async function wholeFrom(kv: KeyValue, sessionId: string): Promise<readonly Commit[]> {
+  const commits: Commit[] = [];
+  try {
+    for (const [key, record] of await kv.range(...rangeOf("c", sessionId), { limit: Infinity })) {
+      if (key !== keys.commit(sessionId, commits.length + 1)) break;
+      commits.push(decodeCommit(record, key));
+    }
+  } catch (error) {
+    if (!isOrchestraError(error, "ORCH_STORE_CORRUPT")) throw error;
+  }
+  return commits;
 }
 
 /** The last commit a session had, by its head or by what is left of its log. */
@@ -118,17 +149,19 @@ export async function lastKnown(kv: KeyValue, sessionId: string): Promise<number
   }
 }
 
-// Deleted since the walk began.
+// Deleted since the walk began: all of it goes at once.
 async function isGone(kv: KeyValue, sessionId: string): Promise<boolean> {
   const [entry] = await kv.getMany([keys.entry(sessionId)]);
-  return entry === undefined && (await kv.range(...rangeOf("c", sessionId), { limit: 1 })).length === 0;
+  if (entry !== undefined) return false;
+  for (const letter of PARTED)
+    if ((await kv.range(...rangeOf(letter, sessionId), { limit: 1 })).length > 0) return false;
+  return true;
 }
 
-// A session whose head was lost is found by its index entry or its first commit.
+/** A session whose head was lost is found by whatever else is left of it. */
 export async function sessionIds(kv: KeyValue): Promise<readonly string[]> {
   const found = new Set<string>();
-  for (const letter of ["h", "e", "c"])
-    for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");
+  for (const letter of LETTERS) for (const key of await kv.keys(...rangeOf(letter))) found.add(partsOf(key)[0] ?? "");
   return [...found].sort();
 }
 

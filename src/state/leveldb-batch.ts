@@ -1,6 +1,6 @@
 // What LevelDB's write-ahead log records hold: batches of operations. Format: db/write_batch.cc in LevelDB.
 
-import type { VersionedEntry } from "./leveldb-table.ts";
+import type { VersionedEntry } from "./leveldb-block.ts";
 import { ByteReader } from "./leveldb-varint.ts";
 
 const HEADER_BYTES = 12;

@@ -6,34 +6,21 @@
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { gone, withoutPlace, type FileDamage } from "./file-damage.ts";
 import { readLevelBatch } from "./leveldb-batch.ts";
 import { readLevelLog } from "./leveldb-log.ts";
 import { readManifest, type Manifest } from "./leveldb-manifest.ts";
-import type { VersionedEntry } from "./leveldb-table.ts";
+import type { VersionedEntry } from "./leveldb-block.ts";
 import { rescueFromBatch } from "./rescue.ts";
+import { firstDamagedTable, type TableFile } from "./table-files.ts";
 
 /** Above every number LevelDB gives, below what is written ahead of it. */
 const RESCUED_SEQUENCE = 2 ** 51;
 
-export interface FileDamage {
-  /** Its name in the folder. */
-  readonly file: string;
-  /** Byte at which the damage begins; null for a file that is missing or cut off. */
-  readonly offset: number | null;
-  readonly message: string;
-  /** The damaged bytes, and the keys of what can be had out of them all the same. */
-  readonly bytes?: Buffer;
-  readonly rescued?: readonly string[];
-  /** Keys between which the damaged part stood. */
-  readonly between?: readonly [Buffer | null, Buffer];
-  /** False when everything that stood there can be had without it. */
-  readonly losesData: boolean;
-}
-
 export interface LevelFiles {
   /** Nothing was ever stored here. */
   readonly fresh: boolean;
-  readonly tables: readonly string[];
+  readonly tables: readonly TableFile[];
   /** Oldest first. */
   readonly logs: readonly string[];
   readonly damages: readonly FileDamage[];
@@ -62,17 +49,17 @@ export function findLevelFiles(folder: string): LevelFiles {
   if (manifest === null || manifest.damages.length > 0)
     return {
       fresh: false,
-      tables: [...listed.tables.values()],
+      tables: [...listed.tables.values()].map((name) => ({ name, first: null })),
       logs: inOrder(listed.logs, 0),
       damages,
     };
   const missing: FileDamage[] = [];
-  const tables: string[] = [];
-  for (const [number, bytes] of manifest.tables) {
+  const tables: TableFile[] = [];
+  for (const [number, { bytes, first }] of manifest.tables) {
     const name = listed.tables.get(number);
     if (name === undefined) missing.push(gone(`${String(number).padStart(6, "0")}.ldb`));
     else {
-      tables.push(name);
+      tables.push({ name, first });
       const size = statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
       if (size !== bytes) missing.push(withoutPlace(name, `it has ${size} bytes, expected ${bytes}`));
     }
@@ -82,12 +69,12 @@ export function findLevelFiles(folder: string): LevelFiles {
   return { fresh: false, tables, logs: inOrder(listed.logs, manifest.logNumber), damages: [...damages, ...missing] };
 }
 
-/** The first thing that keeps the folder from being opened, or null. Tables are not read: their records say so themselves. */
-export function firstLevelDamage(folder: string): FileDamage | null {
-  const { logs, damages } = findLevelFiles(folder);
+/** The first thing that keeps the folder from being opened, or null. Reads every byte there is. */
+export async function firstLevelDamage(folder: string): Promise<FileDamage | null> {
+  const { tables, logs, damages } = findLevelFiles(folder);
   for (const damage of damages) return damage;
   for (const log of logs) for (const damage of readLevelLogFile(folder, log).damages) return damage;
-  return null;
+  return firstDamagedTable(folder, tables);
 }
 
 export function readLevelLogFile(folder: string, name: string): LevelLogFile {
@@ -176,14 +163,6 @@ function inOrder(logs: ReadonlyMap<number, string>, from: number): readonly stri
     .filter(([number]) => number >= from)
     .sort(([a], [b]) => a - b)
     .map(([, name]) => name);
-}
-
-function gone(file: string): FileDamage {
-  return withoutPlace(file, "it is missing");
-}
-
-function withoutPlace(file: string, message: string): FileDamage {
-  return { file, offset: null, message, losesData: true };
 }
 
 function readIfThere(path: string): Buffer | null {

@@ -1,11 +1,18 @@
 // LevelDB's manifest: which tables and logs make up a database. Format: db/version_edit.cc in LevelDB.
 
+import { SEQUENCE_BYTES } from "./leveldb-block.ts";
 import { readLevelLog, type LevelLogDamage } from "./leveldb-log.ts";
 import { ByteReader } from "./leveldb-varint.ts";
 
+export interface StatedTable {
+  readonly bytes: number;
+  /** The key it begins with. */
+  readonly first: Buffer;
+}
+
 export interface Manifest {
-  /** Bytes of each live table, by number. */
-  readonly tables: ReadonlyMap<number, number>;
+  /** The live ones, by number. */
+  readonly tables: ReadonlyMap<number, StatedTable>;
   /** Logs from this number on are played when the database is opened; 0 in one that was never opened. */
   readonly logNumber: number;
   readonly damages: readonly LevelLogDamage[];
@@ -13,7 +20,7 @@ export interface Manifest {
 
 export function readManifest(bytes: Buffer): Manifest {
   const { records, damages } = readLevelLog(bytes);
-  const tables = new Map<number, number>();
+  const tables = new Map<number, StatedTable>();
   const all = [...damages];
   let logNumber = 0;
   for (const { offset, payload } of records) {
@@ -27,7 +34,7 @@ export function readManifest(bytes: Buffer): Manifest {
 }
 
 /** The log number it sets, if it does. */
-function readEdit(edit: ByteReader, tables: Map<number, number>): number | undefined {
+function readEdit(edit: ByteReader, tables: Map<number, StatedTable>): number | undefined {
   let logNumber: number | undefined;
   while (!edit.done) {
     const tag = edit.varint();
@@ -54,8 +61,7 @@ function readEdit(edit: ByteReader, tables: Map<number, number>): number | undef
       case 7: {
         edit.varint();
         const number = edit.varint();
-        tables.set(number, edit.varint());
-        edit.slice();
+        tables.set(number, { bytes: edit.varint(), first: edit.slice().subarray(0, -SEQUENCE_BYTES) });
         edit.slice();
         break;
       }

@@ -33,6 +33,7 @@ import { aheadPath, type AheadFile, type AheadFiles } from "./ahead-file.ts";
 import { AHEAD_HEADER_BYTES, encodeAheadHeader, encodeAheadRecord } from "./ahead-format.ts";
 import { readAhead } from "./ahead-read.ts";
 import { damagedFolder } from "./damaged-folder.ts";
+import type { FileDamage } from "./file-damage.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
 import { AHEAD_FILE_KEY, AHEAD_KEY } from "./level-keys.ts";
 
@@ -161,6 +162,10 @@ export class WriteAhead implements KeyValue {
   async size(): Promise<number> {
     await this.#move();
     return this.#database.size();
+  }
+
+  async damage(): Promise<FileDamage | null> {
+    return (await this.#database.damage?.()) ?? null;
   }
 
   async close(): Promise<void> {

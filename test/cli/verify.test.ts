@@ -121,6 +121,28 @@ describe("orchestra repair", () => {
     expect((await instance.resumeSession("second")).finalResponse).toBe("c");
   });
 
+  it("says of a damaged table what is left, and where more may have been", async () => {
+    const folder = join(await mkdtemp(join(tmpdir(), "orchestra-verify-")), "state");
+    onTestFinished(() => rm(join(folder, ".."), { recursive: true, force: true }));
+    await cp(whole, folder, { recursive: true });
+    // A log becomes a table when it is opened again.
+    const store = new LevelStorage(folder);
+    await store.open();
+    await store.close();
+    const table = join(folder, (await readdir(folder)).find((name) => name.endsWith(".ldb")) ?? "");
+    const bytes = await readFile(table);
+    const at = bytes.indexOf("second");
+    await writeFile(table, bytes.fill(0xa5, at, at + 48));
+    const damage =
+      /damaged {2}\d+\.ldb at byte 0: a block fails its checksum \(held .*records between "!ahead" and "\w"\)/;
+    const verified = await orchestra("verify", folder);
+    expect(verified).toMatchObject({ code: 4, out: expect.stringMatching(damage) });
+    expect(verified.out).toMatch(/session first, record h\/first: it is missing.*\n {9}all 4 commits are there/);
+    const repaired = await orchestra("repair", folder, "--copy", `${folder}-repaired`);
+    expect(repaired).toMatchObject({ code: 4, out: expect.stringMatching(damage) });
+    expect(repaired.out).toMatch(/saved {4}session first: 4 .*\n {9}perhaps lost: commits behind 4, if there were any/);
+  });
+
   it("copies a good store whole", async () => {
     const copy = `${whole}-copy`;
     onTestFinished(() => rm(copy, { recursive: true, force: true }));

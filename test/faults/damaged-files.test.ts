@@ -1,7 +1,6 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isOrchestraError } from "../../src/base/errors.ts";
 import { repairFolder } from "../../src/runtime/folder-repair.ts";
 import { verifyFolder } from "../../src/state/folder-verify.ts";
 import { openLevelFolder } from "../../src/state/level-folder.ts";
@@ -56,22 +55,8 @@ describe("a store with a flipped bit", () => {
         await flipBit(join(copy, name), i === 19 ? size * 8 - 1 : Math.floor((size * 8 * (i + 0.5)) / 19));
         await repaired(copy, whole);
         const store = new LevelStorage(await copied(copy), { durability: "disk" });
-        try {
-          // It opens only where the damage can be pinned to sessions; no session then shows anything but what was stored.
-          for (const [sessionId, commits] of whole) {
-            const seen: Commit[] = [];
-            try {
-              for await (const commit of store.read(sessionId)) seen.push(commit);
-              expect(seen).toEqual(commits);
-            } catch (error) {
-              if (!isOrchestraError(error)) throw error;
-              expect(error.code).toMatch(/^ORCH_STORE_(CORRUPT|FAILED)$/);
-              expect(seen).toEqual(commits.slice(0, seen.length));
-            }
-          }
-        } finally {
-          await store.close();
-        }
+        await expect(store.open()).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+        await store.close();
       }
     },
     60_000,

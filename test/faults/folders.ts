@@ -36,6 +36,19 @@ export async function closedFolder(): Promise<string> {
   return folder;
 }
 
+/** Closed, with everything in one table. */
+export async function tableFolder(names: readonly string[]): Promise<string> {
+  const folder = await temporaryFolder();
+  const store = new LevelStorage(folder, { durability: "disk" });
+  await runSessions(store, names);
+  await store.close();
+  // A log becomes a table when it is opened again.
+  const again = new LevelStorage(folder, { durability: "disk" });
+  await again.open();
+  await again.close();
+  return folder;
+}
+
 /** As a killed process leaves it: what was acknowledged last stands in a write-ahead file. */
 export async function killedFolder(): Promise<string> {
   const folder = await temporaryFolder();
