@@ -3,6 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { describe, expect, it } from "vitest";
 import { startCluster } from "../support/nats-cluster.ts";
 import { NATS_VERSIONS } from "../support/nats-program.ts";
+import { until } from "../support/nats.ts";
 
 describe("a cluster of nats-servers for tests", () => {
   it.each(NATS_VERSIONS)(
@@ -30,7 +31,9 @@ describe("a cluster of nats-servers for tests", () => {
     expect(next.name).not.toBe(killed.name);
     await connection.close();
     const again = await connect({ servers: next.url });
-    expect((await (await jetstreamManager(again)).streams.info("KEPT")).state.messages).toBe(1);
+    const kept = await jetstreamManager(again);
+    // A leader may be elected before it has applied all that it stores.
+    await until("the message is there", async () => (await kept.streams.info("KEPT")).state.messages === 1);
     await again.close();
     await killed.restart();
     await cluster.ready();
