@@ -2,7 +2,7 @@
 
 import { shiftClocks, stopClocks } from "./clocks.ts";
 import type { Draft } from "./draft.ts";
-import type { Effect } from "./effects.ts";
+import type { Effect, KernelEvent } from "./effects.ts";
 import type { Fact } from "./facts.ts";
 import type { Reduction } from "./reduction.ts";
 import type { Branch, OpenQuestion, Pause, Phase, RunState, SessionState } from "./session-state.ts";
@@ -83,12 +83,24 @@ export function restoreSession(
     runCount: Math.max(state.runCount, saved.runCount),
     atMs,
   };
-  const live = saved.run !== null && saved.run.end === null;
+  const run = saved.run !== null && saved.run.end === null ? stilled(saved.run, saved, restored) : null;
   return {
-    state: live ? { ...restored, status: "paused", run: stilled(saved.run!, saved, restored) } : restored,
-    effects: [...abandon(state), { type: "run.settled", status: live ? "paused" : restored.status }],
-    events: [{ type: "run.restored", checkpointId: fact.checkpointId }],
+    state: run === null ? restored : { ...restored, status: "paused", run },
+    effects: [...abandon(state), { type: "run.settled", status: run === null ? restored.status : "paused" }],
+    events: [
+      { type: "run.restored", checkpointId: fact.checkpointId },
+      ...(run === null ? [] : startedSteps(restored, run)),
+    ],
   };
+}
+
+/** Steps that were out at the checkpoint have other ids here, under which nobody has heard of them yet. */
+function startedSteps(session: Pick<SessionState, "generation">, run: RunState): KernelEvent[] {
+  return stepsAndQuestions(session, run).flatMap((effect) => {
+    if (effect.type !== "step.offer") return [];
+    const { stepId, branchId, node, attempt, input } = effect.offer;
+    return [{ type: "step.started", stepId, branchId, node, attempt, input } as const];
+  });
 }
 
 function stilled(run: RunState, saved: SessionState, restored: SessionState): RunState {

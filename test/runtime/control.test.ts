@@ -3,6 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { createLocalBus } from "../../src/bus/local-bus.ts";
 import type { StepQueue } from "../../src/bus/ports.ts";
 import { next } from "../../src/runtime/agent.ts";
+import type { RunEvent } from "../../src/runtime/engine-api.ts";
 import type { EngineOptions } from "../../src/runtime/engine.ts";
 import { code, deferred, request, run, topology, world } from "./world.ts";
 
@@ -219,6 +220,39 @@ describe("control of a run", () => {
     expect(diff.equal).toBe(false);
     expect(diff.commonCommits).toBeGreaterThan(1);
     await expect(engine.restoreCheckpoint("cp_none")).rejects.toMatchObject({ code: "ORCH_CHECKPOINT_UNKNOWN" });
+    await engine.close();
+  });
+
+  it("tells of a step in flight at a checkpoint under the name it has after a restore or in a fork", async () => {
+    const { engine } = world();
+    const [gate, reached] = [deferred(), deferred()];
+    let calls = 0;
+    const agents = code({
+      A: async (x) => {
+        if (calls++ === 0) reached.resolve();
+        await gate.promise;
+        return `${x}a`;
+      },
+      B: (x) => `${x}b`,
+    });
+    const { sessionId, outcome } = await engine.start(request("t", topology("A -> B"), agents));
+    await reached.promise;
+    const checkpointId = await engine.createCheckpoint(sessionId, "in flight");
+    gate.resolve();
+    await outcome;
+    const forkId = await engine.forkCheckpoint(checkpointId);
+    await engine.restoreCheckpoint(checkpointId);
+    for (const id of [forkId, sessionId]) {
+      const done = await (await engine.resume(id, { code: agents })).outcome;
+      expect(done.finalResponse).toBe("tab");
+      const told: RunEvent[] = [];
+      for await (const event of engine.events(id, { untilNow: true })) told.push(event);
+      const ends = told.filter(({ type }) => type === "step.succeeded");
+      for (const { stepId } of ends as { stepId: string }[])
+        expect(told.filter((event) => event.type === "step.started" && event.stepId === stepId)).toHaveLength(1);
+      expect(done.trace.slice(-2).map(({ stepId, node }) => `${node} ${stepId}`)).toEqual(["A 1.1.1", "B 1.1.2"]);
+    }
+    expect(calls).toBe(3);
     await engine.close();
   });
 
