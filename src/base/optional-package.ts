@@ -3,19 +3,25 @@
 import { OrchestraError } from "./errors.ts";
 
 /**
- * What `load` gives: `optionalPackage("prom-client", () => import("prom-client"))`.
+ * What `load` gives, which needs one package, or several: `optionalPackage("prom-client", () => import("prom-client"))`.
  *
- * @throws {OrchestraError} `ORCH_PACKAGE_MISSING` with the command that installs `name`, when it is not there.
+ * @throws {OrchestraError} `ORCH_PACKAGE_MISSING` with the command that installs `names`, when one of them is not there.
  */
-export async function optionalPackage<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+export async function optionalPackage<Module>(
+  names: string | readonly string[],
+  load: () => Promise<Module>,
+): Promise<Module> {
   try {
     return await load();
   } catch (error) {
-    if (!isMissing(name, error)) throw error;
+    const all = [names].flat();
+    const name = all.find((one) => isMissing(one, error));
+    if (name === undefined) throw error;
+    const install = `npm install ${all.join(" ")}`;
     throw new OrchestraError(
       "ORCH_PACKAGE_MISSING",
-      `the package "${name}" is needed for this and not installed: npm install ${name}`,
-      { cause: error, details: { package: name, install: `npm install ${name}` } },
+      `the package "${name}" is needed for this and not installed: ${install}`,
+      { cause: error, details: { package: name, install } },
     );
   }
 }

@@ -12,6 +12,7 @@ import { eventsCommand } from "./events-command.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
+import { addNatsCommand } from "./nats-command.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand, STATUSES, whyCommand } from "./session-commands.ts";
 import { answerCommand, cancelCommand, pauseCommand } from "./steer-commands.ts";
@@ -231,6 +232,8 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
   stored(program.command("doctor").description("look at what orchestra stands on, and at a store; say how to mend it"))
     .addHelpText("after", `${example("doctor --store ./state")}\nExit code 1 when something is wrong.`)
     .action(async (flags) => ended(await doctorCommand(flags, io)));
+
+  addNatsCommand(program, io, ended);
 
   program
     .command("completion")

@@ -16,19 +16,18 @@ export interface AssetProblem {
 const LIMITS: ReadonlySet<string> = new Set<keyof AssetConfig>(["max_age", "max_msg_size", "max_msgs"]);
 /** Not verified: any value is safe. */
 const FREE: ReadonlySet<string> = new Set<keyof AssetConfig>(["duplicate_window", "allow_direct"]);
-/** A lease is as long as its operator says. */
-const isLease = (asset: Asset): boolean => asset.kind === "bucket" && asset.config.max_age > 0;
 
 /** Pure: what keeps the stored asset from being safe. `stored` undefined: it is missing. */
 export function findProblems(asset: Asset, stored: Partial<StreamConfig> | undefined): readonly AssetProblem[] {
   if (stored === undefined) return [{ asset: asset.name, message: `${asset.name} is missing (${asset.job})` }];
   const problems: AssetProblem[] = [];
   const add = (setting: string, expected: unknown, found: unknown): void => {
-    const message = `${asset.name}: ${setting} is ${show(found)}, expected ${show(expected)}`;
+    const atLeast = LIMITS.has(setting) ? "at least " : "";
+    const message = `${asset.name}: ${setting} is ${show(setting, found)}, expected ${atLeast}${show(setting, expected)}`;
     problems.push({ asset: asset.name, setting, expected, found, message });
   };
   for (const [setting, expected] of Object.entries(asset.config)) {
-    if (FREE.has(setting) || (setting === "max_age" && isLease(asset))) continue;
+    if (FREE.has(setting) || (setting === "max_age" && asset.isLease)) continue;
     const found: unknown = stored[setting as keyof AssetConfig];
     if (!isSafe(setting, expected, found)) add(setting, expected, found);
   }
@@ -51,6 +50,9 @@ function atLeast(found: number, expected: number): boolean {
   return expected > 0 && found >= expected;
 }
 
-function show(value: unknown): string {
-  return value === undefined ? "unset" : JSON.stringify(value);
+function show(setting: string, value: unknown): string {
+  if (setting === "max_age" && typeof value === "number") return value === 0 ? "unlimited" : `${value / 1e9} s`;
+  // The server leaves out what is false.
+  if (value === undefined) return "unset";
+  return JSON.stringify(value);
 }

@@ -2,8 +2,8 @@
 //
 // The streams and buckets Orchestra keeps on NATS: what each is for and which settings make it safe.
 //
-// A1  `SAFE` settings are those on which something depends that could otherwise be lost or done twice: they are
-//     verified at connect. Of the others (bytes, placement, tags) an operator disposes.
+// A1  Settings on which something depends that could otherwise be lost or done twice are verified at connect
+//     (assets-check.ts). Of the others (bytes, placement, tags) an operator disposes.
 // A2  Hosts verify and change nothing.
 
 import { nanos } from "@nats-io/transport-node";
@@ -18,7 +18,8 @@ const STORED_BYTES_MAX = MESSAGE_BYTES_MAX + 128 * 1024;
 
 export interface Asset {
   readonly name: string;
-  readonly kind: "stream" | "bucket";
+  /** Its `max_age` is the length of a lease, which is for its operator to say. */
+  readonly isLease: boolean;
   /** What it is for, in a few words. */
   readonly job: string;
   /** What `init` creates it with, besides replicas and storage. */
@@ -65,7 +66,7 @@ export function assetsOf(names: Names, { leaseMs = DEFAULT_LEASE_MS }: { leaseMs
   const { streams, buckets, pattern } = names;
   const stream = (name: string, job: string, config: Partial<AssetConfig> & Pick<AssetConfig, "subjects">): Asset => ({
     name,
-    kind: "stream",
+    isLease: false,
     job,
     config: { ...BASE, ...config },
   });
@@ -115,7 +116,7 @@ export function assetsOf(names: Names, { leaseMs = DEFAULT_LEASE_MS }: { leaseMs
 function bucket(name: string, job: string, ttlMs?: number): Asset {
   return {
     name: streamOfBucket(name),
-    kind: "bucket",
+    isLease: ttlMs !== undefined,
     job,
     config: {
       ...BASE,

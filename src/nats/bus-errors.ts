@@ -24,6 +24,11 @@ export function jsCode(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }
 
+/** No server listens to the JetStream API. Raised for "no responders"; its class is not exported. */
+export function isNobodyThere(error: unknown): boolean {
+  return error instanceof Error && error.name === "JetStreamNotEnabled";
+}
+
 /** No answer, or one that says that nobody can answer now: it is not known whether anything happened. */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return error.status === 503;
@@ -34,8 +39,7 @@ export function isUnanswered(error: unknown): boolean {
     error instanceof errors.DrainingConnectionError ||
     error instanceof errors.ConnectionError ||
     error instanceof errors.RequestError ||
-    // Raised for "no responders" to a call of the API; its class is not exported.
-    (error instanceof Error && error.name === "JetStreamNotEnabled")
+    isNobodyThere(error)
   );
 }
 

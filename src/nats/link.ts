@@ -14,7 +14,7 @@ import { closedError } from "../bus/closed-error.ts";
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { assertAssets, initAssets, initCommand, readAssets, type AssetState } from "./assets-admin.ts";
+import { assertAssets, AssetAdmin, initCommand, type AssetState } from "./assets-admin.ts";
 import { openConnection } from "./connection.ts";
 import type { Names } from "./names.ts";
 import type { BusSettings } from "./options.ts";
@@ -95,19 +95,17 @@ class Link implements NatsLink {
   }
 
   async #open(): Promise<Connected> {
-    const { servers, init } = this.#settings;
+    const { names, clock } = this;
+    const { servers, init, connectTimeoutMs: patienceMs } = this.#settings;
     const nc = await openConnection(this.#settings, this.clock);
     try {
       this.#checkServer(nc);
       const js = jetstream(nc);
       const jsm = await jetstreamManager(nc, { checkAPI: false });
-      if (init !== undefined)
-        await initAssets(jsm, this.names, this.clock, {
-          ...init,
-          replicasByDefault: nc.info?.cluster === undefined ? 1 : 3,
-        });
-      const states = await readAssets(jsm, this.names, this.clock);
-      assertAssets(states, initCommand(servers, this.names));
+      const admin = new AssetAdmin({ nc, jsm, names, clock, patienceMs });
+      if (init !== undefined) await admin.init(init);
+      const states = await admin.read();
+      assertAssets(states, initCommand(servers, names));
       const live = { nc, js, jsm, ...qualityOf(states), serverVersion: nc.info?.version ?? "unknown" };
       this.#live = live;
       this.#watch(nc);

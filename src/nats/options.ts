@@ -186,6 +186,12 @@ export function resolveConnectOptions(options: NatsConnectOptions): ConnectSetti
   return connectSettings(options);
 }
 
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function resolveInitOptions(options: InitOptions): InitOptions {
+  read(init, options);
+  return options;
+}
+
 function connectSettings(options: NatsConnectOptions): ConnectSettings {
   const { servers, fromUrl } = readServers(options.servers);
   const { tls } = options;

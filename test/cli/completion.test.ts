@@ -90,7 +90,7 @@ it.each(["zsh", "fish"])("makes a script for %s with every command and option", 
     .filter((name) => name !== "orchestra");
   expect(commands).toContain("doctor");
   for (const command of commands) expect(text).toContain(shell === "zsh" ? `    ${command})` : `-a ${command} `);
-  expect(text).toContain("interrupted paused awaiting_user");
+  expect(text).toContain("interrupted pausing paused awaiting_user");
   // Where the shell is installed it reads the script itself.
   const read = spawnSync(shell, ["-n", `orchestra.${shell}`], { cwd: at.folder, encoding: "utf8" });
   if (read.error === undefined) expect(read).toMatchObject({ status: 0, stderr: "" });
