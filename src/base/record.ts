@@ -20,7 +20,8 @@ export type RecordKind =
   | "reference"
   | "ahead"
   | "message"
-  | "spilled";
+  | "spilled"
+  | "logged";
 const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   format: 1,
   head: 2,
@@ -35,6 +36,7 @@ const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   ahead: 11,
   message: 12,
   spilled: 13,
+  logged: 14,
 };
 
 /** Version of the frame: version, kind, CRC-32 (little end first) of binding, version, kind and payload, payload. */

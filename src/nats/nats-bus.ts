@@ -1,6 +1,8 @@
 import type { Bus } from "../bus/ports.ts";
+import type { SessionStore } from "../state/ports.ts";
 import { createLink, type NatsLink } from "./link.ts";
 import { resolveBusOptions, type BusSettings, type NatsBusOptions } from "./options.ts";
+import { createSessionStore } from "./session-store.ts";
 import { createSpill, type Spill } from "./spill.ts";
 
 /** What the parts of the bus are made of. */
@@ -13,6 +15,8 @@ export interface NatsParts {
 export interface NatsBus extends Partial<Omit<Bus, "name" | "close">> {
   readonly name: string;
   readonly link: NatsLink;
+  /** The logs of all sessions on the bus. Closing it leaves the bus connected. */
+  readonly sessions: SessionStore;
   /** Connects and verifies now rather than at first use. @throws as `NatsLink.connected`. */
   open(): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +33,7 @@ export function natsBus(options: NatsBusOptions): NatsBus {
   return {
     name: "nats",
     link: parts.link,
+    sessions: createSessionStore(link, { syncAlways: settings.syncAlways }),
     async open() {
       await link.connected();
     },

@@ -1,0 +1,157 @@
+// Reading a session's log
+//
+// Owns:      finding a commit in the stream, and noticing that one is gone.
+// Does not:  write (store-log.ts), or fetch messages (store-stream.ts).
+//
+// R1  The leader says what the log ends with; all up to it must then be there, or they were lost (L4).
+// R2  What a copy that is behind leaves out is asked of the leader before it is called lost.
+// R3  A log may begin after its first commit where it was imported so, or right after a snapshot; nowhere else.
+
+import type { Commit, SessionEntry } from "../state/ports.ts";
+import { keys } from "../state/level-keys.ts";
+import type { BlobShelf } from "./store-blobs.ts";
+import type { Names } from "./names.ts";
+import type { StoredMessage } from "./store-message.ts";
+import { AFTER_HEADER, corrupt, decodeLogged, positionOf, referenceIn, type Logged } from "./store-records.ts";
+import type { StreamAccess } from "./store-stream.ts";
+
+/** What a log ends with. */
+export interface Head {
+  readonly n: number;
+  readonly epoch: number;
+  readonly id: string;
+  readonly atMs: number;
+  /** Its sequence in the stream. */
+  readonly seq: number;
+  readonly entry: SessionEntry | null;
+  readonly message: StoredMessage;
+}
+
+export interface ReaderPorts {
+  readonly streams: StreamAccess;
+  readonly names: Names;
+  readonly blobs: BlobShelf;
+  /** The sequence of a commit, if it is known: a guess, checked before it is used. */
+  seqOf(sessionId: string, n: number): number | undefined;
+  hasSnapshot(sessionId: string, n: number): Promise<boolean>;
+}
+
+/** So many commits at the end of a log are found by going back from the last. */
+const STEPS_BACK_MAX = 4;
+
+export class LogReader {
+  readonly #ports: ReaderPorts;
+
+  constructor(ports: ReaderPorts) {
+    this.#ports = ports;
+  }
+
+  /** Null for a session without a log. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
+  async head(sessionId: string): Promise<Head | null> {
+    const { streams, names } = this.#ports;
+    const message = await streams.last(names.streams.log, names.log(sessionId));
+    if (message === null) return null;
+    const { commit, entry } = await this.decode(sessionId, message);
+    const { n, epoch, id, atMs } = commit;
+    return { n, epoch, id, atMs, seq: message.seq, entry, message };
+  }
+
+  async decode(sessionId: string, message: StoredMessage): Promise<Logged> {
+    const n = positionOf(message, sessionId);
+    const ref = referenceIn(message.data, keys.commit(sessionId, n));
+    return decodeLogged(sessionId, n, ref === null ? message.data : await this.#ports.blobs.get(ref));
+  }
+
+  /** Up to the last commit at the time the iteration gets there. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
+  async *read(sessionId: string, from = 1): AsyncIterable<Commit> {
+    let next = from;
+    for (let head = await this.head(sessionId); head !== null && next <= head.n; head = await this.head(sessionId)) {
+      const before = next;
+      for (const fromLeader of [false, true]) {
+        for await (const commit of this.#stretch(sessionId, next, head, fromLeader)) {
+          yield commit;
+          next = commit.n + 1;
+        }
+        if (next > before) break;
+      }
+      if (next > before) continue;
+      const begin = await this.begin(sessionId);
+      if (begin === null) return;
+      if (begin <= next) throw lost(sessionId, next);
+      next = begin;
+    }
+  }
+
+  /** Commits from `next` to the head as far as they come without a gap. */
+  async *#stretch(sessionId: string, next: number, head: Head, fromLeader: boolean): AsyncIterable<Commit> {
+    const { streams, names } = this.#ports;
+    if (next === head.n) {
+      yield (await this.decode(sessionId, head.message)).commit;
+      return;
+    }
+    const fromSeq = await this.#find(sessionId, next, head);
+    const subject = names.log(sessionId);
+    for await (const message of streams.range(names.streams.log, subject, { fromSeq, toSeq: head.seq, fromLeader })) {
+      const n = positionOf(message, sessionId);
+      if (n < next) continue;
+      if (n > next) return;
+      yield (await this.decode(sessionId, message)).commit;
+      next = n + 1;
+    }
+  }
+
+  /** A sequence at or before that of commit `n`. */
+  async #find(sessionId: string, n: number, head: Head): Promise<number> {
+    const { streams, names, seqOf } = this.#ports;
+    if (n === 1) return 1;
+    const known = seqOf(sessionId, n);
+    if (known !== undefined && known <= head.seq) {
+      const there = await streams.next(names.streams.log, names.log(sessionId), known);
+      if (there !== null && positionOf(there, sessionId) <= n) return known;
+    }
+    if (head.n - n > STEPS_BACK_MAX) return 1;
+    let { message } = head;
+    for (let at = head.n; at > n; at--) {
+      const after = Number(message.header(AFTER_HEADER));
+      const before = after > 0 ? await streams.next(names.streams.log, names.log(sessionId), after) : null;
+      if (before === null || before.seq !== after) return 1;
+      message = before;
+    }
+    return message.seq;
+  }
+
+  /** The first commit kept; null when nothing is. R3. */
+  async begin(sessionId: string): Promise<number | null> {
+    const { streams, names, hasSnapshot } = this.#ports;
+    const message = await streams.next(names.streams.log, names.log(sessionId), 1);
+    if (message === null) return null;
+    const n = positionOf(message, sessionId);
+    if (n === 1 || (await hasSnapshot(sessionId, n - 1))) return n;
+    if ((await this.decode(sessionId, message)).begins) return n;
+    throw lost(sessionId, n - 1);
+  }
+
+  /** The first commit kept and its sequence, whatever is before it. */
+  async first(sessionId: string): Promise<{ readonly n: number; readonly seq: number } | null> {
+    const { streams, names } = this.#ports;
+    const message = await streams.next(names.streams.log, names.log(sessionId), 1);
+    return message === null ? null : { n: positionOf(message, sessionId), seq: message.seq };
+  }
+
+  /** The sequence of commit `n`, or of the first one behind it that is kept. */
+  async seqAt(sessionId: string, n: number): Promise<number | null> {
+    const { streams, names } = this.#ports;
+    const head = await this.head(sessionId);
+    if (head === null) return null;
+    const fromSeq = await this.#find(sessionId, n, head);
+    const subject = names.log(sessionId);
+    for (const fromLeader of [false, true])
+      for await (const message of streams.range(names.streams.log, subject, { fromSeq, toSeq: head.seq, fromLeader }))
+        if (positionOf(message, sessionId) >= n) return message.seq;
+    return null;
+  }
+}
+
+function lost(sessionId: string, n: number): Error {
+  return corrupt(keys.commit(sessionId, n), "it was lost", { sessionId, n });
+}
