@@ -6,7 +6,7 @@ import { EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { json } from "./json.ts";
 import type { StoreFlags } from "./session-options.ts";
-import { assertCheckpoint, knownSession, withStore } from "./store-access.ts";
+import { assertCheckpoint, knownSession, resumeHint, withStore } from "./store-access.ts";
 import { fit } from "./style.ts";
 
 type Flags = StoreFlags & { readonly json?: boolean };
@@ -27,7 +27,7 @@ export async function checkpointCommand(
 
 export async function restoreCommand(checkpointId: string, flags: Flags, io: Io): Promise<number> {
   return withStore(flags, io, async (store) => {
-    await assertCheckpoint(store, checkpointId);
+    const sessionId = await assertCheckpoint(store, checkpointId);
     if (!(await store.operations.restore({ checkpointId })))
       throw new OrchestraError("ORCH_SESSION_STATE", `checkpoint "${checkpointId}" could not be restored`, {
         details: { checkpointId },
@@ -35,7 +35,7 @@ export async function restoreCommand(checkpointId: string, flags: Flags, io: Io)
     io.out(
       flags.json
         ? json({ checkpointId, restored: true })
-        : `restored ${checkpointId}; orchestra resume goes on from there`,
+        : `restored ${checkpointId}; ${resumeHint(sessionId, store)} goes on from there`,
     );
     return EXIT.ok;
   });
@@ -63,6 +63,9 @@ export async function diffCommand(a: string, b: string, flags: Flags, io: Io): P
       io.out(
         [
           `${parted.commonCommits} commits in common, then`,
+          ...(parted.parting === null
+            ? []
+            : [`- ${parted.parting.a}`, `+ ${parted.parting.b}`, "and the steps from there on:"]),
           ...parted.a.map((step) => `- ${stepLine(step, io)}`),
           ...parted.b.map((step) => `+ ${stepLine(step, io)}`),
           ...(parted.a.length + parted.b.length === 0 ? ["  no step in either"] : []),

@@ -6,7 +6,7 @@ import type { Io } from "./io.ts";
 import { json } from "./json.ts";
 import { questionLine } from "./question-line.ts";
 import { jsonOrText, readAll, type StoreFlags } from "./session-options.ts";
-import { knownSession, withStore } from "./store-access.ts";
+import { knownSession, resumeHint, withStore } from "./store-access.ts";
 
 interface SteerFlags extends StoreFlags {
   readonly json?: boolean;
@@ -74,7 +74,8 @@ export async function answerCommand(
       );
     await store.operations.answer({ sessionId, questionId, value });
     const status = (await store.operations.session({ sessionId }))?.status;
-    const goesOn = status === "running" || store.pid !== null ? "" : `; orchestra resume ${sessionId} goes on with it`;
+    const goesOn =
+      status === "running" || store.pid !== null ? "" : `; ${resumeHint(sessionId, store)} goes on with it`;
     told(
       io,
       flags,

@@ -92,12 +92,17 @@ export async function knownSession({ operations }: OpenStore, sessionId: string)
   throw unknown("session", sessionId, names);
 }
 
-/** @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, with the name that may have been meant. */
-export async function assertCheckpoint({ operations }: OpenStore, checkpointId: string): Promise<void> {
+/** The command that goes on with a session. */
+export function resumeHint(sessionId: string, { folder }: OpenStore): string {
+  return `orchestra resume ${sessionId} --file FILE --store ${folder}`;
+}
+
+/** Resolves to its session. @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, with the name that may have been meant. */
+export async function assertCheckpoint({ operations }: OpenStore, checkpointId: string): Promise<string> {
   const names: string[] = [];
   for await (const { sessionId } of allSessions(operations)) {
     const ids = (await operations.checkpoints({ sessionId })).map((checkpoint) => checkpoint.checkpointId);
-    if (ids.includes(checkpointId)) return;
+    if (ids.includes(checkpointId)) return sessionId;
     if (sessionId === checkpointId)
       throw new OrchestraError(
         "ORCH_CHECKPOINT_UNKNOWN",

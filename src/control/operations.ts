@@ -37,6 +37,7 @@ export interface DiffView {
   readonly commonCommits: number;
   readonly a: readonly StepView[];
   readonly b: readonly StepView[];
+  readonly parting: { readonly a: string; readonly b: string } | null;
 }
 
 export interface Operations {

@@ -12,6 +12,7 @@ import type { LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RecordedStep } from "./engine-api.ts";
 import { foldLog, foldStart, newPosition } from "./log-fold.ts";
+import { comparable, partingOf } from "./parting.ts";
 import { Recorder } from "./recorder.ts";
 
 export function checkpointOf(
@@ -71,6 +72,8 @@ export interface HistoryDiff {
   readonly commonCommits: number;
   readonly a: readonly RecordedStep[];
   readonly b: readonly RecordedStep[];
+  /** In what they differ where they part; null when they are equal. */
+  readonly parting: { readonly a: string; readonly b: string } | null;
 }
 
 interface Told {
@@ -86,7 +89,9 @@ export async function diffHistories(ports: Pick<EnginePorts, "store">, a: string
   let common = 0;
   while (common < left.length && common < right.length && same(left[common] as Told, right[common] as Told)) common++;
   const [restA, restB] = [stepsAfter(left, common), stepsAfter(right, common)];
-  return { equal: common === left.length && common === right.length, commonCommits: common, a: restA, b: restB };
+  const equal = common === left.length && common === right.length;
+  const parting = equal ? null : partingOf(left[common]?.facts, right[common]?.facts);
+  return { equal, commonCommits: common, a: restA, b: restB, parting };
 }
 
 /** A session's commits; those before a fork are its parent's. */
@@ -127,12 +132,6 @@ async function historyOf(ports: Pick<EnginePorts, "store">, id: string, depth = 
 
 function same(a: Told, b: Told): boolean {
   return a.id === b.id || isDeepStrictEqual(a.facts.map(comparable), b.facts.map(comparable));
-}
-
-/** A fact without what differs between two runs of the same story. */
-function comparable(fact: Fact): unknown {
-  const { runId: _runId, tookMs: _tookMs, ...rest } = { runId: "", tookMs: 0, ...fact };
-  return rest;
 }
 
 function stepsAfter(history: readonly Told[], common: number): RecordedStep[] {

@@ -187,6 +187,7 @@ export interface Engine {
     readonly commonCommits: number;
     readonly a: readonly RecordedStep[];
     readonly b: readonly RecordedStep[];
+    readonly parting: { readonly a: string; readonly b: string } | null;
   }>;
   /** Finds sessions that were live when their process died; continues those whose code is known (`code(topologyHash)`), or leaves them paused. */
   recover(options?: { resume?: boolean; code?: (entry: SessionEntry) => RunCode | undefined }): Promise<

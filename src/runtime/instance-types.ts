@@ -32,4 +32,6 @@ export interface HistoryDiff {
   readonly commonCommits: number;
   readonly a: readonly Step[];
   readonly b: readonly Step[];
+  /** In what they differ where they part, for people; null when they are equal. */
+  readonly parting: { readonly a: string; readonly b: string } | null;
 }

@@ -7,6 +7,7 @@ import type { Stored } from "../base/stored.ts";
 import { copyValue } from "../base/value.ts";
 import { next } from "./agent.ts";
 import type { AgentContext, ArrivalValue, Command, MaybePromise, UsageReport } from "./agent.ts";
+import { shown } from "./option-schema.ts";
 import type { StepBody } from "./step-wire.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
@@ -249,6 +250,11 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   }
 
   #runOnce<T>(key: string, fn: () => MaybePromise<T>): Promise<T> {
+    // Agents in plain JavaScript hand over anything.
+    const given: { key: unknown; fn: unknown } = { key, fn };
+    if (typeof given.key !== "string" || given.key === "")
+      return Promise.reject(badOnce("key", "a non-empty string", given.key));
+    if (typeof given.fn !== "function") return Promise.reject(badOnce("fn", "a function", given.fn));
     const running = this.#once?.get(key);
     if (running !== undefined) return running as Promise<T>;
     const promise = this.#recordOnce(key, fn);
@@ -270,6 +276,10 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
     this.#records ??= new Map(this.#body.journal);
     return this.#records.get(key);
   }
+}
+
+function badOnce(what: string, expected: string, given: unknown): OrchestraError {
+  return new OrchestraError("ORCH_BAD_OPTION", `once: ${what}: expected ${expected}, got ${shown(given)}`);
 }
 
 function amount(value: number | undefined): number {

@@ -13,7 +13,7 @@ import { decodeValue, ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
-import { decodeRecord, encodeRecord } from "../base/record.ts";
+import { decodeRecord, encodeRecord, RECORD_VERSION, recordKind } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
 import { assertFactsKnown } from "./commit-format.ts";
 import { exportSchemas } from "./fact-schema.ts";
@@ -194,6 +194,8 @@ async function newestTwo(store: SessionStore, sessionId: string): Promise<readon
 }
 
 async function readExport(bytes: Uint8Array): Promise<SessionExport> {
+  if (bytes[0] !== RECORD_VERSION || recordKind(bytes) !== "export")
+    throw damaged('the file is no session that "orchestra export" or exportSession wrote');
   const outer = decodeValue(decodeRecord("export", bytes, BINDING)) as {
     format?: unknown;
     deflated?: unknown;

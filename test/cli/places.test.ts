@@ -30,14 +30,19 @@ it("a session is taken back, forked, and compared", async () => {
   const parted = await at.call(["diff", "talk", "other", ...store]);
   expect(parted).toMatchObject({
     code: 1,
-    out: expect.stringMatching(/in common, then\n[^]*- .*you said yes[^]*\+ .*you said no/),
+    out: expect.stringMatching(
+      /in common, then\n- checkpointed\n\+ owned\nand the steps from there on:\n[^]*- .*you said yes[^]*\+ .*you said no/,
+    ),
   });
   expect(await at.call(["diff", "talk", "talk", ...store])).toMatchObject({
     code: 0,
     out: expect.stringMatching(/^equal/),
   });
 
-  expect((await at.call(["restore", checkpoint, ...store])).code).toBe(0);
+  expect(await at.call(["restore", checkpoint, ...store])).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/orchestra resume talk --file FILE --store \S+state goes on from there/),
+  });
   expect((await resume("talk", "after all")).out).toBe("you said after all\n");
 });
 
@@ -81,7 +86,7 @@ it("garbage is refused with what is wrong with it", async () => {
   writeFileSync(join(at.folder, "garbage.orchestra"), "not an export at all");
   expect(await at.call(["import", "garbage.orchestra", ...store])).toMatchObject({
     code: 4,
-    err: expect.stringContaining("ORCH_STORE_CORRUPT"),
+    err: expect.stringMatching(/ORCH_STORE_CORRUPT: export: the file is no session that "orchestra export" .* wrote/),
   });
   expect(await at.call(["import", "nothing.orchestra", ...store])).toMatchObject({
     code: 2,

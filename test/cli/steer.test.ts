@@ -21,7 +21,7 @@ describe("a session that nobody runs", () => {
     expect(why).toMatchObject({ code: 0, out: expect.stringMatching(/talk: awaiting_user\n +question .*really\?/) });
     expect(await at.call(["answer", "talk", "sure", ...store])).toMatchObject({
       code: 0,
-      out: expect.stringContaining("orchestra resume talk goes on with it"),
+      out: expect.stringMatching(/orchestra resume talk --file FILE --store \S+state goes on with it/),
     });
     expect((await at.call(["why", "talk", ...store])).out).toBe("talk: paused (answered; to be resumed)\n");
     expect(await at.call(["answer", "talk", "sure", ...store])).toMatchObject({

@@ -60,6 +60,14 @@ describe("the package", () => {
     expect(linked.filter((path) => !/^[a-z]+:/.test(path) && !files.includes(path))).toEqual([]);
   });
 
+  it("brings every page its README leads to, but for what the README says is left out", () => {
+    const files = packedFiles();
+    const links = linksOf(readFileSync(join(ROOT, "README.md"), "utf8")).map((link) => link.replace(/#.*$/, ""));
+    const missing = links.filter((path) => path !== "" && !/^[a-z]+:/.test(path) && !files.includes(path));
+    expect(missing.filter((path) => !/^(test|examples|bench)(\/|$)/.test(path))).toEqual([]);
+    expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain("which the package leaves out");
+  });
+
   it("has a program to start that names its interpreter", () => {
     expect(readFileSync(join(ROOT, manifest.bin.orchestra), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
   });

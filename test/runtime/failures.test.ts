@@ -21,6 +21,18 @@ describe("a step that goes wrong", () => {
     await engine.close();
   });
 
+  it.each<[unknown[], string]>([
+    [[() => 1], "once: key: expected a non-empty string, got a function"],
+    [["", () => 1], 'once: key: expected a non-empty string, got ""'],
+    [["pay"], "once: fn: expected a function, got undefined"],
+    [["pay", Promise.resolve(1)], "once: fn: expected a function, got an instance of Promise"],
+  ])("refuses ctx.once with %s, saying what was expected", async (args, message) => {
+    const { engine } = world();
+    const agents = { A: (_x: unknown, ctx: any) => ctx.once(...args) };
+    expect((await run(engine, "t", topology("A"), agents)).error).toMatchObject({ code: "ORCH_BAD_OPTION", message });
+    await engine.close();
+  });
+
   it("survives agents that throw what is no error", async () => {
     const { engine } = world();
     for (const thrown of [
