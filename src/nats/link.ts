@@ -8,6 +8,7 @@
 // K3  While the connection is being made again callers wait, for a bounded time; then they are told so.
 // K4  After every reconnect the listeners of the status are called: hints may have been lost meanwhile.
 
+import { Socket } from "node:net";
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { closedError } from "../bus/closed-error.ts";
@@ -48,6 +49,8 @@ export interface NatsLink {
   close(): Promise<void>;
 }
 
+const TOLD_MAX = 100;
+
 export function createLink(settings: BusSettings): NatsLink {
   return new Link(settings);
 }
@@ -64,6 +67,7 @@ class Link implements NatsLink {
   /** Why the server we came back to cannot be used. */
   #refusal: unknown;
   #closing: Promise<void> | undefined;
+  readonly #told = new Set<string>();
 
   constructor(settings: BusSettings) {
     this.#settings = settings;
@@ -132,7 +136,8 @@ class Link implements NatsLink {
             this.#setStatus("reconnecting");
           }
         } else if (status.type === "reconnect") this.#reconnected(nc);
-        else if (status.type === "error") this.logger.warn({ error: status.error }, "bus: NATS reports an error");
+        else if (status.type === "staleConnection") cutSocket(nc);
+        else if (status.type === "error") this.#tellError(status.error);
         else if (status.type === "slowConsumer")
           this.logger.warn({ subject: status.sub.getSubject(), pending: status.pending }, "bus: slow consumer");
       }
@@ -146,8 +151,16 @@ class Link implements NatsLink {
     });
   }
 
+  /** Each error once per connection: what may not be published, or credentials that are refused, comes again and again. */
+  #tellError(error: Error): void {
+    if (this.#told.has(error.message) || this.#told.size >= TOLD_MAX) return;
+    this.#told.add(error.message);
+    this.logger.warn({ error }, "bus: NATS reports an error");
+  }
+
   #reconnected(nc: NatsConnection): void {
     this.#refusal = undefined;
+    this.#told.clear();
     try {
       this.#checkServer(nc);
       this.logger.info({ server: nc.getServer() }, "bus: connected again");
@@ -197,19 +210,43 @@ class Link implements NatsLink {
   async #drain(): Promise<void> {
     await this.#opening?.catch(() => undefined);
     const nc = this.#live?.nc;
-    const { connectTimeoutMs } = this.#settings;
     if (nc !== undefined) {
-      if (this.#status === "connected") {
-        // A server that stopped answering would let the drain wait for ever.
-        const cancel = this.clock.setTimer(connectTimeoutMs, () => void nc.close());
-        await nc.drain().catch((error: unknown) => this.logger.warn({ error }, "bus: drain failed"));
-        cancel();
-      }
+      if (this.#status === "connected") await this.#drained(nc);
       await nc.close();
     }
     this.#setStatus("closed");
     this.#listeners.clear();
   }
+
+  /** A server that stopped answering would let the drain wait for ever. */
+  async #drained(nc: NatsConnection): Promise<void> {
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.clock.setTimer(this.#settings.connectTimeoutMs, () => {
+        this.logger.warn({}, "bus: closed without an answer to what was sent last");
+        cutSocket(nc);
+        resolve();
+      });
+    });
+    const drain = nc.drain().catch((error: unknown) => this.logger.warn({ error }, "bus: drain failed"));
+    await Promise.race([drain, late]);
+    cancel();
+  }
+}
+
+/**
+ * Ends a connection that no longer answers. The client (3.4.0) first waits until what is unsent has left, which is for
+ * ever when the server stands still and the buffers of the network are full.
+ */
+function cutSocket(nc: NatsConnection): void {
+  const protocol: unknown = Reflect.get(nc, "protocol");
+  const transport: unknown = isObject(protocol) ? protocol["transport"] : undefined;
+  const socket: unknown = isObject(transport) ? transport["socket"] : undefined;
+  if (socket instanceof Socket) socket.destroy();
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 function qualityOf(states: readonly AssetState[]): Pick<Connected, "replicas" | "storage"> {

@@ -29,11 +29,17 @@ export interface NatsBus extends Partial<Omit<Bus, "name" | "close">> {
 export function natsBus(options: NatsBusOptions): NatsBus {
   const settings = resolveBusOptions(options);
   const link = createLink(settings);
+  const status: NonNullable<Bus["status"]> = {
+    // Before the first call nothing is cut off: it connects.
+    now: () => (link.status === "idle" ? "connected" : link.status),
+    watch: (onChange) => link.onStatus(() => onChange(status.now())),
+  };
   const parts: NatsParts = { link, spill: createSpill(link), settings };
   return {
     name: "nats",
     link: parts.link,
     sessions: createSessionStore(link, { syncAlways: settings.syncAlways }),
+    status,
     async open() {
       await link.connected();
     },
