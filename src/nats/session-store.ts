@@ -36,10 +36,13 @@ export interface NatsStoreOptions {
   readonly syncAlways?: boolean;
   /** How long a call goes on trying while servers are away, in milliseconds. Default 60_000. */
   readonly patienceMs?: number;
+  /** How long a publish waits for its answer before the log is asked what became of it, in milliseconds. Default 5_000. */
+  readonly ackTimeoutMs?: number;
 }
 const DEFAULT_STORE_OPTIONS: Readonly<Required<NatsStoreOptions>> = Object.freeze({
   syncAlways: false,
   patienceMs: 60_000,
+  ackTimeoutMs: 5_000,
 });
 
 /** Nothing is connected before the first call. */
@@ -61,15 +64,13 @@ class NatsSessionStore implements SessionStore {
   readonly #retention: LogRetention;
   /** Found by snapshots: where the commit stands that a log is read on from. */
   readonly #resumeAt = new Map<string, { readonly n: number; readonly seq: number }>();
-  #replicas = 1;
-  #storage: "file" | "memory" = "file";
   #closing: Promise<void> | null = null;
 
   constructor(link: NatsLink, options: Required<NatsStoreOptions>) {
     this.#link = link;
     this.#options = options;
     const { names, logger } = link;
-    const streams = new StreamAccess(link, options.patienceMs);
+    const streams = new StreamAccess(link, options);
     const blobs = new BlobShelf(streams, names);
     const ports = { streams, names, blobs, logger };
     const seqOf = (sessionId: string, n: number): number | undefined => this.#seqOf(sessionId, n);
@@ -89,8 +90,9 @@ class NatsSessionStore implements SessionStore {
 
   /** Until the first call what the options say: whether there are copies is known once it is connected. */
   get durability(): Durability {
-    if (this.#storage === "memory") return "memory";
-    if (this.#replicas >= 3) return "quorum";
+    const { replicas = 1, storage = "file" } = this.#streams.quality ?? {};
+    if (storage === "memory") return "memory";
+    if (replicas >= 3) return "quorum";
     return this.#options.syncAlways ? "disk" : "process";
   }
 
@@ -236,9 +238,7 @@ class NatsSessionStore implements SessionStore {
 
   async #ready(): Promise<void> {
     this.#checkOpen();
-    const { replicas, storage } = await this.#streams.patiently("connect", (live) => Promise.resolve(live));
-    this.#replicas = replicas;
-    this.#storage = storage;
+    await this.#streams.connect();
     this.#checkOpen();
   }
 

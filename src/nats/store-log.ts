@@ -120,7 +120,10 @@ export class SessionLog {
       this.forget(sessionId);
       known = await this.#load(sessionId);
       isGuess = false;
-      if (known.head?.n === commit.n && known.head.id === commit.id) return ACCEPTED;
+      if (known.head?.n === commit.n && known.head.id === commit.id) {
+        this.#advance(request, { ...known, seqs: [] }, known.head.seq, logged.entry, uses);
+        return ACCEPTED;
+      }
       if (!fits(request, known.head)) continue;
       if (clock.monotonicMs() - startedMs > this.#ports.streams.patienceMs) throw undecided(request, verdict);
       await this.#ports.streams.sleep(pauseMs);

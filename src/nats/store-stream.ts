@@ -38,7 +38,6 @@ export interface StreamCounts {
   readonly bytes: number;
 }
 
-const REQUEST_TIMEOUT_MS = 5_000;
 const FIRST_PAUSE_MS = 40;
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -46,20 +45,28 @@ const WRONG_LAST_SEQUENCE: readonly number[] = [JS_CODE.wrongLastSequence, JS_CO
 /** Besides statuses of 503: no leader of JetStream or its peers (10004, 10008), the stream has none or is offline (10063, 10118, 10128). */
 const PASSING_CODES: readonly number[] = [JS_CODE.duplicateInProcess, 10004, 10008, 10063, 10118, 10128];
 
+export interface Waits {
+  /** How long a call goes on trying while servers are away. */
+  readonly patienceMs: number;
+  /** How long one publish waits for its answer. */
+  readonly ackTimeoutMs: number;
+}
+
 export class StreamAccess {
   readonly #link: NatsLink;
-  readonly #patienceMs: number;
+  readonly #waits: Waits;
+  #quality: Pick<Connected, "replicas" | "storage"> | undefined;
 
-  constructor(link: NatsLink, patienceMs: number) {
+  constructor(link: NatsLink, waits: Waits) {
     this.#link = link;
-    this.#patienceMs = patienceMs;
+    this.#waits = waits;
   }
 
   get clock(): Clock {
     return this.#link.clock;
   }
   get patienceMs(): number {
-    return this.#patienceMs;
+    return this.#waits.patienceMs;
   }
 
   /** Once. @throws {OrchestraError} `ORCH_STORE_FAILED` when the server refuses it for good. */
@@ -67,7 +74,7 @@ export class StreamAccess {
     try {
       const { js } = await this.#live();
       const ack = await js.publish(subject, payload, {
-        timeout: REQUEST_TIMEOUT_MS,
+        timeout: this.#waits.ackTimeoutMs,
         // Every publish needs headers of its own: the client writes its expectations into them.
         ...(options.headers === undefined ? {} : { headers: headersOf(options.headers) }),
         ...(options.after === undefined ? {} : { expect: { lastSubjectSequence: options.after } }),
@@ -171,7 +178,7 @@ export class StreamAccess {
       try {
         return await attempt(await this.#live());
       } catch (error) {
-        if (!isPassing(error) || this.clock.monotonicMs() - startedMs > this.#patienceMs)
+        if (!isPassing(error) || this.clock.monotonicMs() - startedMs > this.#waits.patienceMs)
           throw failed(`cannot ${what}`, error);
       }
       await this.sleep(pauseMs);
@@ -182,8 +189,19 @@ export class StreamAccess {
     return new Promise((resolve) => this.clock.setTimer(ms, resolve));
   }
 
-  #live(): Promise<Connected> {
-    return this.#link.connected();
+  async connect(): Promise<void> {
+    await this.patiently("connect", async () => undefined);
+  }
+
+  /** Copies of the log, and where it is kept, as of the last connection; undefined before the first. */
+  get quality(): Pick<Connected, "replicas" | "storage"> | undefined {
+    return this.#quality;
+  }
+
+  async #live(): Promise<Connected> {
+    const live = await this.#link.connected();
+    this.#quality = live;
+    return live;
   }
 }
 

@@ -16,9 +16,9 @@ export function openStore(
   servers: string | readonly string[],
   options: Partial<NatsBusOptions> & NatsStoreOptions = {},
 ): StoreWorld {
-  const { patienceMs, ...bus } = options;
+  const { patienceMs = 20_000, ackTimeoutMs = 1_000, ...bus } = options;
   const link = createLink(resolveBusOptions({ servers, init: true, ...bus }));
-  const store = createSessionStore(link, patienceMs === undefined ? {} : { patienceMs });
+  const store = createSessionStore(link, { patienceMs, ackTimeoutMs });
   return {
     link,
     store,
