@@ -16,18 +16,21 @@ export function adjustClocks(draft: Draft): void {
   // To find who waits is to look at every open question, each time one is asked.
   if (timers.length === 0) return;
   const waiting = new Set(draft.run.questions.flatMap((q) => waitersOf(draft, q.branch)));
+  // Copied once: there may be as many as branches.
+  const adjusted: Record<string, Timer> = { ...draft.run.timers };
   for (const [timerId, timer] of timers) {
     const hold = draft.session.status === "awaiting_user" || (waiting.size > 0 && waitsOn(draft, timer, waiting));
     if (hold === (timer.heldSinceMs !== null)) continue;
     if (hold) {
-      draft.run.timers = { ...draft.run.timers, [timerId]: { ...timer, heldSinceMs: draft.atMs } };
+      adjusted[timerId] = { ...timer, heldSinceMs: draft.atMs };
       draft.effects.push({ type: "timer.disarm", timerId });
     } else {
       const dueAtMs = timer.dueAtMs + draft.atMs - timer.heldSinceMs!;
-      draft.run.timers = { ...draft.run.timers, [timerId]: { ...timer, dueAtMs, heldSinceMs: null } };
+      adjusted[timerId] = { ...timer, dueAtMs, heldSinceMs: null };
       draft.effects.push({ type: "timer.arm", timerId, dueAtMs });
     }
   }
+  draft.run.timers = adjusted;
 }
 
 /** Moves all running deadlines, after a pause or down-time. */

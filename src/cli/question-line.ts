@@ -7,5 +7,9 @@ export function questionLine({
   node,
   prompt,
 }: Pick<ResultQuestion, "questionId" | "node" | "prompt">): string {
-  return `${questionId} (${node}): ${typeof prompt === "string" ? prompt : JSON.stringify(prompt)}`;
+  const text = typeof prompt === "string" ? prompt : (JSON.stringify(prompt) ?? "");
+  return `${questionId} (${node}): ${text.length <= PROMPT_LENGTH_MAX ? text : `${text.slice(0, PROMPT_LENGTH_MAX - 1)}…`}`;
 }
+
+/** Of more, `--json` has the whole, and so has whoever is asked. */
+const PROMPT_LENGTH_MAX = 500;

@@ -22,6 +22,7 @@ export const CONTROL_VERSION = 1;
 export const HELLO_MS = 5_000;
 /** Connections at a time; one more is refused with `ORCH_OVERLOADED`. */
 export const CONNECTIONS_MAX = 32;
+const DETAILS_LENGTH_MAX = 64 * 1024;
 /** Requests under way on one connection; one more is refused with `ORCH_OVERLOADED`. */
 export const REQUESTS_MAX = 64;
 /** A longer request ends its connection with `ORCH_PAYLOAD_TOO_LARGE`. */
@@ -141,7 +142,24 @@ export function errorToWire(error: unknown): WireError {
       code: "ORCH_CONTROL",
       message: `it failed within: ${error instanceof Error ? error.message : String(error)}`,
     };
-  return { code: error.code, message: error.message, details: error.details };
+  return { code: error.code, message: error.message, details: detailsToWire(error.details) };
+}
+
+/** What JSON cannot say, or is too much of it, is left out: the code and the message arrive in any case. */
+function detailsToWire(details: OrchestraError["details"]): Record<string, unknown> {
+  const told: Record<string, unknown> = {};
+  let left = DETAILS_LENGTH_MAX;
+  for (const [name, value] of Object.entries(details)) {
+    try {
+      const text = JSON.stringify(value);
+      if (text === undefined || text.length > left) continue;
+      left -= text.length;
+      told[name] = JSON.parse(text);
+    } catch {
+      continue;
+    }
+  }
+  return told;
 }
 
 export function errorFromWire({ code, message, details = {} }: WireError): OrchestraError {

@@ -71,10 +71,19 @@ async function listen(folder: string, operations: Operations, random: Random): P
   const [name, token] = [word(), word()];
   const path = await newSocketPath(name);
   const sockets = new Set<Socket>();
+  const greeted = new Set<Socket>();
   const server = createServer((socket) => {
+    // Who says nothing holds a place only until HELLO_MS, and holds none of those that have greeted.
+    if (sockets.size - greeted.size >= CONNECTIONS_MAX) return refuseNow(socket);
     sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    serve(socket, operations, token, sockets.size > CONNECTIONS_MAX);
+    socket.on("close", () => {
+      sockets.delete(socket);
+      greeted.delete(socket);
+    });
+    serve(socket, operations, token, () => {
+      if (greeted.size >= CONNECTIONS_MAX) throw tooMany();
+      greeted.add(socket);
+    });
   });
   try {
     await listenAt(server, path);
@@ -131,7 +140,21 @@ function listenAt(server: Server, path: string): Promise<void> {
   });
 }
 
-function serve(socket: Socket, operations: Operations, token: string, tooMany: boolean): void {
+function tooMany(): OrchestraError {
+  return new OrchestraError("ORCH_OVERLOADED", `${CONNECTIONS_MAX} connections are open already`);
+}
+
+function refuseNow(socket: Socket): void {
+  socket.on("error", () => undefined);
+  socket.end(lineOfRefusal(tooMany()), () => socket.destroy());
+}
+
+function lineOfRefusal(error: unknown): string {
+  return `${JSON.stringify({ control: CONTROL_VERSION, error: errorToWire(error) })}\n`;
+}
+
+/** `admit` is called when the other side has said who it is; it throws when there is no place. */
+function serve(socket: Socket, operations: Operations, token: string, admit: () => void): void {
   const active = new Map<number, AbortController>();
   let greeted = false;
   // What is wrong with a connection shows in its end.
@@ -142,7 +165,7 @@ function serve(socket: Socket, operations: Operations, token: string, tooMany: b
   socket.setTimeout(HELLO_MS, () => socket.destroy());
 
   const refuse = (error: unknown): void => {
-    socket.end(`${JSON.stringify({ control: CONTROL_VERSION, error: errorToWire(error) })}\n`);
+    socket.end(lineOfRefusal(error));
   };
   const send = async (reply: Reply): Promise<void> => {
     const line = lineOf(reply);
@@ -161,7 +184,7 @@ function serve(socket: Socket, operations: Operations, token: string, tooMany: b
         "ORCH_CONTROL",
         `version ${hello.control} is asked for, version ${CONTROL_VERSION} is spoken`,
       );
-    if (tooMany) throw new OrchestraError("ORCH_OVERLOADED", `${CONNECTIONS_MAX} connections are open already`);
+    admit();
     socket.setTimeout(0);
     socket.write(`${JSON.stringify({ control: CONTROL_VERSION, pid: process.pid })}\n`);
   };

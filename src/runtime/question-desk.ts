@@ -126,5 +126,6 @@ export class QuestionDesk {
 
 // A channel may leave its promise as it is once the question is withdrawn.
 function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

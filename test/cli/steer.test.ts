@@ -34,6 +34,15 @@ describe("a session that nobody runs", () => {
     });
   });
 
+  it("is asked for an answer by a message that stays short, whatever the prompt", async () => {
+    at.file("asking.mjs", ASKING.replace('"really?"', '"really? ".repeat(1000)'));
+    const { err } = await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store]);
+    expect(err).toContain("really? really?");
+    expect(err.length).toBeLessThan(1_000);
+    const { out } = await at.call(["show", "talk", "--json", ...store]);
+    expect(out).toContain("really? ".repeat(1000));
+  });
+
   it("is cancelled, and then there is nothing to pause or to cancel", async () => {
     at.file("asking.mjs", ASKING);
     await at.call(["run", "asking.mjs", "-t", "x", "-s", "talk", "-q", ...store]);

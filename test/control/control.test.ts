@@ -1,14 +1,16 @@
 // The control socket as another process meets it: who may speak, what is refused, what is left behind.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { LevelStorage, memoryStorage, next, OrchestraInstance, StateManager } from "orchestra";
+import { LevelStorage, memoryStorage, next, OrchestraError, OrchestraInstance, StateManager } from "orchestra";
 import { connectControl, operationsOf, serveControl, type EventView } from "orchestra/control";
+import { errorToWire } from "../../src/control/protocol.ts";
 
 let folder: string;
 let stateManager: StateManager;
@@ -186,6 +188,39 @@ describe("a served store", () => {
     const ids = Array.from({ length: 65 }, (_, i) => i + 1);
     const [, answer] = await talk([hello(), ...ids.map(follow)], 2);
     expect(answer).toMatchObject({ id: 65, ...refusal("ORCH_OVERLOADED", "64 requests") });
+  });
+
+  it("are refused at once where too many say nothing; those hold no place of ones that have greeted", async () => {
+    await using _control = await serveControl(instance, stateManager);
+    const silent = Array.from({ length: 32 }, () => createConnection(address().path));
+    await Promise.all(silent.map((socket) => once(socket, "connect")));
+    try {
+      expect(await talk([])).toMatchObject([refusal("ORCH_OVERLOADED", "32 connections")]);
+      silent.pop()?.destroy();
+      await expect.poll(() => talk([hello()], 1)).toMatchObject([{ pid: process.pid }]);
+    } finally {
+      for (const socket of silent) socket.destroy();
+    }
+  });
+
+  it("are refused when 32 have greeted", async () => {
+    await using _control = await serveControl(instance, stateManager);
+    const clients = await Promise.all(Array.from({ length: 32 }, () => connectControl(folder)));
+    await expect(connectControl(folder)).rejects.toMatchObject({ code: "ORCH_OVERLOADED" });
+    await clients[0]?.close();
+    await expect.poll(async () => (await connectControl(folder).catch(() => null))?.pid).toBe(process.pid);
+    for (const client of clients) await client?.close();
+  });
+
+  it("are told of an error whose details JSON cannot say, or are too long, without those", () => {
+    const cyclic: Record<string, unknown> = {};
+    cyclic["self"] = cyclic;
+    const details = { big: 12n, cyclic, run: () => 1, long: "x".repeat(70_000), sessionId: "s", sizes: [1, 2] };
+    expect(errorToWire(new OrchestraError("ORCH_BAD_OPTION", "no", { details }))).toEqual({
+      code: "ORCH_BAD_OPTION",
+      message: "no",
+      details: { sessionId: "s", sizes: [1, 2] },
+    });
   });
 });
 
