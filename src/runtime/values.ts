@@ -101,19 +101,16 @@ export class Values {
 
   /** Fetches the blobs behind `stored` that are not at hand into `into`, for `peekPinned`. Undefined when nothing is missing. */
   pin(stored: readonly Stored[], into: Map<string, Uint8Array>): Promise<void> | undefined {
-    let missing: string[] | undefined;
-    for (const one of stored) {
-      if ("v" in one) continue;
-      if (isRef(one)) {
-        const bytes = this.#cached(one.ref);
-        if (bytes !== undefined) into.set(one.ref, bytes);
-        else (missing ??= []).push(one.ref);
-      } else {
-        const below = this.pin(one.list, into);
-        if (below !== undefined) return below.then(() => this.pin(stored, into));
-      }
-    }
-    return missing === undefined ? undefined : this.#fetch(missing, into);
+    const missing = new Set<string>();
+    const look = (one: Stored): void => {
+      if ("v" in one) return;
+      if (!isRef(one)) return one.list.forEach(look);
+      const bytes = into.get(one.ref) ?? this.#cached(one.ref);
+      if (bytes === undefined) missing.add(one.ref);
+      else into.set(one.ref, bytes);
+    };
+    stored.forEach(look);
+    return missing.size === 0 ? undefined : this.#fetch(missing, into);
   }
 
   /** The value of something pinned, or inline. */
@@ -125,7 +122,7 @@ export class Values {
     return decodeValue(bytes);
   }
 
-  async #fetch(refs: readonly string[], into: Map<string, Uint8Array>): Promise<void> {
+  async #fetch(refs: Iterable<string>, into: Map<string, Uint8Array>): Promise<void> {
     for (const ref of refs) {
       const bytes = await this.#source.getBlob(ref);
       into.set(ref, bytes);
