@@ -81,6 +81,11 @@ export function recordKind(record: Uint8Array): RecordKind | undefined {
   return (Object.keys(KIND_CODES) as RecordKind[]).find((kind) => KIND_CODES[kind] === record[1]);
 }
 
+/** The checksum a record carries. */
+export function recordSum(record: Uint8Array): number {
+  return Buffer.from(record.buffer, record.byteOffset, record.byteLength).readUInt32LE(2);
+}
+
 function sumOf(record: Buffer, binding: string): number {
   return checksum(record.subarray(RECORD_HEADER_BYTES), checksum(record.subarray(0, 2), checksum(binding)));
 }

@@ -228,7 +228,7 @@ export class Committer {
     if (this.#idIsNew && this.#n === 0) request.idIsNew = true;
     for (let repeat = 0; ; repeat++) {
       const result: AppendResult = await this.#ports.store.append(request);
-      if (result.ok || result.last?.id === commit.id) return;
+      if (result.ok) return;
       // Refused although the log ends where we expect: the refusal is stale (another's append failed meanwhile).
       if ((result.last?.n ?? 0) === this.#n && repeat < REPEATS_MAX) {
         delete request.idIsNew;

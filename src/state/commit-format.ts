@@ -37,6 +37,11 @@ export function decodeCommit(record: Uint8Array, binding: string): Commit {
   return commitOf(upgrade(fields, binding), binding);
 }
 
+/** L3: in all they hold, not by their ids alone. */
+export function isSameCommit(a: Commit, b: Commit): boolean {
+  return a === b || (a.id === b.id && Buffer.compare(encodeCommit(a, a.id), encodeCommit(b, a.id)) === 0);
+}
+
 function upgrade(fields: readonly unknown[], binding: string): readonly unknown[] {
   const format = fields[0];
   if (typeof format !== "number" || format < 1) throw broken(binding, `format is ${JSON.stringify(format)}`);

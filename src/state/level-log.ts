@@ -11,8 +11,9 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { recordSum } from "../base/record.ts";
 import { blobRefs } from "./blob-refs.ts";
-import { decodeCommit, encodeCommit } from "./commit-format.ts";
+import { decodeCommit, encodeCommit, isSameCommit } from "./commit-format.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
 import { keys, partsOf, rangeOf } from "./level-keys.ts";
@@ -27,6 +28,8 @@ const ACCEPTED: AppendResult = Object.freeze({ ok: true });
 
 interface Known {
   readonly head: Head;
+  /** Checksum of the last commit's record; null when it was not written here. */
+  readonly sum: number | null;
   readonly entry: SessionEntry | null;
 }
 
@@ -129,7 +132,7 @@ export class LevelLog {
         for (const key of stale) ops.push({ type: "del", key });
         const head: Head = { ...known.head, first: cut.firstCommit };
         ops.push({ type: "put", key: keys.head(sessionId), value: encodeHead(head, keys.head(sessionId)) });
-        this.#remember(sessionId, { head, entry: known.entry });
+        this.#remember(sessionId, { ...known, head });
       },
     });
   }
@@ -167,7 +170,7 @@ export class LevelLog {
     const { sessionId, expected, commit, entry } = request;
     const last = known?.head.n ?? (request.begins ? expected : 0);
     if (last !== expected || commit.n !== expected + 1 || (request.begins && known !== null))
-      return this.#refuse(sessionId, commit, known);
+      return this.#refuse(sessionId, commit, record, known);
     const { n, epoch, id, atMs } = commit;
     const head: Head = { n, epoch, id, atMs, first: known?.head.first ?? n };
     const headKey = keys.head(sessionId);
@@ -183,7 +186,7 @@ export class LevelLog {
         value: encodePlain("entry", newEntry, keys.entry(sessionId)),
       });
     const finish = (): AppendResult => {
-      this.#remember(sessionId, { head, entry: newEntry ?? known?.entry ?? null });
+      this.#remember(sessionId, { head, sum: recordSum(record), entry: newEntry ?? known?.entry ?? null });
       return ACCEPTED;
     };
     const refs = blobRefs(commit.facts);
@@ -191,16 +194,19 @@ export class LevelLog {
   }
 
   /** L3: a repeat of what is stored there is fine. */
-  async #refuse(sessionId: string, commit: Commit, known: Known | null): Promise<AppendResult> {
+  async #refuse(sessionId: string, commit: Commit, record: Uint8Array, known: Known | null): Promise<AppendResult> {
     if (known === null) return { ok: false, last: null };
     const { n, epoch, id } = known.head;
-    if (commit.n === n && commit.id === id) return ACCEPTED;
-    if (commit.n < n) {
-      const key = keys.commit(sessionId, commit.n);
-      const stored = await this.kv.get(key);
-      if (stored !== undefined && decodeCommit(stored, key).id === commit.id) return ACCEPTED;
-    }
+    if (commit.n <= n && (await this.#isStored(sessionId, commit, record, known))) return ACCEPTED;
     return { ok: false, last: { n, epoch, id } };
+  }
+
+  async #isStored(sessionId: string, commit: Commit, record: Uint8Array, { head, sum }: Known): Promise<boolean> {
+    // It may be in the batch that is being put together, where nothing can be read yet.
+    if (commit.n === head.n && sum !== null) return commit.id === head.id && recordSum(record) === sum;
+    const key = keys.commit(sessionId, commit.n);
+    const stored = await this.kv.get(key);
+    return stored !== undefined && isSameCommit(decodeCommit(stored, key), commit);
   }
 
   async #useBlobs(sessionId: string, blobs: readonly Blob[], refs: ReadonlySet<string>, ops: WriteOp[]): Promise<void> {
@@ -271,7 +277,7 @@ export class LevelLog {
     if (head === null) return null;
     const entryKey = keys.entry(sessionId);
     const entry = await this.kv.get(entryKey);
-    const known: Known = { head, entry: entry === undefined ? null : decodeEntry(entry, entryKey) };
+    const known: Known = { head, sum: null, entry: entry === undefined ? null : decodeEntry(entry, entryKey) };
     this.#remember(sessionId, known);
     return known;
   }

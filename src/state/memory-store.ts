@@ -9,6 +9,7 @@
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { blobRefs } from "./blob-refs.ts";
+import { isSameCommit } from "./commit-format.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -74,8 +75,10 @@ class MemoryStore implements SessionStore {
     const { sessionId, expected, commit } = request;
     let session = this.#sessions.get(sessionId);
     const last = session === undefined ? undefined : session.commits[session.commits.length - 1];
-    if ((last?.n ?? (request.begins ? expected : 0)) !== expected || commit.n !== expected + 1) {
-      if (session !== undefined && session.commits[commit.n - session.first]?.id === commit.id) return ACCEPTED;
+    const begun = request.begins === true && session !== undefined;
+    if ((last?.n ?? (request.begins ? expected : 0)) !== expected || commit.n !== expected + 1 || begun) {
+      const stored = session?.commits[commit.n - session.first];
+      if (stored !== undefined && isSameCommit(stored, commit)) return ACCEPTED;
       return Promise.resolve({
         ok: false,
         last: last === undefined ? null : { n: last.n, epoch: last.epoch, id: last.id },

@@ -6,7 +6,8 @@
 // L1  An append is accepted only at the expected position; positions count 1, 2, 3… without a hole.
 // L2  An accepted append is durable, as the store's `durability` says, before it resolves; its commit, blobs and
 //     index entry become visible together or not at all.
-// L3  Appending a commit whose id stands at that position already is `ok`: the acknowledgement was lost.
+// L3  Appending the commit that stands at that position already is `ok`: the acknowledgement was lost. Another one with
+//     the same id, as two processes make whose chance began alike, is refused.
 // L4  A record that was changed, torn or lost on disk is reported (ORCH_STORE_CORRUPT), never read as good.
 // L5  A snapshot is only a shortcut: one that is missing or bad falls back to an older one, or to the log.
 

@@ -76,6 +76,15 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
         expect((await collect(store.read("s1"))).length).toBe(3);
       });
 
+      it("refuses another commit under the id of a stored one, the last or an earlier one (L3)", async () => {
+        await fill("s1", 2);
+        for (const n of [1, 2])
+          expect(await append("s1", n, { atMs: 77 })).toEqual({ ok: false, last: { n: 2, epoch: 1, id: "c-2" } });
+        const racing = await Promise.all([1, 2].map((atMs) => append("s2", 1, { id: "same", atMs })));
+        expect(racing.map((result) => result.ok)).toEqual([true, false]);
+        expect((await collect(store.read("s2"))).map((commit) => commit.atMs)).toEqual([1]);
+      });
+
       it("lets exactly one of two racing appends win", async () => {
         const results = await Promise.all(["a", "b"].map((id) => append("s1", 1, { id })));
         expect(results.filter((result) => result.ok).length).toBe(1);
@@ -120,6 +129,8 @@ export function sessionStoreContract(name: string, open: () => Promise<SessionSt
         expect(await begin("first")).toEqual({ ok: true });
         expect(await begin("other")).toEqual({ ok: false, last: { n: 7, epoch: 1, id: "first" } });
         expect(await append("s1", 8)).toEqual({ ok: true });
+        const behind = { sessionId: "s1", expected: 8, commit: commitOf(9), begins: true } as const;
+        expect(await store.append(behind)).toEqual({ ok: false, last: { n: 8, epoch: 1, id: "c-8" } });
         expect((await collect(store.read("s1"))).map((commit) => commit.n)).toEqual([7, 8]);
         expect((await store.verify()).ok).toBe(true);
       });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fact } from "../../src/actors/facts.ts";
 import type { Stored } from "../../src/base/stored.ts";
-import { decodeCommit, encodeCommit } from "../../src/state/commit-format.ts";
+import { decodeCommit, encodeCommit, isSameCommit } from "../../src/state/commit-format.ts";
 import type { Commit } from "../../src/state/ports.ts";
 import { REPRESENTATIVE_FACTS } from "./representative-session.ts";
 
@@ -54,7 +54,12 @@ describe("a commit as bytes", () => {
     fc.assert(
       fc.property(fc.array(fact), (facts) => {
         const commit: Commit = { v: 1, n: 7, epoch: 2, id: "c.1", host: "h", atMs: 5, inbox: 3, facts };
-        expect(decodeCommit(encodeCommit(commit, "k"), "k")).toEqual(commit);
+        const read = decodeCommit(encodeCommit(commit, "k"), "k");
+        expect(read).toEqual(commit);
+        expect(isSameCommit(read, commit)).toBe(true);
+        expect(isSameCommit(read, { ...commit, facts: [...facts, { type: "paused", mode: "drain" } as never] })).toBe(
+          false,
+        );
       }),
       { numRuns: 500 },
     );
