@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 
+export const CRC32_POLYNOMIAL = 0xedb88320;
+
 /** CRC-32 (ISO 3309, as in zip). `seed` is the sum of the bytes that went before. */
 export function checksum(bytes: Uint8Array | string, seed = 0): number {
   return crc32(bytes, seed);

@@ -7,16 +7,18 @@
 // Numbers are little end first. Records count up by one, over all files of a folder.
 //
 // A1  What ends before its length says was cut off by a crash: it is no record. So is the end of a file that
-//     holds a page of zeros (unwritten.ts). All else that is no good record was damaged later,
-//     whether or not a good one follows.
+//     holds a page of zeros (unwritten.ts), or of the last page what there is of it, be it a byte. All else that is no good
+//     record was damaged later, whether or not a good one follows: so is what one flipped bit would make good.
 
-import { checksum } from "../base/crc.ts";
+import { checksum, CRC32_POLYNOMIAL } from "../base/crc.ts";
+import { flippedBit, isOneBit } from "./flipped-bit.ts";
 import type { WriteOp } from "./key-value.ts";
 import { hasUnwrittenPage } from "./unwritten.ts";
 
 export const AHEAD_VERSION = 1;
 export const AHEAD_HEADER_BYTES = 16;
 const FRAME_BYTES = 14;
+const SUM_BYTES = 4;
 const OP_BYTES = 9;
 const MAGIC = Buffer.from("owal");
 const PUT = 1;
@@ -130,16 +132,27 @@ function goodLength(bytes: Buffer, at: number): number | null {
   return end <= bytes.length && bytes.readUInt32LE(at + 10) === sumOf(bytes, at, end) ? length : null;
 }
 
-/** A1. A length that was damaged reads like a record that was cut off: then the sum is right for what there is. */
+/** A1 */
 function isCutOff(bytes: Buffer, at: number): boolean {
   if (at + FRAME_BYTES > bytes.length) return true;
-  const end = at + FRAME_BYTES + bytes.readUInt32LE(at);
-  if (end > bytes.length) {
-    const rest = Buffer.from(bytes.subarray(at));
-    rest.writeUInt32LE(rest.length - FRAME_BYTES, 0);
-    return goodLength(rest, 0) === null;
-  }
-  return hasUnwrittenPage(bytes, at);
+  const [stated, most] = [bytes.readUInt32LE(at), bytes.length - at - FRAME_BYTES];
+  // A length that was damaged reads like a record that was cut off.
+  const lengths = [most, ...Array.from({ length: 32 }, (_, bit) => (stated ^ (1 << bit)) >>> 0)];
+  if (lengths.some((length) => length <= most && differenceOf(bytes, at, length) === 0)) return false;
+  if (stated > most) return true;
+  return hasUnwrittenPage(bytes, at) && !isOneBitOff(bytes, at, stated);
+}
+
+function isOneBitOff(bytes: Buffer, at: number, length: number): boolean {
+  const difference = differenceOf(bytes, at, length);
+  return isOneBit(difference) || flippedBit(difference, FRAME_BYTES - SUM_BYTES + length, CRC32_POLYNOMIAL) !== null;
+}
+
+/** Between the sum of a record of that length and the one that stands there. */
+function differenceOf(bytes: Buffer, at: number, length: number): number {
+  const record = Buffer.from(bytes.subarray(at, at + FRAME_BYTES + length));
+  record.writeUInt32LE(length, 0);
+  return sumOf(record, 0, record.length) ^ record.readUInt32LE(10);
 }
 
 /** Where the next good record begins. Only numbers that can follow `last` are worth a checksum. */

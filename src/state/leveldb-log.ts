@@ -7,10 +7,11 @@
 // LevelDB drops what fails its checksum without a word, up to the end of the block. Here:
 //
 // D1  What ends before its length says was cut off by a crash: it was never acknowledged as being on disk. So was the
-//     end of a log that holds a page of zeros (unwritten.ts).
+//     end of a log that holds a page of zeros (unwritten.ts), unless one flipped bit is all that is wrong.
 // D2  Everything else that is not a whole record is damage, whether or not a good record follows.
 
 import { crc32c, maskedCrc32c } from "./crc32c.ts";
+import { withoutFlippedBit } from "./flipped-bit.ts";
 import { hasUnwrittenPage, isZero } from "./unwritten.ts";
 
 const BLOCK_BYTES = 32_768;
@@ -114,9 +115,14 @@ function isCutOff(bytes: Buffer, at: number): boolean {
   if (at + HEADER_BYTES > bytes.length || isZero(bytes, at, bytes.length)) return true;
   const end = at + HEADER_BYTES + bytes.readUInt16LE(at + 4);
   const blockEnd = at - (at % BLOCK_BYTES) + BLOCK_BYTES;
-  if (end > bytes.length && end <= blockEnd && bytes.length <= blockEnd)
-    return !hasSum(bytes, at, bytes.length) && nextGood(bytes, at + 1) === bytes.length;
-  return hasUnwrittenPage(bytes, at) && nextGood(bytes, at + 1) === bytes.length;
+  const most = Math.min(blockEnd, bytes.length);
+  if (hasSum(bytes, at, most) || (end <= most && isGoodButOneBit(bytes, at, end))) return false;
+  const endsTooEarly = end > bytes.length && end <= blockEnd && bytes.length <= blockEnd;
+  return (endsTooEarly || hasUnwrittenPage(bytes, at)) && nextGood(bytes, at + 1) === bytes.length;
+}
+
+function isGoodButOneBit(bytes: Buffer, at: number, end: number): boolean {
+  return withoutFlippedBit(bytes.subarray(at + HEADER_BYTES - 1, end), bytes.readUInt32LE(at)) !== null;
 }
 
 function nextGood(bytes: Buffer, from: number): number {

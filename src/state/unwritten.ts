@@ -1,14 +1,15 @@
 // What a loss of power leaves of bytes that were not yet on disk: pages that were never written, which read as zeros.
 
 const PAGE_BYTES = 4_096;
-/** Fewer zeros may well be meant. */
-const ZEROS_MIN = 64;
 
-/** A page, or the part of one between `from` and the end, holds nothing but zeros. */
+/**
+ * A page, or the part of one between `from` and the end, holds nothing but zeros. A record may mean just that: whoever
+ * asks makes sure first that no flipped bit is what ails it.
+ */
 export function hasUnwrittenPage(bytes: Buffer, from: number): boolean {
   for (let at = from; at < bytes.length;) {
     const end = Math.min(at - (at % PAGE_BYTES) + PAGE_BYTES, bytes.length);
-    if (end - at >= ZEROS_MIN && isZero(bytes, at, end)) return true;
+    if (isZero(bytes, at, end)) return true;
     at = end;
   }
   return false;

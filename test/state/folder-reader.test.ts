@@ -133,4 +133,19 @@ describe("a folder that is read without LevelDB", () => {
       );
     }
   });
+
+  it("takes a flipped bit for damage also where a log ends in zeros that were meant", async () => {
+    const folder = await temporaryFolder();
+    const database = await openLevelFolder(folder);
+    for (const fill of [1, 0])
+      await database.write([{ type: "put", key: "k", value: Buffer.alloc(9_000, fill) }], false);
+    await database.close();
+    const bytes = await fileOf(folder, ".log");
+    const last = readLevelLog(bytes).records.at(-1)!.offset;
+    for (const at of [last, last + 4, last + 6, last + 8, last + 30, last + 5_000, bytes.length - 1]) {
+      const damaged = Buffer.from(bytes);
+      damaged[at]! ^= 0x40;
+      expect(readLevelLog(damaged).damages).toHaveLength(1);
+    }
+  });
 });

@@ -280,6 +280,27 @@ describe("a write-ahead file", () => {
     }
   });
 
+  it("that ends in a few zeros on a page of their own is a shorter one; where they were meant, a flipped bit is damage", () => {
+    const [page, frame, key] = [4_096, 14, "k"];
+    for (const zeros of [1, 2, 17, 63, 64, 500]) {
+      const length = 2 * page + zeros - encodeAheadHeader(1).length - frame - 9 - key.length;
+      const recordOf = (value: Buffer): Buffer => encodeAheadRecord(1, [{ type: "put", key, value }]);
+      const file = (value: Buffer): Buffer => Buffer.concat([encodeAheadHeader(1), recordOf(value)]);
+      const torn = file(Buffer.alloc(length, 7)).fill(0, 2 * page);
+      expect(torn.length).toBe(2 * page + zeros);
+      expect(decodeAhead(torn)).toMatchObject({ type: "good", records: [] });
+      const meant = file(Buffer.alloc(length, 7).fill(0, length - zeros));
+      expect(decodeAhead(meant)).toMatchObject({ type: "good", records: [{ number: 1 }] });
+      for (const byte of [16, 17, 21, 27, 33, 5_000, 2 * page, meant.length - 1]) {
+        const damaged = Buffer.from(meant);
+        damaged[byte]! ^= 0x10;
+        expect(decodeAhead(damaged).type).toBe("damaged");
+        // Also with a record behind it that never came to be.
+        expect(decodeAhead(Buffer.concat([damaged, Buffer.alloc(page)])).type).toBe("damaged");
+      }
+    }
+  });
+
   it("that is damaged stops the store from opening, and stays", async () => {
     const folder = await temporaryFolder();
     const store = open(folder);
