@@ -61,19 +61,7 @@ function bash(program: string, places: readonly Place[], own: readonly Flag[]): 
           ? "COMPREPLY=()"
           : `_${program}_words "${values.join(" ")}"`;
   const names = (flags: readonly Flag[]): string => flags.flatMap((flag) => flag.names).join(" ");
-  const cases = places.map(({ name, flags, args }) => {
-    const valued = flags.flatMap((flag) =>
-      flag.values === undefined ? [] : [`        ${flag.names.join("|")}) ${reply(flag.values)}; return ;;`],
-    );
-    const own = args.map((values, i) => `        ${i === args.length - 1 ? "*" : i + 1}) ${reply(values)} ;;`);
-    return [
-      `    ${name})`,
-      ...(valued.length === 0 ? [] : ['      case "$previous" in', ...valued, "      esac"]),
-      `      if [[ $current == -* ]]; then _${program}_words "${names(flags)}"; return; fi`,
-      ...(own.length === 0 ? [] : ['      case "$count" in', ...own, "      esac"]),
-      "      ;;",
-    ].join("\n");
-  });
+  const cases = casesOf(places, reply, (flags) => `_${program}_words "${names(flags)}"`);
   return `# Completion of ${program} for bash: source <(${program} completion bash)
 _${program}_words() { COMPREPLY=($(compgen -W "$1" -- "$current")); }
 _${program}_paths() {
@@ -97,6 +85,27 @@ complete -F _${program} ${program}
 `;
 }
 
+/** What bash and zsh have in common: a case for each command. `offer` is how a shell offers its options. */
+function casesOf(
+  places: readonly Place[],
+  reply: (values: Values) => string,
+  offer: (flags: readonly Flag[]) => string,
+): string[] {
+  return places.map(({ name, flags, args }) => {
+    const valued = flags.flatMap((flag) =>
+      flag.values === undefined ? [] : [`        ${flag.names.join("|")}) ${reply(flag.values)}; return ;;`],
+    );
+    const own = args.map((values, i) => `        ${i === args.length - 1 ? "*" : i + 1}) ${reply(values)} ;;`);
+    return [
+      `    ${name})`,
+      ...(valued.length === 0 ? [] : ['      case "$previous" in', ...valued, "      esac"]),
+      `      if [[ $current == -* ]]; then ${offer(flags)}; return; fi`,
+      ...(own.length === 0 ? [] : ['      case "$count" in', ...own, "      esac"]),
+      "      ;;",
+    ].join("\n");
+  });
+}
+
 function zsh(program: string, places: readonly Place[], own: readonly Flag[]): string {
   const reply = (values: Values): string =>
     values === "files"
@@ -108,19 +117,7 @@ function zsh(program: string, places: readonly Place[], own: readonly Flag[]): s
           : `compadd -- ${values.join(" ")}`;
   const listed = (flags: readonly Flag[]): string =>
     flags.flatMap(({ names, description }) => names.map((name) => quoted(`${name}:${description}`))).join(" ");
-  const cases = places.map(({ name, flags, args }) => {
-    const valued = flags.flatMap((flag) =>
-      flag.values === undefined ? [] : [`        ${flag.names.join("|")}) ${reply(flag.values)}; return ;;`],
-    );
-    const own = args.map((values, i) => `        ${i === args.length - 1 ? "*" : i + 1}) ${reply(values)} ;;`);
-    return [
-      `    ${name})`,
-      ...(valued.length === 0 ? [] : ['      case "$previous" in', ...valued, "      esac"]),
-      `      if [[ $current == -* ]]; then found=(${listed(flags)}); _describe option found; return; fi`,
-      ...(own.length === 0 ? [] : ['      case "$count" in', ...own, "      esac"]),
-      "      ;;",
-    ].join("\n");
-  });
+  const cases = casesOf(places, reply, (flags) => `found=(${listed(flags)}); _describe option found`);
   const commands = places.map(({ name, description }) => quoted(`${name}:${description}`)).join(" ");
   return `#compdef ${program}
 # Completion of ${program} for zsh: source <(${program} completion zsh)
