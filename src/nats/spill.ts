@@ -6,12 +6,12 @@
 // S2  What comes back is checked against its hash; a chunk that is missing or changed is ORCH_BUS_PAYLOAD.
 
 import { z } from "zod";
-import { decodeValue, ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
+import { ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError } from "../base/errors.ts";
 import { busError } from "./bus-errors.ts";
 import type { NatsLink } from "./link.ts";
-import { decodeAs, decodePayload, encodeAs, payloadKind, unreadable } from "./wire.ts";
+import { decodeAs, decodeForeign, decodePayload, encodeAs, payloadKind, unreadable } from "./wire.ts";
 
 export const SPILL_ABOVE_BYTES = 256 * 1024;
 const CHUNK_BYTES = 512 * 1024;
@@ -74,9 +74,9 @@ export function createSpill(link: NatsLink): Spill {
       if (!parsed.success) throw unreadable(what, "its reference to stored bytes is not one");
       const bytes = await load(parsed.data.hash, parsed.data.bytes, what);
       try {
-        return decodeValue(bytes);
+        return decodeForeign(bytes, what);
       } catch (error) {
-        throw unreadable(what, error instanceof OrchestraError ? error.message : String(error), error);
+        throw isOrchestraError(error, "ORCH_BUS_PAYLOAD") ? error : unreadable(what, (error as Error).message, error);
       }
     },
   };

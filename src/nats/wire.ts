@@ -7,6 +7,7 @@
 // W3  What is too large for one message travels as a reference to its chunks, which are stored before it is sent.
 
 import { decodeValue, encodeValue } from "../base/codec.ts";
+import { foreignProblem } from "../base/foreign-bytes.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { decodeRecord, encodeRecord, recordKind } from "../base/record.ts";
 
@@ -47,10 +48,17 @@ export function payloadKind(bytes: Uint8Array): WireKind | undefined {
 /** @throws {OrchestraError} `ORCH_BUS_PAYLOAD` */
 export function decodeAs(kind: WireKind, bytes: Uint8Array, what: string): unknown {
   try {
-    return decodeValue(decodeRecord(kind, bytes, BINDING));
+    return decodeForeign(decodeRecord(kind, bytes, BINDING), what);
   } catch (error) {
-    throw unreadable(what, isOrchestraError(error) ? error.message : String(error), error);
+    throw isOrchestraError(error, "ORCH_BUS_PAYLOAD") ? error : unreadable(what, (error as Error).message, error);
   }
+}
+
+/** A value that somebody else encoded. @throws {OrchestraError} `ORCH_BUS_PAYLOAD`, `ORCH_STORE_CORRUPT` */
+export function decodeForeign(encoded: Uint8Array, what: string): unknown {
+  const problem = foreignProblem(encoded);
+  if (problem !== undefined) throw unreadable(what, problem);
+  return decodeValue(encoded);
 }
 
 /** Frames an encoded value. */

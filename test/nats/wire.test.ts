@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isOrchestraError } from "../../src/base/errors.ts";
-import { decodePayload, encodePayload, MESSAGE_BYTES_MAX } from "../../src/nats/wire.ts";
+import { decodePayload, encodeAs, encodePayload, MESSAGE_BYTES_MAX } from "../../src/nats/wire.ts";
 
 describe("payloads on the bus", () => {
   it("come back as they were", () => {
@@ -37,6 +37,13 @@ describe("payloads on the bus", () => {
         throw new Error("random bytes were read");
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it("are refused when the frame is right and what it holds is not ours", () => {
+    const expression = Uint8Array.from([0xd4, 0x78, 0, 0x92, 0xa1, 0x61, 0xa1, 0x67]);
+    expect(() => decodePayload(encodeAs("message", expression), "step 1.0.1")).toThrow(
+      expect.objectContaining({ code: "ORCH_BUS_PAYLOAD", message: expect.stringContaining("extension 120") }),
     );
   });
 
