@@ -34,8 +34,6 @@ interface Settling {
   done: Promise<void>;
   /** What is still to be said. */
   next: SessionEntry | null;
-  /** The newest of what was or is to be said. */
-  said: SessionEntry;
 }
 
 /** Headers by which clients of NATS's key-value store know a removed key (ADR-8). */
@@ -63,12 +61,12 @@ export class SessionIndex {
   /** Before an append that turns entry `before` into `after`. I1. */
   async announce(sessionId: string, before: SessionEntry | null, after: SessionEntry | null): Promise<void> {
     if (after === null) return;
-    const settling = this.#settling.get(sessionId);
-    if (settling !== undefined && before !== null && !differs(settling.said, after)) return;
-    await settling?.done;
+    const rested = before !== null && before.status !== "running";
+    if (rested && !differs(before, after)) return;
+    await this.#settling.get(sessionId)?.done;
     const mark = this.#marks.get(sessionId) ?? (await this.reread(sessionId));
-    if (mark.type === "moves") return;
-    if (mark.type === "rests" && before !== null && !differs(mark.entry, after)) return;
+    // After a rest it is said even where it is said already: another host may be about to say that it rests.
+    if (before !== null && !rested && mark.type === "moves") return;
     const revision = await this.#say(sessionId, null);
     this.#remember(sessionId, { type: "moves", revision });
   }
@@ -92,10 +90,10 @@ export class SessionIndex {
     if (entry.status === "running") return;
     const settling = this.#settling.get(sessionId);
     if (settling !== undefined) {
-      settling.next = settling.said = entry;
+      settling.next = entry;
       return;
     }
-    const begun: Settling = { done: Promise.resolve(), next: entry, said: entry };
+    const begun: Settling = { done: Promise.resolve(), next: entry };
     this.#settling.set(sessionId, begun);
     begun.done = this.#settle(sessionId, begun).finally(() => this.#settling.delete(sessionId));
   }

@@ -298,6 +298,18 @@ describe("the list of sessions", () => {
     }
   });
 
+  it("finds a session that goes on before the word that it rests arrives", async () => {
+    const proxy = await startNatsProxy(server.url);
+    const slow = anotherWorld({ ackTimeoutMs: 5_000 }, proxy.url).store;
+    await append(slow, "s1", 1);
+    proxy.delay(150);
+    await end(slow, "s1", 2, "completed");
+    // Its word is under way for another 150 ms.
+    expect(await end(store, "s1", 3, "running")).toEqual({ ok: true });
+    await slow.close();
+    expect(await ids(store, "running")).toEqual(["s1"]);
+  });
+
   it("asks no log for sessions that rest", async () => {
     for (let i = 0; i < 5; i++) {
       await append(store, `s${i}`, 1);
