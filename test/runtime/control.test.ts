@@ -256,6 +256,23 @@ describe("control of a run", () => {
     await engine.close();
   });
 
+  it("takes a session back also where it becomes live while the restore waits its turn", async () => {
+    const { engine } = world();
+    const agents = code({
+      A: (x, ctx) => (ctx.question ? new Promise(() => undefined) : next.ask(`${x}?`)),
+    });
+    const { sessionId, outcome } = await engine.start(request("t", topology("A"), agents));
+    await outcome;
+    const checkpointId = await engine.createCheckpoint(sessionId, "asked");
+    const resuming = engine.resume(sessionId, { code: agents, userResponse: "yes" });
+    const restoring = engine.restoreCheckpoint(checkpointId);
+    const handle = await resuming;
+    expect(await restoring).toBe(true);
+    expect((await handle.outcome).status).toBe("paused");
+    expect((await engine.questions(sessionId)).map(({ promptValue }) => promptValue)).toEqual(["t?"]);
+    await engine.close();
+  });
+
   it("pauses, cancels and answers a session that is live in another engine on the same bus", async () => {
     const { engine, again, bus } = world();
     const other = again({ bus }).engine;
