@@ -5,14 +5,15 @@
 //
 // W1  An append is one message, accepted only after the message it expects (compare and set by the stream itself).
 // W2  Appends of one session follow one another; those of different sessions wait for nothing of each other.
-// W3  A refusal, or no answer, says nothing yet. The leader is asked for the last message: the same commit id there
+// W3  A refusal, or no answer, says nothing yet. The leader is asked for the last message: the same commit there
 //     means it was ours; the end we expected means try again; anything else is a refusal.
 // W4  What is known of a log's end is a guess until an append succeeds on it. Nothing is refused on a guess.
 // W5  Blobs, and the word that the session moves, are stored before the commit; that it rests, after it.
 
 import { blobRefs } from "../state/blob-refs.ts";
+import { isSameCommit } from "../state/commit-format.ts";
 import { keys } from "../state/level-keys.ts";
-import type { AppendRequest, AppendResult, SessionEntry } from "../state/ports.ts";
+import type { AppendRequest, AppendResult, Commit, SessionEntry } from "../state/ports.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Names } from "./names.ts";
 import { spilledRef, type BlobShelf, type BlobUse } from "./store-blobs.ts";
@@ -120,7 +121,7 @@ export class SessionLog {
       this.forget(sessionId);
       known = await this.#load(sessionId);
       isGuess = false;
-      if (known.head?.n === commit.n && known.head.id === commit.id) {
+      if (known.head?.n === commit.n && (await this.#isThere(sessionId, commit, known.head))) {
         this.#advance(request, { ...known, seqs: [] }, known.head.seq, logged.entry, uses);
         return ACCEPTED;
       }
@@ -138,9 +139,9 @@ export class SessionLog {
     return { ok: false, last: head === null ? null : { n: head.n, epoch: head.epoch, id: head.id } };
   }
 
-  async #isThere(sessionId: string, { n, id }: { n: number; id: string }, head: Known): Promise<boolean> {
-    if (n >= head.n) return n === head.n && id === head.id;
-    for await (const stored of this.#ports.reader.read(sessionId, n)) return stored.n === n && stored.id === id;
+  async #isThere(sessionId: string, commit: Commit, head: Known): Promise<boolean> {
+    if (commit.n > head.n || (commit.n === head.n && commit.id !== head.id)) return false;
+    for await (const stored of this.#ports.reader.read(sessionId, commit.n)) return isSameCommit(stored, commit);
     return false;
   }
 
