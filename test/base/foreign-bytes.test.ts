@@ -61,7 +61,7 @@ describe("foreign bytes", () => {
     ["nothing", [], /ends too early/],
     ["two values", [1, 2], /1 bytes follow/],
     ["the byte that is never used", [0xc1], /c1 begins no value/],
-    ["half a million lists in each other", new Array<number>(500_000).fill(0x91), /nested deeper than 4096/],
+    ["half a million lists in each other", Array.from({ length: 500_000 }, () => 0x91), /nested deeper than 4096/],
   ])("are refused: %s", (_name, bytes, why) => {
     expect(foreignProblem(Uint8Array.from(bytes))).toMatch(why);
   });
