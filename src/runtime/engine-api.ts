@@ -107,6 +107,8 @@ export interface RunOutcome {
   /** In commit order, the last 1,000. */
   readonly trace: readonly RecordedStep[];
   readonly traceTruncated: boolean;
+  /** `branches`, `trace` and `traceTruncated` are put together when they are looked at, and may then throw ORCH_STORE_CORRUPT. */
+  readonly later?: true;
   readonly checkpointIds: readonly string[];
   readonly durability: Durability;
   readonly startedAtMs: number;

@@ -17,7 +17,7 @@ import type { Blobs, CommitAnswer } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RunHandle, RunOutcome } from "./engine-api.ts";
 import { dropLive, takeLive } from "./live-owners.ts";
-import { outcomeFromLog, outcomeOf } from "./outcome.ts";
+import { outcomeFromLog, outcomeOf, outcomeOfResumed } from "./outcome.ts";
 import { Session, isGone, isStillStatus } from "./session.ts";
 import type { SessionOwner, SessionStart } from "./session.ts";
 
@@ -170,8 +170,12 @@ export class LiveSessions implements SessionOwner {
   async #outcome(session: Session): Promise<RunOutcome> {
     const outcome = await (session.recorderComplete
       ? outcomeOf(this.#ports, session.state, session.recorder)
-      : outcomeFromLog(this.#ports, session.sessionId));
-    return { ...outcome, ignoredFacts: session.committer.ignored, thrown: session.thrown.of(outcome.error) };
+      : outcomeOfResumed(this.#ports, session.state, session.committer));
+    // Onto it rather than into a copy, for which all that is put together on first use would be.
+    return Object.assign(outcome, {
+      ignoredFacts: session.committer.ignored,
+      thrown: session.thrown.of(outcome.error),
+    });
   }
 
   /** E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand. `error`: when that cannot be known. */

@@ -1,8 +1,10 @@
 // Outcome: what a run came to, from a live session or from its log.
 
-import type { SessionState } from "../actors/session-state.ts";
+import { initialState, reduceAll } from "../actors/reduce.ts";
+import type { RunState, SessionState } from "../actors/session-state.ts";
 import { OrchestraError } from "../base/errors.ts";
-import type { SessionStore } from "../state/ports.ts";
+import { onFirstUse } from "../base/on-first-use.ts";
+import type { Commit, SessionStore } from "../state/ports.ts";
 import type { RecordedStep, RunOutcome } from "./engine-api.ts";
 import { foldLog, foldStart, loadSession } from "./log-fold.ts";
 import { Recorder } from "./recorder.ts";
@@ -11,6 +13,64 @@ import type { Values } from "./values.ts";
 export interface OutcomePorts {
   readonly store: SessionStore;
   readonly values: Values;
+}
+
+/**
+ * Of a session whose beginning nobody here saw. Its history is taken out of the log, and folded when somebody looks at it:
+ * a run that went on after a thousand steps need not be gone through again for its answer.
+ * `n` and `lastAtMs`: number and time of its last commit.
+ */
+export async function outcomeOfResumed(
+  ports: OutcomePorts,
+  state: SessionState,
+  { n, lastAtMs }: { readonly n: number; readonly lastAtMs: number },
+): Promise<RunOutcome> {
+  const { store, values } = ports;
+  const { sessionId, run } = state;
+  const commits = (await store.takeOut?.(sessionId, n)) ?? null;
+  // Which checkpoints are of this run, only the log says.
+  if (run === null || commits === null || (await store.listCheckpoints(sessionId)).length > 0)
+    return outcomeFromLog(ports, sessionId);
+  const recorder = onFirstUse(() => recorded(sessionId, commits()));
+  const branches = onFirstUse(() => recorder().branchesAtHand(values));
+  return {
+    ...(await endOf(ports, state, run, lastAtMs)),
+    later: true,
+    get branches() {
+      return branches();
+    },
+    get trace() {
+      return recorder().trace();
+    },
+    get traceTruncated() {
+      return recorder().traceTruncated;
+    },
+    checkpointIds: [],
+  };
+}
+
+function recorded(sessionId: string, commits: readonly Commit[]): Recorder {
+  const recorder = new Recorder();
+  let state = initialState(sessionId);
+  for (const { facts, atMs } of commits) {
+    const reduction = reduceAll(state, facts, atMs);
+    recorder.fold(reduction.events, atMs);
+    state = reduction.state;
+  }
+  return recorder;
+}
+
+/** What the state alone says. */
+async function endOf({ store, values }: OutcomePorts, state: SessionState, run: RunState, lastAtMs: number) {
+  return {
+    state,
+    status: state.status,
+    finalResponse: await values.resolveRunValue(run.end?.value ?? null),
+    error: run.end?.error ?? null,
+    durability: store.durability,
+    startedAtMs: run.startedAtMs,
+    endedAtMs: run.endedAtMs ?? Math.max(lastAtMs, run.startedAtMs),
+  };
 }
 
 /** `fromTheMiddle`: the log no longer has the run's beginning. */
@@ -23,10 +83,7 @@ export async function outcomeOf(
   const { run } = state;
   if (run === null) throw new OrchestraError("ORCH_SESSION_STATE", `session "${state.sessionId}" has no run`);
   return {
-    state,
-    status: state.status,
-    finalResponse: await ports.values.resolveRunValue(run.end?.value ?? null),
-    error: run.end?.error ?? null,
+    ...(await endOf(ports, state, run, recorder.lastAtMs)),
     branches: await recorder.branches(ports.values),
     // Few callers look, so it is put together when one does; the recorder changes no more.
     get trace() {
@@ -34,9 +91,6 @@ export async function outcomeOf(
     },
     traceTruncated: recorder.traceTruncated || fromTheMiddle,
     checkpointIds: await present(ports.store, state.sessionId, recorder.checkpointIds),
-    durability: ports.store.durability,
-    startedAtMs: run.startedAtMs,
-    endedAtMs: run.endedAtMs ?? Math.max(recorder.lastAtMs, run.startedAtMs),
   };
 }
 

@@ -207,21 +207,31 @@ export class Recorder {
 
   async branches(values: Values): Promise<RecordedBranch[]> {
     const list: RecordedBranch[] = [];
-    for (const branch of this.#branches.values()) {
-      list.push({
-        branchId: branch.branchId,
-        parentId: branch.parentId,
-        nodes: branch.nodes.slice(-PATH_MAX),
-        status: branch.status,
-        input: listedInput(branch.input),
-        finalResponse: branch.value === undefined ? null : await values.resolve(branch.value),
-        stepCount: branch.stepCount,
-        startedAtMs: branch.startedAtMs,
-        endedAtMs: branch.status === "running" ? Math.max(branch.endedAtMs, this.#lastAtMs) : branch.endedAtMs,
-        error: branch.error,
-      });
-    }
+    for (const branch of this.#branches.values())
+      list.push(this.#shown(branch, branch.value === undefined ? null : await values.resolve(branch.value)));
     return list;
+  }
+
+  /** The same at once, for a session none of whose values is kept by reference. */
+  branchesAtHand(values: Values): RecordedBranch[] {
+    return [...this.#branches.values()].map((branch) =>
+      this.#shown(branch, branch.value === undefined ? null : values.peek(branch.value)?.value),
+    );
+  }
+
+  #shown(branch: BranchRecord, finalResponse: unknown): RecordedBranch {
+    return {
+      branchId: branch.branchId,
+      parentId: branch.parentId,
+      nodes: branch.nodes.slice(-PATH_MAX),
+      status: branch.status,
+      input: listedInput(branch.input),
+      finalResponse,
+      stepCount: branch.stepCount,
+      startedAtMs: branch.startedAtMs,
+      endedAtMs: branch.status === "running" ? Math.max(branch.endedAtMs, this.#lastAtMs) : branch.endedAtMs,
+      error: branch.error,
+    };
   }
 }
 

@@ -22,7 +22,9 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
   return new OrchestraResult({
     status,
     finalResponse: outcome.finalResponse ?? null,
-    branchResults: outcome.branches.map(branchResult),
+    get branchResults() {
+      return outcome.branches.map(branchResult);
+    },
     totalSteps: run.steps,
     totalDurationMs: Math.max(0, outcome.endedAtMs - outcome.startedAtMs),
     metadata: {
@@ -41,7 +43,9 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
         apiCalls: usage.apiCalls,
       },
       ignoredFacts: run.ignored + (outcome.ignoredFacts ?? 0),
-      traceTruncated: outcome.traceTruncated,
+      get traceTruncated() {
+        return outcome.traceTruncated;
+      },
       questions,
       pausedReason,
     },
@@ -49,6 +53,7 @@ export function resultFromOutcome(outcome: RunOutcome, questions: readonly Resul
     sessionId: outcome.state.sessionId,
     runId: run.runId,
     checkpointIds: outcome.checkpointIds,
+    ...(outcome.later && { later: true }),
     get trace() {
       return outcome.trace.map(traceStep);
     },

@@ -7,6 +7,7 @@ import { errorFromData } from "../base/error-data.ts";
 import type { TerminalReason } from "../actors/effects.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { ERROR_CODES, type ErrorData, type OrchestraErrorCode } from "../base/errors.ts";
+import { onFirstUse } from "../base/on-first-use.ts";
 import type { Durability } from "../state/ports.ts";
 import type { RecordedStep } from "./engine-api.ts";
 import { responseAsText } from "./response-text.ts";
@@ -97,6 +98,8 @@ export interface ResultData {
   readonly checkpointIds: readonly string[];
   /** May be put together on first use. */
   readonly trace: readonly TraceStep[];
+  /** So may `branchResults` and `metadata.traceTruncated`. */
+  readonly later?: true;
   /** Steps handed out per node; exact however long the run. */
   readonly invocations: Readonly<Record<string, number>>;
   /** Answers to the questions a person put after the result, oldest first. */
@@ -121,7 +124,7 @@ export class OrchestraResult {
   /** Only for `completed`. */
   readonly success: boolean;
   readonly finalResponse: unknown;
-  readonly branchResults: readonly BranchResult[];
+  readonly branchResults!: readonly BranchResult[];
   /** Agent steps of the whole run, nested runs included. */
   readonly totalSteps: number;
   /** Seconds. */
@@ -133,7 +136,7 @@ export class OrchestraResult {
   readonly sessionId: string;
   readonly runId: string;
   readonly checkpointIds: readonly string[];
-  readonly traceTruncated: boolean;
+  readonly traceTruncated!: boolean;
   readonly followUps: readonly OrchestraResult[];
   readonly #data: Pick<ResultData, "trace">;
   #traced: readonly TraceStep[] | undefined;
@@ -144,7 +147,6 @@ export class OrchestraResult {
     this.status = data.status;
     this.success = data.status === "completed";
     this.finalResponse = data.finalResponse;
-    this.branchResults = data.branchResults;
     this.totalSteps = data.totalSteps;
     this.totalDuration = data.totalDurationMs / 1000;
     this.totalDurationMs = data.totalDurationMs;
@@ -153,11 +155,17 @@ export class OrchestraResult {
     this.sessionId = data.sessionId;
     this.runId = data.runId;
     this.checkpointIds = data.checkpointIds;
-    this.traceTruncated = data.metadata.traceTruncated;
     this.followUps = data.followUps;
     this.#data = data;
     this.#invocations = data.invocations;
     this.#thrown = data.thrown;
+    if (data.later === true) {
+      putOff(this, "branchResults", () => data.branchResults);
+      putOff(this, "traceTruncated", () => data.metadata.traceTruncated);
+      return;
+    }
+    this.branchResults = data.branchResults;
+    this.traceTruncated = data.metadata.traceTruncated;
   }
 
   getBranchById(branchId: string): BranchResult | undefined {
@@ -275,6 +283,11 @@ export class OrchestraResult {
 function storedCause(error: ErrorData): Error | undefined {
   const cause = error.name === undefined || error.name === "OrchestraError" ? error.cause : error;
   return cause === undefined ? undefined : errorFromData(cause);
+}
+
+/** A property that is put together when it is looked at, and once. */
+function putOff(onto: OrchestraResult, name: keyof OrchestraResult, make: () => unknown): void {
+  Object.defineProperty(onto, name, { enumerable: true, configurable: true, get: onFirstUse(make) });
 }
 
 function isKnownCode(code: string): code is OrchestraErrorCode {

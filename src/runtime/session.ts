@@ -176,7 +176,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     for (const fact of commit.facts) this.#noteFact(fact, reduction);
     if (continues) this.#serve();
     for (const effect of effects) this.#carryOut(effect);
-    if (this.#snapshots.note(commit, clock.monotonicMs() - fromMs)) this.#snapshot(commit);
+    if (this.#snapshots.note(commit, clock.monotonicMs() - fromMs)) this.#snapshot();
     this.#owner.onAdvanced(this, commit);
     this.#finishIfStill();
   }
@@ -321,15 +321,13 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     );
   }
 
-  #snapshot(commit: Commit): void {
+  #snapshot(): void {
     this.#snapshots.taken();
+    const { n } = this.committer;
     this.#ports.store
       .saveSnapshot(this.sessionId, this.snapshotNow())
       .catch((error: unknown) =>
-        this.#logger.warn(
-          { n: commit.n, error: errorToData(error) },
-          "a snapshot could not be saved; the log is whole",
-        ),
+        this.#logger.warn({ n, error: errorToData(error) }, "a snapshot could not be saved; the log is whole"),
       );
   }
 
@@ -356,6 +354,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
         this.#finishIfStill();
         return;
       }
+      if (this.state.run?.end === null && this.#snapshots.isWorthwhile) this.#snapshot();
       // What comes from now on is for whoever owns the session next; who called meanwhile asks again (`isGone`).
       this.committer.stop(
         new OrchestraError("ORCH_CLOSED", `session "${this.sessionId}" has stopped moving and is no longer live here`),

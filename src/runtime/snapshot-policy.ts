@@ -5,6 +5,8 @@ import type { Commit } from "../state/ports.ts";
 export const SNAPSHOT_COMMITS = 256;
 export const SNAPSHOT_BYTES = 1024 * 1024;
 export const SNAPSHOT_REPLAY_MS = 50;
+/** What takes about as long to fold in a new process as to read a snapshot. */
+const WORTHWHILE_COMMITS = 32;
 
 export class SnapshotPolicy {
   #commits: number;
@@ -22,6 +24,11 @@ export class SnapshotPolicy {
     this.#replayMs += foldMs;
     for (const fact of commit.facts) this.#bytes += roughBytes(fact);
     return this.#commits > SNAPSHOT_COMMITS || this.#bytes > SNAPSHOT_BYTES || this.#replayMs > SNAPSHOT_REPLAY_MS;
+  }
+
+  /** Whether one is worth its bytes where a run stops that somebody is going to take up again. */
+  get isWorthwhile(): boolean {
+    return this.#commits >= WORTHWHILE_COMMITS;
   }
 
   taken(): void {

@@ -15,6 +15,7 @@ import type { Checkpoint, Commit, SessionEntry, SessionStore, Snapshot } from ".
 
 const COMMITS_PER_READ = 256;
 const LIST_LIMIT = 100;
+const TAKEN_OUT_BYTES_MAX = 4 * 1024 * 1024;
 
 export async function readHead(kv: KeyValue, sessionId: string): Promise<Head | null> {
   const key = keys.head(sessionId);
@@ -44,8 +45,7 @@ export async function* readCommits(kv: KeyValue, sessionId: string, from = 1): A
       let taken = 0;
       for (const [key, record] of page) {
         if (key !== keys.commit(sessionId, next)) break;
-        const commit = decodeCommit(record, key);
-        if (commit.n !== next) throw corrupt(key, `it says it is commit ${commit.n}`, { sessionId, n: next });
+        const commit = commitAt(record, key, sessionId, next);
         next += 1;
         taken += 1;
         yield commit;
@@ -58,6 +58,35 @@ export async function* readCommits(kv: KeyValue, sessionId: string, from = 1): A
       next = now.first;
     }
   }
+}
+
+/** `SessionStore.takeOut`; not above 4 MiB. */
+export async function takeOutCommits(
+  kv: KeyValue,
+  sessionId: string,
+  upTo: number,
+): Promise<(() => readonly Commit[]) | null> {
+  if ((await kv.range(...rangeOf("q", sessionId), { limit: 1 })).length > 0) return null;
+  const records: Uint8Array[] = [];
+  let bytes = 0;
+  while (records.length < upTo) {
+    const page = await kv.range(keys.commit(sessionId, records.length + 1), keys.commit(sessionId, upTo + 1), {
+      limit: COMMITS_PER_READ,
+    });
+    for (const [key, record] of page) {
+      if (key !== keys.commit(sessionId, records.length + 1)) return null;
+      bytes += record.byteLength;
+      records.push(record);
+    }
+    if (page.length === 0 || bytes > TAKEN_OUT_BYTES_MAX) return null;
+  }
+  return () => records.map((record, i) => commitAt(record, keys.commit(sessionId, i + 1), sessionId, i + 1));
+}
+
+function commitAt(record: Uint8Array, key: string, sessionId: string, n: number): Commit {
+  const commit = decodeCommit(record, key);
+  if (commit.n !== n) throw corrupt(key, `it says it is commit ${commit.n}`, { sessionId, n });
+  return commit;
 }
 
 export async function newestSnapshot(

@@ -21,6 +21,7 @@ import {
   readHead,
   readSession,
   readSessions,
+  takeOutCommits,
 } from "./level-reads.ts";
 import { decodeBlob } from "./level-records.ts";
 import { countStore, verifyStore } from "./level-verify.ts";
@@ -103,6 +104,10 @@ export class LevelStorage implements SessionStore {
       this.#checkOpen();
       yield commit;
     }
+  }
+
+  async takeOut(sessionId: string, upTo: number): Promise<(() => readonly Commit[]) | null> {
+    return takeOutCommits((await this.#log()).kv, sessionId, upTo);
   }
 
   async last(sessionId: string): Promise<{ readonly n: number; readonly epoch: number; readonly id: string } | null> {

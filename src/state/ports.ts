@@ -127,6 +127,12 @@ export interface SessionStore {
   append(request: AppendRequest): Promise<AppendResult>;
   /** Commits from `from` (default 1, or the first kept) on, in order, each checked. @throws ORCH_STORE_CORRUPT at the first bad one. */
   read(sessionId: string, from?: number): AsyncIterable<Commit>;
+  /**
+   * Commits 1 to `upTo`, taken out of the store now; decoded and checked when they are asked for, also after `close`.
+   * Null where they are too many to be held, where the log begins later or has a gap, and where values of the session
+   * are kept by reference; `read` then says what there is. The function throws what `read` throws.
+   */
+  takeOut?(sessionId: string, upTo: number): Promise<(() => readonly Commit[]) | null>;
   /** The last commit's position, epoch and id; null for an unknown session. */
   last(sessionId: string): Promise<{ readonly n: number; readonly epoch: number; readonly id: string } | null>;
 

@@ -92,6 +92,43 @@ async function startChild(folder: string, mode: "disk" | "process" | "hold"): Pr
   return { process: child, lines };
 }
 
+describe("a history taken out of a store", () => {
+  it("is there after the store was closed, up to the commit that was asked for", async () => {
+    const store = openStore(await temporaryFolder());
+    await fill(store, 300);
+    const commits = await store.takeOut("s1", 290);
+    await store.close();
+    expect(commits?.()).toEqual(Array.from({ length: 290 }, (_, i) => commitOf(i + 1)));
+  });
+
+  it("is none where commits are missing or were let go of, values are kept by reference, or it is too long", async () => {
+    const store = openStore(await temporaryFolder());
+    await fill(store, 20);
+    expect(await store.takeOut("s1", 21)).toBeNull();
+    expect(await store.takeOut("nobody", 1)).toBeNull();
+    for (const n of [5, 10, 15])
+      await store.saveSnapshot("s1", { n, reducer: 1, topologyHash: "t", atMs: 1, state: {} });
+    await store.compact("s1", 20);
+    expect(await store.takeOut("s1", 20)).toBeNull();
+
+    const bytes = encodeValue("kept once");
+    const ref = hashBytes(bytes);
+    const refers: Commit = {
+      ...commitOf(1),
+      facts: [{ type: "context.added", context: { a: { ref, bytes: bytes.length } } }],
+    };
+    await store.append({ sessionId: "s2", expected: 0, commit: refers, blobs: new Map([[ref, bytes]]) });
+    expect(await store.takeOut("s2", 1)).toBeNull();
+
+    for (let n = 1; n <= 5; n++) {
+      const long: Commit = { ...commitOf(n), facts: [{ type: "timer.fired", timerId: String(n).repeat(1_000_000) }] };
+      await store.append({ sessionId: "s3", expected: n - 1, commit: long });
+    }
+    expect(await store.takeOut("s3", 4)).not.toBeNull();
+    expect(await store.takeOut("s3", 5)).toBeNull();
+  });
+});
+
 describe("LevelStorage after a crash", () => {
   it.each(["disk", "process"] as const)(
     "has every acknowledged commit when the process was killed (%s)",
