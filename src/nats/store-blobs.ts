@@ -4,7 +4,7 @@
 // Does not:  know what the bytes mean.
 //
 //   o.blob.<sha>.<i>          chunk i, write-once
-//   o.ref.<sha>.<sid>.<use>   session <sid> refers to it, first by this use (a commit's id): write-once
+//   o.ref.<sha>.<sid>.<use>   session <sid> refers to it, first by this use (one append): write-once
 //   o.ref.<sha>               somebody looks whether it can go
 //
 // F1  A reference is stored before the blob, and the blob before the commit that names it.

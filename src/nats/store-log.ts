@@ -10,11 +10,12 @@
 // W4  What is known of a log's end is a guess until an append succeeds on it. Nothing is refused on a guess.
 // W5  Blobs, and the word that the session moves, are stored before the commit; that it rests, after it.
 
+import { hashBytes } from "../base/crc.ts";
+import { OrchestraError } from "../base/errors.ts";
 import { blobRefs } from "../state/blob-refs.ts";
-import { isSameCommit } from "../state/commit-format.ts";
+import { encodeCommit, isSameCommit } from "../state/commit-format.ts";
 import { keys } from "../state/level-keys.ts";
 import type { AppendRequest, AppendResult, Commit, SessionEntry } from "../state/ports.ts";
-import { OrchestraError } from "../base/errors.ts";
 import type { Names } from "./names.ts";
 import { spilledRef, type BlobShelf, type BlobUse } from "./store-blobs.ts";
 import type { SessionIndex } from "./store-index.ts";
@@ -31,7 +32,8 @@ const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1_000;
 const ACCEPTED: AppendResult = Object.freeze({ ok: true });
 
-type Known = Omit<Head, "message">;
+/** The commit itself only where it was read. */
+type Known = Omit<Head, "message" | "commit"> & { readonly commit?: Commit };
 
 /** What is known of a session. Replaced as a whole when it is read anew. */
 interface Session {
@@ -103,7 +105,7 @@ export class SessionLog {
       }
       const logged = { commit, entry: request.entry ?? known.head?.entry ?? null, begins: request.begins === true };
       await this.#storeBlobs(request, known, uses);
-      const payload = await this.#payload(sessionId, encodeLogged(sessionId, logged), commit, uses);
+      const payload = await this.#payload(request, encodeLogged(sessionId, logged), uses);
       await this.#ports.index.announce(sessionId, known.head?.entry ?? null, logged.entry);
       const verdict = await this.#ports.streams.publish(this.#ports.names.log(sessionId), payload, {
         after: known.head?.seq ?? 0,
@@ -121,7 +123,7 @@ export class SessionLog {
       this.forget(sessionId);
       known = await this.#load(sessionId);
       isGuess = false;
-      if (known.head?.n === commit.n && (await this.#isThere(sessionId, commit, known.head))) {
+      if (known.head?.commit !== undefined && isSameCommit(known.head.commit, commit)) {
         this.#advance(request, { ...known, seqs: [] }, known.head.seq, logged.entry, uses);
         return ACCEPTED;
       }
@@ -140,7 +142,7 @@ export class SessionLog {
   }
 
   async #isThere(sessionId: string, commit: Commit, head: Known): Promise<boolean> {
-    if (commit.n > head.n || (commit.n === head.n && commit.id !== head.id)) return false;
+    if (commit.n >= head.n) return head.commit !== undefined && isSameCommit(head.commit, commit);
     for await (const stored of this.#ports.reader.read(sessionId, commit.n)) return isSameCommit(stored, commit);
     return false;
   }
@@ -162,19 +164,14 @@ export class SessionLog {
     );
   }
 
-  async #payload(
-    sessionId: string,
-    record: Uint8Array,
-    { n, id }: { n: number; id: string },
-    uses: string[],
-  ): Promise<Uint8Array> {
+  async #payload(request: AppendRequest, record: Uint8Array, uses: string[]): Promise<Uint8Array> {
     if (record.byteLength <= INLINE_BYTES_MAX) return record;
     const ref = spilledRef(record);
     if (!uses.includes(ref)) {
       uses.push(ref);
-      await this.#ports.blobs.put(ref, record, { sessionId, use: id });
+      await this.#ports.blobs.put(ref, record, useOf(request));
     }
-    return encodeReference(ref, keys.commit(sessionId, n));
+    return encodeReference(ref, keys.commit(request.sessionId, request.commit.n));
   }
 
   #advance(
@@ -215,8 +212,9 @@ function fits({ expected, commit, begins }: AppendRequest, head: Known | null): 
   return begins === true ? head === null : (head?.n ?? 0) === expected;
 }
 
+// By all that the commit holds: two processes whose chance began alike make the same ids.
 function useOf({ sessionId, commit }: AppendRequest): BlobUse {
-  return { sessionId, use: commit.id };
+  return { sessionId, use: hashBytes(encodeCommit(commit, keys.commit(sessionId, commit.n))) };
 }
 
 function undecided(

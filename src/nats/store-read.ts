@@ -24,6 +24,7 @@ export interface Head {
   /** Its sequence in the stream. */
   readonly seq: number;
   readonly entry: SessionEntry | null;
+  readonly commit: Commit;
   readonly message: StoredMessage;
 }
 
@@ -53,7 +54,7 @@ export class LogReader {
     if (message === null) return null;
     const { commit, entry } = await this.decode(sessionId, message);
     const { n, epoch, id, atMs } = commit;
-    return { n, epoch, id, atMs, seq: message.seq, entry, message };
+    return { n, epoch, id, atMs, seq: message.seq, entry, commit, message };
   }
 
   async decode(sessionId: string, message: StoredMessage): Promise<Logged> {
