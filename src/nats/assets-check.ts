@@ -15,7 +15,7 @@ export interface AssetProblem {
 /** Of these the stored one may be larger; 0 and -1 stand for no limit. */
 const LIMITS: ReadonlySet<string> = new Set<keyof AssetConfig>(["max_age", "max_msg_size", "max_msgs"]);
 /** Not verified: any value is safe. */
-const FREE: ReadonlySet<string> = new Set<keyof AssetConfig>(["duplicate_window", "allow_direct"]);
+const FREE: ReadonlySet<string> = new Set<keyof AssetConfig>(["duplicate_window"]);
 
 /** Pure: what keeps the stored asset from being safe. `stored` undefined: it is missing. */
 export function findProblems(asset: Asset, stored: Partial<StreamConfig> | undefined): readonly AssetProblem[] {

@@ -9,13 +9,15 @@ import { z } from "zod";
 import { ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
 import { isOrchestraError } from "../base/errors.ts";
-import { busError } from "./bus-errors.ts";
+import { busError, isUnanswered } from "./bus-errors.ts";
 import type { NatsLink } from "./link.ts";
 import { decodeAs, decodeForeign, decodePayload, encodeAs, payloadKind, unreadable } from "./wire.ts";
 
 export const SPILL_ABOVE_BYTES = 256 * 1024;
 const CHUNK_BYTES = 512 * 1024;
-const CHUNKS_MAX = Math.ceil(ENCODED_BYTES_MAX / CHUNK_BYTES);
+/** A replica that lags behind catches up within a moment. */
+const LOAD_TRIES = 6;
+const LOAD_RETRY_MS = 100;
 
 export interface Spill {
   /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE` above 64 MiB, `ORCH_BUS_UNREACHABLE`. */
@@ -42,17 +44,27 @@ export function createSpill(link: NatsLink): Spill {
     }
   }
 
-  async function load(hash: string, length: number, what: string): Promise<Uint8Array> {
+  /** By its subject, so that permissions can say who may; any replica answers, also one that has not heard of it yet. */
+  async function loadChunk(hash: string, index: number, what: string): Promise<Uint8Array | undefined> {
     const { jsm } = await link.connected();
+    const query = { last_by_subj: names.spill(hash, index) };
+    for (let tried = 0; tried < LOAD_TRIES; tried++) {
+      if (tried > 0) await new Promise<void>((resolve) => link.clock.setTimer(LOAD_RETRY_MS * tried, resolve));
+      const message = await jsm.direct.getMessage(names.streams.spill, query).catch((error: unknown) => {
+        if (isUnanswered(error) && tried < LOAD_TRIES - 1) return null;
+        throw busError(error, what);
+      });
+      if (message !== null) return message.data;
+    }
+    return undefined;
+  }
+
+  async function load(hash: string, length: number, what: string): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
-    for (let i = 0; i * CHUNK_BYTES < length && i < CHUNKS_MAX; i++) {
-      const message = await jsm.streams
-        .getMessage(names.streams.spill, { last_by_subj: names.spill(hash, i) })
-        .catch((error: unknown) => {
-          throw busError(error, what);
-        });
-      if (message === null) throw unreadable(what, `chunk ${i} of its ${length} bytes is missing`);
-      chunks.push(message.data);
+    for (let i = 0; i * CHUNK_BYTES < length; i++) {
+      const chunk = await loadChunk(hash, i, what);
+      if (chunk === undefined) throw unreadable(what, `chunk ${i} of its ${length} bytes is missing`);
+      chunks.push(chunk);
     }
     const bytes = Buffer.concat(chunks);
     if (bytes.byteLength !== length || hashBytes(bytes) !== hash)
