@@ -88,9 +88,13 @@ export function isAgentDirectory(value: unknown): value is AgentDirectory {
   return isRecordLike(value) && typeof value["get"] === "function" && typeof value["names"] === "function";
 }
 
-/** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` naming every node whose agent is missing. */
-export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): void {
-  const missing = missingAgents(topology, agents);
+/** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` naming every node whose agent is missing, here and among those served elsewhere. */
+export function assertAgentsKnown(
+  topology: TopologyData,
+  agents: AgentSource,
+  elsewhere: ReadonlySet<string> = new Set(),
+): void {
+  const missing = missingAgents(topology, agents, elsewhere);
   if (missing !== undefined)
     throw new OrchestraError("ORCH_AGENT_UNKNOWN", missing.message, { details: missing.details });
 }
@@ -99,14 +103,15 @@ export function assertAgentsKnown(topology: TopologyData, agents: AgentSource): 
 export function missingAgents(
   topology: TopologyData,
   agents: AgentSource,
+  elsewhere: ReadonlySet<string> = new Set(),
 ):
   | { readonly message: string; readonly details: { readonly nodes: string[]; readonly known: readonly string[] } }
   | undefined {
   const missing = topology.nodes
     .filter((node) => node.kind === "agent" || node.kind === "tool" || node.kind === "system")
-    .filter((node) => agents.get(node.uses ?? node.name) === undefined);
+    .filter(({ uses, name }) => agents.get(uses ?? name) === undefined && !elsewhere.has(uses ?? name));
   if (missing.length === 0) return undefined;
-  const names = agents.names();
+  const names = [...new Set([...agents.names(), ...elsewhere])];
   const lines = missing.map((node) => {
     const wanted = node.uses ?? node.name;
     return `no ${node.kind} named "${wanted}"${wanted === node.name ? "" : ` (for node "${node.name}")`}${didYouMean(wanted, names)}`;

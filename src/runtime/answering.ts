@@ -6,7 +6,7 @@ import { openQuestions } from "../actors/view.ts";
 import { commitAside } from "./aside.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
-import { answerFact, unknownQuestion } from "./inbox-commands.ts";
+import { answerFact, unknownQuestion } from "./answer-fact.ts";
 import { loadSession } from "./log-fold.ts";
 import { unknownSession } from "./outcome.ts";
 import type { NewBlobs } from "./values.ts";

@@ -2,7 +2,7 @@
 
 import type { Question } from "../actors/effects.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { unknownQuestion } from "./inbox-commands.ts";
+import { unknownQuestion } from "./answer-fact.ts";
 
 export interface AnswerOptions {
   readonly userResponse?: unknown;

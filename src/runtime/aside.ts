@@ -5,9 +5,11 @@ import type { SessionState } from "../actors/session-state.ts";
 import { Committer } from "./committer.ts";
 import type { Blobs, CommitAnswer, LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
+import { NOBODY } from "./hosting.ts";
 
 /**
- * The position is checked by the append, so an owner that appeared meanwhile is safe: the commit is refused.
+ * The position is checked by the append, so an owner that appeared meanwhile is safe: the commit is refused. Afterwards the index says
+ * that nobody owns the session.
  * @throws {OrchestraError} `ORCH_FENCED`, `ORCH_STORE_*`
  */
 export async function commitAside(
@@ -17,7 +19,8 @@ export async function commitAside(
   facts: readonly Fact[],
   blobs?: Blobs,
 ): Promise<CommitAnswer & { readonly state: SessionState }> {
-  const committer = new Committer(sessionId, ports, position, {
+  const { store, clock, ids, host } = ports;
+  const committer = new Committer(sessionId, { store, clock, ids, host, owner: NOBODY }, position, {
     onCommitted: (commit, reduction) =>
       ports.hub.publish(sessionId, {
         n: commit.n,

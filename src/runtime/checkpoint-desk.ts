@@ -9,9 +9,11 @@ import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { errorToData } from "../base/error-data.ts";
 import { parseSessionId } from "../base/ids.ts";
+import { wasRestored } from "./asked-checkpoints.ts";
 import { commitAside } from "./aside.ts";
 import { CHECKPOINT_ID, checkpointOf, forkInto, getCheckpoint, isAutomatic, restoredFact } from "./checkpoints.ts";
 import type { StartRequest } from "./engine-api.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
 import { ownedElsewhere } from "./live-sessions.ts";
@@ -24,13 +26,15 @@ const AUTOMATIC = "auto";
 export class CheckpointDesk {
   readonly #parts: EngineParts;
   readonly #exclusive: Exclusive;
+  readonly #elsewhere: Elsewhere;
 
-  constructor(parts: EngineParts, exclusive: Exclusive) {
+  constructor(parts: EngineParts, exclusive: Exclusive, elsewhere: Elsewhere) {
     this.#parts = parts;
     this.#exclusive = exclusive;
+    this.#elsewhere = elsewhere;
   }
 
-  /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_SESSION_BUSY` when another process owns it. */
+  /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_SESSION_BUSY` when another host owns it and does not make the checkpoint. */
   async create(sessionId: string, name?: string, { automatic = false }: { automatic?: boolean } = {}): Promise<string> {
     const { live, ports } = this.#parts;
     const checkpointId = ports.ids.next(automatic ? CHECKPOINT_ID.automatic : CHECKPOINT_ID.own);
@@ -45,17 +49,26 @@ export class CheckpointDesk {
     };
     if (await inLive()) return checkpointId;
     return this.#exclusive.run(sessionId, async () => {
-      // It may have become live while this waited its turn.
-      if (await inLive()) return checkpointId;
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) throw unknownSession(sessionId);
-      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
-      if (host !== null) throw ownedElsewhere(sessionId, host, "make the checkpoint there");
-      await ports.store.saveCheckpoint(
-        checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()),
-      );
-      await commitAside(ports, sessionId, loaded.position, [fact]);
-      return checkpointId;
+      for (;;) {
+        // It may have become live while this waited its turn.
+        if (await inLive()) return checkpointId;
+        const loaded = await loadSession(ports.store, sessionId);
+        if (loaded === null) throw unknownSession(sessionId);
+        const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+        if (host !== null) {
+          this.#elsewhere.assertReaches(sessionId, host, "make the checkpoint there");
+          const body = { checkpointId, name: fact.name };
+          const seen = await this.#elsewhere.ask(sessionId, { type: "checkpoint", body });
+          if ((await ports.store.getCheckpoint(checkpointId)) !== null) return checkpointId;
+          if (seen) throw ownedElsewhere(sessionId, host, "it could not make the checkpoint");
+          continue;
+        }
+        await ports.store.saveCheckpoint(
+          checkpointOf(checkpointId, sessionId, fact.name, loaded.position, ports.clock.nowMs()),
+        );
+        await commitAside(ports, sessionId, loaded.position, [fact]);
+        return checkpointId;
+      }
     });
   }
 
@@ -76,16 +89,25 @@ export class CheckpointDesk {
     const done = await inLive();
     if (done !== undefined) return done;
     return this.#exclusive.run(sessionId, async () => {
-      // It may have become live while this waited its turn.
-      const late = await inLive();
-      if (late !== undefined) return late;
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) throw unknownSession(sessionId);
-      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
-      if (host !== null) throw ownedElsewhere(sessionId, host, "restore the checkpoint there, or pause the run first");
-      const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
-      if (accepted) await this.#cancelNested(state);
-      return accepted;
+      for (;;) {
+        // It may have become live while this waited its turn.
+        const late = await inLive();
+        if (late !== undefined) return late;
+        const loaded = await loadSession(ports.store, sessionId);
+        if (loaded === null) throw unknownSession(sessionId);
+        const { n } = loaded.position;
+        const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
+        if (host !== null) {
+          this.#elsewhere.assertReaches(sessionId, host, "restore the checkpoint there, or pause the run first");
+          const seen = await this.#elsewhere.ask(sessionId, { type: "restore", body: { checkpointId } });
+          const restored = await wasRestored(ports.store, sessionId, checkpointId, n);
+          if (restored || seen) return restored;
+          continue;
+        }
+        const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
+        if (accepted) await this.#cancelNested(state);
+        return accepted;
+      }
     });
   }
 

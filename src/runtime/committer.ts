@@ -28,6 +28,8 @@ export interface CommitterPorts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly host: string;
+  /** Who is behind the session once this is committed, as the index says it. Default: `host`. */
+  readonly owner?: string;
 }
 
 /** Where a session's log stands. */
@@ -57,6 +59,9 @@ interface Submission {
   readonly answer: ((answer: CommitAnswer) => void) | undefined;
   readonly fail: ((error: OrchestraError) => void) | undefined;
 }
+
+/** What the log ends with where another wrote. */
+type FencedBy = { readonly n: number; readonly epoch: number; readonly id: string } | null;
 
 const REPEATS_MAX = 3;
 const NONCE_LENGTH = 10;
@@ -106,6 +111,17 @@ export class Committer {
   get inbox(): number {
     return this.#inbox;
   }
+  /** Where the log stands as far as this committer knows. */
+  get position(): LogPosition {
+    return {
+      state: this.#state,
+      n: this.#n,
+      epoch: this.#epoch,
+      lastAtMs: this.#lastAtMs,
+      entry: this.#entry,
+      inbox: this.#inbox,
+    };
+  }
   /** Facts dropped here because the state could not accept them. */
   get ignored(): number {
     return this.#ignored;
@@ -133,6 +149,11 @@ export class Committer {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const submission of waiting) submission.fail?.(error);
+  }
+
+  /** C4, where it was read from the log that another wrote there. */
+  fence(last: FencedBy): void {
+    if (this.#stopped === null) this.#halt(this.#fenced(this.#n + 1, this.#epoch, last), []);
   }
 
   /** Something is being appended or waits to be. */
@@ -234,12 +255,16 @@ export class Committer {
         delete request.idIsNew;
         continue;
       }
-      throw new OrchestraError(
-        "ORCH_FENCED",
-        `session "${this.#sessionId}": another owner wrote commit ${result.last?.n ?? 0} (epoch ${result.last?.epoch ?? 0}); expected to write ${commit.n} (epoch ${commit.epoch})`,
-        { details: { sessionId: this.#sessionId, n: commit.n, epoch: commit.epoch, last: result.last } },
-      );
+      throw this.#fenced(commit.n, commit.epoch, result.last);
     }
+  }
+
+  #fenced(n: number, epoch: number, last: FencedBy): OrchestraError {
+    return new OrchestraError(
+      "ORCH_FENCED",
+      `session "${this.#sessionId}": another owner wrote commit ${last?.n ?? 0} (epoch ${last?.epoch ?? 0}); expected to write ${n} (epoch ${epoch})`,
+      { details: { sessionId: this.#sessionId, n, epoch, last } },
+    );
   }
 
   #halt(error: OrchestraError, batch: readonly Submission[]): void {
@@ -252,6 +277,7 @@ export class Committer {
   /** The index entry, when more than its position and time changed. */
   #entryFor(state: SessionState, commit: Commit): SessionEntry | undefined {
     const before = this.#entry;
+    const owner = this.#ports.owner ?? commit.host;
     const run = state.run;
     const runId = run?.runId ?? null;
     const topologyHash = run?.topologyHash ?? null;
@@ -260,7 +286,7 @@ export class Committer {
       before.status === state.status &&
       before.runId === runId &&
       before.topologyHash === topologyHash &&
-      before.host === commit.host
+      before.host === owner
     )
       return undefined;
     return {
@@ -270,7 +296,7 @@ export class Committer {
       topologyHash,
       createdAtMs: before?.createdAtMs ?? commit.atMs,
       updatedAtMs: commit.atMs,
-      host: commit.host,
+      host: owner,
       n: commit.n,
       ...(run?.parent ? { parentSessionId: run.parent.sessionId } : {}),
     };

@@ -28,6 +28,15 @@ export type RunEvent = {
       readonly node: string;
       readonly chunk: unknown;
     }
+  /** Live only: a step waits, and no host that is alive has its agent. */
+  | {
+      readonly type: "step.unserved";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly agent: string;
+    }
 );
 
 /** The same event with `Stored` values replaced by the values themselves. */
@@ -200,6 +209,10 @@ export interface Engine {
       readonly handle?: RunHandle;
     }[]
   >;
+  /** Agents that hosts which are alive serve; none where the bus is the engine's own. */
+  servedElsewhere(): Promise<ReadonlySet<string>>;
+  /** Serves as a host from now on, as its options say. Resolves once others can know of it. */
+  host(): Promise<void>;
   /** Stops accepting, lets steps in flight finish up to `timeoutMs`, leaves the rest resumable. */
   drain(options?: { timeoutMs?: number }): Promise<void>;
   close(): Promise<void>;

@@ -14,17 +14,23 @@ import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
 import { nestedIn } from "../state/nested-sessions.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
+import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { Engine, RunCode } from "./engine-api.ts";
+import { Cluster } from "./cluster.ts";
 import { EventHub } from "./event-hub.ts";
+import type { LiveOnlyEvent } from "./event-hub.ts";
+import { ForeignSteps } from "./foreign-steps.ts";
+import { DEFAULT_UNSERVED } from "./hosting.ts";
+import type { HostingOptions, UnservedPolicy } from "./hosting.ts";
 import { factsOfCommand } from "./inbox-commands.ts";
 import { liveElsewhere } from "./live-owners.ts";
+import { tell } from "./live-signals.ts";
 import { LiveSessions } from "./live-sessions.ts";
 import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
 import type { Session } from "./session.ts";
-import { Presence } from "./presence.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
 import { Worker } from "./worker.ts";
@@ -53,6 +59,10 @@ export interface EngineOptions {
   readonly busIsOwn?: boolean;
   /** What is dropped while sessions run and when they end. Default: nothing. */
   readonly retention?: RetentionPolicy;
+  /** Serves as a host of a cluster once `Engine.host` is called. */
+  readonly hosting?: HostingOptions;
+  /** Of steps whose agent nobody serves. Default: they wait, and it is told after 30 s. */
+  readonly unserved?: UnservedPolicy;
   /** What agents see as `ctx.memory`. */
   readonly memory?: (sessionId: string) => unknown;
 }
@@ -62,6 +72,8 @@ export interface EngineHooks {
   onAdvanced(session: Session, commit: Commit): void;
   onSettled(session: Session): void;
   standsStill(sessionId: string): boolean;
+  /** Goes on with a session that has no owner. */
+  adopt(sessionId: string): Promise<void>;
 }
 
 export interface EngineParts {
@@ -71,6 +83,8 @@ export interface EngineParts {
   readonly codes: ReadonlyMap<string, RunCode>;
   readonly maxConcurrency: number;
   readonly maxSessions: number;
+  /** Absent where the bus is this engine's own. */
+  readonly cluster: Cluster | undefined;
   /** The host on which the session is live when that is not this engine's; null when nobody else has it. */
   ownerElsewhere(sessionId: string, entry: SessionEntry): Promise<string | null>;
   /** Where the owner of a session reads what is asked of it. */
@@ -102,11 +116,13 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     store,
     options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax },
   );
-  const hub = new EventHub();
+  const shared = options.busIsOwn !== true;
+  const hub = new EventHub(shared ? (sessionId) => cluster?.relay(sessionId) ?? (() => undefined) : undefined);
   const codes = new Map<string, RunCode>();
   const commitListeners = new Map<Session, (() => void)[]>();
   const host = options.host ?? ids.next("host");
-  const presence = new Presence(bus.liveness, host, logger);
+  const maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS;
+  const foreign = new ForeignSteps({ bus, store, deadlines, logger });
 
   const worker: Worker = new Worker({
     bus,
@@ -115,7 +131,15 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     logger,
     stepHandlers: options.stepHandlers,
     servesAll: options.busIsOwn ?? false,
-    codeFor: (sessionId, topologyHash) => live.get(sessionId)?.session.code ?? codes.get(topologyHash),
+    codesFor(sessionId, topologyHash) {
+      const own = live.get(sessionId)?.session.code;
+      const known = codes.get(topologyHash);
+      if (own !== undefined) return [own];
+      return known === undefined ? [] : [known];
+    },
+    isOurs: (sessionId) => !shared || live.get(sessionId) !== undefined,
+    attend: (execution) => foreign.attend(execution),
+    onChange: () => cluster?.loadChanged(),
     adopt: (sessionId, { offer }) =>
       offer.streamedFrom === undefined ? undefined : live.get(sessionId)?.session.streams.adopt(offer),
     runtime: {
@@ -142,16 +166,28 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         const session = live.get(sessionId)?.session;
         session?.streams.chunk(execution, chunk);
         const at = session === undefined ? {} : { n: session.committer.n };
-        hub.chunk(sessionId, { stepId, branchId, node, chunk, atMs: clock.nowMs(), runId, ...at });
+        const event: LiveOnlyEvent = {
+          type: "step.chunk",
+          stepId,
+          branchId,
+          node,
+          chunk,
+          atMs: clock.nowMs(),
+          runId,
+          ...at,
+        };
+        hub.show(sessionId, event);
+        if (shared) tell(bus.live, sessionId, { type: "shown", host, event });
       },
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
     },
   });
-  const ports: EnginePorts = { store, bus, clock, random, ids, logger, host, deadlines, values, worker, hub };
+  const ports: EnginePorts = { store, bus, clock, random, ids, logger, host, deadlines, values, worker, hub, shared };
   const live: LiveSessions = new LiveSessions(ports, {
     onQuestion: (session, question) => hooks.onQuestion(session, question),
     onAdvanced: (session, commit) => {
       remember(session);
+      cluster?.committed(session.sessionId);
       hooks.onAdvanced(session, commit);
       const listeners = commitListeners.get(session);
       if (listeners !== undefined) for (const listener of listeners) listener();
@@ -166,8 +202,19 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
     onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
-    onChange: () => presence.update(live.size),
+    onChange: () => cluster?.sessionsChanged(),
+    announced: () => cluster?.announced(),
   });
+  const cluster: Cluster | undefined = shared
+    ? new Cluster({
+        ...ports,
+        live,
+        maxSessions,
+        unserved: options.unserved ?? DEFAULT_UNSERVED,
+        hosting: options.hosting,
+        adopt: (sessionId) => hooks.adopt(sessionId),
+      })
+    : undefined;
 
   const nestedPorts: NestedPorts = {
     engine,
@@ -219,13 +266,15 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   async function takeIn(session: Session, position: number, command: InboxCommand): Promise<void> {
     const blobs: NewBlobs = new Map();
     try {
-      const facts = await factsOfCommand(
-        session.state,
-        command,
-        { values, code: session.code, nowMs: clock.nowMs() },
-        blobs,
-      );
+      const nowMs = clock.nowMs();
+      const facts =
+        command.type === "checkpoint" || command.type === "restore"
+          ? await factsOfAskedCheckpoint({ store, nowMs }, session.sessionId, session.committer, command)
+          : await factsOfCommand(session.state, command, { values, code: session.code, nowMs }, blobs);
+      const { generation } = session.state;
       await session.committer.commit(facts, { blobs, inbox: position });
+      if (session.state.generation > generation)
+        await cancelNested(session.sessionId, { generation, run: Number.POSITIVE_INFINITY });
     } catch (error) {
       logger.warn(
         { sessionId: session.sessionId, command: command.type, error: errorToData(error) },
@@ -235,6 +284,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       if (session.open) await session.committer.commit([], { inbox: position }).catch(() => undefined);
     }
   }
+
+  const passed = (ms: number): Promise<void> => new Promise((resolve) => deadlines.after(ms, resolve));
 
   const reading = new WeakMap<Session, Promise<void>>();
   function readInbox(session: Session): Promise<void> {
@@ -257,7 +308,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     live,
     codes,
     maxConcurrency: options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY,
-    maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
+    maxSessions,
+    cluster,
     readInbox,
     cancelNested,
     inboxOf: (sessionId) => (liveElsewhere(store, sessionId, live) ?? live).inbox,
@@ -287,17 +339,18 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     async drain(timeoutMs) {
       for (const { session } of live.all()) session.registry.pause();
       const untilMs = clock.monotonicMs() + timeoutMs;
+      const retired = cluster?.retire().then(() => true);
       const inFlight = (): boolean => live.all().some(({ session }) => session.registry.out > session.nestedCount);
-      while (inFlight() && clock.monotonicMs() < untilMs)
-        await new Promise<void>((resolve) => deadlines.after(DRAIN_POLL_MS, resolve));
+      while (inFlight() && clock.monotonicMs() < untilMs) await passed(DRAIN_POLL_MS);
+      if (retired !== undefined) await Promise.race([retired, passed(untilMs - clock.monotonicMs())]);
       for (const { session } of live.all()) await session.committer.settled();
-      live.releaseAll();
+      for (const sessionId of await live.releaseAll()) cluster?.abandoned(sessionId);
     },
     async close() {
       live.close();
       hub.close();
       await worker.stop("closing");
-      await presence.close();
+      await cluster?.close();
       deadlines.close();
     },
   };

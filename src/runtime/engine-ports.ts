@@ -24,4 +24,6 @@ export interface EnginePorts {
   readonly values: Values;
   readonly worker: Worker;
   readonly hub: EventHub;
+  /** Others may use the bus: steps and sessions may be on other hosts. */
+  readonly shared: boolean;
 }

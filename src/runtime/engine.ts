@@ -9,43 +9,37 @@
 //     that is alive.
 // O3  Nothing stays "running" with nobody behind it: what is found so is continued, or left paused (recovery.ts).
 
-import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { openQuestions } from "../actors/view.ts";
+import { whyInCluster } from "./why-in-cluster.ts";
 import { whyOf, type Why } from "./why.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { Checkpoint, Commit, Durability, SessionEntry } from "../state/ports.ts";
 import { answerQuestion } from "./answering.ts";
-import { assignAnswers } from "./answers.ts";
-import { commitAside } from "./aside.ts";
 import { CheckpointDesk } from "./checkpoint-desk.ts";
 import { diffHistories } from "./checkpoints.ts";
-import { earlierRun, handleOfRun } from "./earlier-run.ts";
 import type {
   Engine,
   EngineEventsOptions,
   RecordedStep,
-  RunCode,
   RunEvent,
   RunHandle,
   RunOutcome,
   StartRequest,
 } from "./engine-api.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { Exclusive } from "./exclusive.ts";
-import { openEngineParts, stepsOf } from "./engine-parts.ts";
+import type { HostingOptions } from "./hosting.ts";
+import { Resuming } from "./resuming.ts";
+import { Starting } from "./starting.ts";
+import { stopRun } from "./stopping.ts";
+import { openEngineParts } from "./engine-parts.ts";
 import type { EngineOptions, EngineParts } from "./engine-parts.ts";
 import { sessionEvents } from "./events.ts";
-import { answerFact, resumedFact } from "./inbox-commands.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { busy, closed, ownedElsewhere } from "./live-sessions.ts";
-import type { Live } from "./live-sessions.ts";
+import { closed } from "./live-sessions.ts";
 import { liveElsewhere } from "./live-owners.ts";
-import { loadSession, newPosition } from "./log-fold.ts";
-import type { LoadedSession } from "./log-fold.ts";
-import { assertCodeWhole } from "./missing-code.ts";
-import { moveOnResume } from "./move-on-resume.ts";
-import type { Move } from "./move-on-resume.ts";
+import { loadSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { recoverNested } from "./nested-recovery.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
@@ -54,16 +48,12 @@ import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
 import { isStillStatus } from "./session.ts";
 import { removeSession, removeUnmoved } from "./session-removal.ts";
-import { isSameRun, keyedSessionId, startedFact } from "./started-fact.ts";
-import type { NewBlobs } from "./values.ts";
+import { keyedSessionId } from "./started-fact.ts";
 
 export type { EngineOptions } from "./engine-parts.ts";
 
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
-const SIGNAL_ABORTED = "its signal was aborted";
-const RESUME_ELSEWHERE =
-  "pause, cancel and answer reach it from here; it can be resumed here once it is paused and its steps in flight have ended";
 const DEFAULT_DRAIN_MS = 30_000;
 
 export function createEngine(options: EngineOptions): Engine {
@@ -74,6 +64,9 @@ class LocalEngine implements Engine {
   readonly #parts: EngineParts;
   readonly #exclusive = new Exclusive();
   readonly #checkpoints: CheckpointDesk;
+  readonly #elsewhere: Elsewhere;
+  readonly #resuming: Resuming;
+  readonly #starting: Starting;
   readonly #listeners: QuestionListeners;
   readonly #housekeeping: Housekeeping;
   #state: "open" | "draining" | "closed" = "open";
@@ -86,9 +79,19 @@ class LocalEngine implements Engine {
       onSettled: ({ sessionId, state }) => this.#housekeeping.settled(sessionId, state.run?.end != null),
       standsStill: (sessionId) =>
         this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
+      adopt: (sessionId) => this.#adopt(sessionId, options.hosting),
     });
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
-    this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive);
+    this.#elsewhere = new Elsewhere(this.#parts, (sessionId, reason) => this.cancel(sessionId, reason));
+    this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive, this.#elsewhere);
+    this.#resuming = new Resuming(this.#parts, this.#checkpoints, this.#elsewhere);
+    this.#starting = new Starting({
+      parts: this.#parts,
+      checkpoints: this.#checkpoints,
+      elsewhere: this.#elsewhere,
+      resuming: this.#resuming,
+      assertAccepting: (nested) => this.#assertAccepting(nested),
+    });
     const remove = (entry: SessionEntry): Promise<void> => removeUnmoved(this.#parts, this.#exclusive, entry);
     this.#housekeeping = new Housekeeping({ ...options, remove }, options.retention);
   }
@@ -106,209 +109,35 @@ class LocalEngine implements Engine {
     parseSessionId(sessionId);
     const mayExist =
       request.idIsNew !== true && (request.sessionId !== undefined || request.idempotencyKey !== undefined);
-    return this.#exclusive.run(sessionId, () => this.#start(sessionId, request, mayExist));
-  }
-
-  async #start(sessionId: string, request: StartRequest, mayExist: boolean): Promise<RunHandle> {
-    const { live, ports } = this.#parts;
-    const running = live.get(sessionId);
-    if (running !== undefined) {
-      const earlier = earlierRun(running.session.state, request);
-      if (earlier !== undefined) return handleOfRun(ports, sessionId, earlier);
-      if (isSameRun(running.session.state, request)) return live.handleOf(running);
-      if (request.fresh !== true) throw busy(sessionId, "a run of it is under way");
-      running.session.committer.submit([{ type: "cancelled", reason: "the session was started over" }]);
-      await running.outcome;
-    }
-    const loaded = mayExist ? await loadSession(ports.store, sessionId) : null;
-    const before = loaded?.position.state;
-    const earlier = before === undefined ? undefined : earlierRun(before, request);
-    if (earlier !== undefined) return handleOfRun(ports, sessionId, earlier);
-    const host = loaded === null ? null : await this.#parts.ownerElsewhere(sessionId, loaded.entry);
-    if (loaded !== null && before?.run && isSameRun(before, request) && request.fresh !== true) {
-      if (host !== null) return this.#followedHandle(sessionId, before.run.runId, host);
-      if (before.run.end === null && before.status === "running")
-        return this.#resumeLoaded(sessionId, loaded, { code: request.code });
-      return this.#loggedHandle(sessionId, before);
-    }
-    if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before starting another");
-    if (before?.run && before.run.end === null && request.fresh !== true) {
-      throw busy(
-        sessionId,
-        `its run ${before.run.runId} is ${before.status}; resume it, cancel it, or start over with fresh`,
-      );
-    }
-    if (request.followUp === true && before?.run?.topologyHash === request.topologyHash)
-      assertCodeWhole(sessionId, before.run, request.code);
-    if (before?.run && before.run.end === null) await this.#parts.cancelNested(sessionId, stepsOf(before));
-    const blobs: NewBlobs = new Map();
-    const fact = startedFact(ports, request, before, blobs);
-    const position = loaded?.position ?? newPosition(sessionId, !mayExist);
-    const start = {
-      sessionId,
-      code: request.code,
-      position,
-      replayed: loaded?.replayed ?? 0,
-      maxConcurrency: request.code.maxConcurrency ?? this.#parts.maxConcurrency,
-      continues: false,
-    };
-    // A signal that is aborted already: the run is recorded, and ends before any agent is called.
-    const facts: Fact[] =
-      request.signal?.aborted === true ? [fact, { type: "cancelled", reason: SIGNAL_ABORTED }] : [fact];
-    // Others may have begun while the log was read: from here to its place among the live ones nothing is awaited.
-    this.#assertAccepting(request.parent !== undefined);
-    const opened = await live.open(start, facts, blobs).catch((error: unknown) => {
-      // Somebody else began the session in the same moment.
-      if (error instanceof OrchestraError && error.code === "ORCH_FENCED")
-        throw busy(sessionId, "another process just began a run of it");
-      throw error;
-    });
-    if (!opened.answer.accepted) throw busy(sessionId, opened.answer.reasons.join("; "));
-    this.#checkpoints.automate(opened.live.session, request.autoCheckpoint);
-    return this.#watched(opened.live, request.signal);
+    return this.#exclusive.run(sessionId, () => this.#starting.start(sessionId, request, mayExist));
   }
 
   resume(sessionId: string, options: ResumeOptions): Promise<RunHandle> {
     return this.#exclusive.run(sessionId, async () => {
       this.#assertAccepting(true);
-      const { live, ports } = this.#parts;
-      const running = live.get(sessionId);
-      const resumed = running === undefined ? undefined : await this.#resumeLive(running, options);
-      if (resumed !== undefined) return resumed;
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) throw unknownSession(sessionId);
-      const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
-      if (host !== null) throw ownedElsewhere(sessionId, host, RESUME_ELSEWHERE);
-      return this.#resumeLoaded(sessionId, loaded, options);
+      return this.#resuming.resume(sessionId, options);
     });
   }
 
-  /** Undefined when the session let go meanwhile. */
-  async #resumeLive(running: Live, options: ResumeOptions): Promise<RunHandle | undefined> {
-    const { session } = running;
-    const blobs: NewBlobs = new Map();
-    const facts = await this.#factsOfResume(session.state, options, session.code, blobs);
-    if (facts.length > 0 && (await this.#parts.live.commit(session, facts, blobs)) === undefined) return undefined;
-    return session.open ? this.#watched(running, options.signal) : this.#parts.live.handleOf(running);
-  }
-
-  async #resumeLoaded(sessionId: string, loaded: LoadedSession, options: ResumeOptions): Promise<RunHandle> {
-    const { live, ports } = this.#parts;
-    const { state, epoch, lastAtMs } = loaded.position;
-    const { run } = state;
-    if (run === null || run.end !== null) {
-      const what = run === null ? "nothing was run in it" : `its run ended ${run.end?.status ?? ""}`;
-      throw new OrchestraError("ORCH_SESSION_STATE", `session "${sessionId}" cannot be resumed: ${what}`, {
-        details: { sessionId, status: state.status },
-      });
-    }
-    const code = options.code ?? this.#parts.codes.get(run.topologyHash);
-    if (code === undefined) {
-      throw new OrchestraError(
-        "ORCH_AGENT_UNKNOWN",
-        `session "${sessionId}": its agents were not given; hand them over to resume it`,
-        { details: { sessionId } },
-      );
-    }
-    const nowMs = ports.clock.nowMs();
-    const move = moveOnResume(state, code, nowMs);
-    assertCodeWhole(sessionId, move?.state.run ?? run, code);
-    const blobs: NewBlobs = new Map();
-    // Down-time moves open deadlines only when the run was moving; a pause moves them by itself.
-    const downMs = state.status === "running" ? Math.max(0, nowMs - lastAtMs) : 0;
-    const facts: Fact[] = [{ type: "owned", host: ports.host, epoch: epoch + 1, shiftMs: downMs }];
-    facts.push(...(await this.#factsOfResume(state, options, code, blobs, move)));
-    const start = {
-      sessionId,
-      code,
-      position: loaded.position,
-      replayed: loaded.replayed,
-      maxConcurrency: code.maxConcurrency ?? this.#parts.maxConcurrency,
-      continues: true,
-    };
-    const { live: opened } = await live.open(start, facts, blobs);
-    this.#checkpoints.automate(opened.session, code.autoCheckpoint, run.steps);
-    await this.#catchUp(opened.session);
-    await this.#parts.readInbox(opened.session);
-    return this.#watched(opened, options.signal);
-  }
-
-  /** What the bus was told of the session while nobody had it. */
-  async #catchUp(session: Session): Promise<void> {
-    const { results, deadLetters } = this.#parts.ports.bus;
-    const { sessionId, registry } = session;
-    for (const result of await results.list(sessionId)) registry.received(result);
-    for (const letter of await deadLetters.list({ sessionId })) registry.buried(letter);
-  }
-
-  async #factsOfResume(
-    state: SessionState,
-    options: ResumeOptions,
-    code: RunCode,
-    blobs: NewBlobs,
-    move?: Move,
-  ): Promise<Fact[]> {
-    const { values, clock } = this.#parts.ports;
-    const facts: Fact[] = [];
-    if (options.context !== undefined)
-      facts.push({ type: "context.added", context: values.storeAll(options.context, "context", blobs) });
-    const answers = assignAnswers(state.sessionId, openQuestions(state), options);
-    if (state.status === "paused" || state.status === "awaiting_user") facts.push(resumedFact(state, clock.nowMs()));
-    if (move !== undefined) facts.push(move.fact);
-    for (const [questionId, value] of answers)
-      facts.push(
-        await answerFact(move?.state ?? state, questionId, value, { values, code, nowMs: clock.nowMs() }, blobs),
-      );
-    return facts;
-  }
-
-  pause(sessionId: string, reason?: string, inFlight: "finish" | "abort" = "finish"): Promise<boolean> {
-    return this.#command(
-      sessionId,
-      { type: "pause", body: { inFlight, ...(reason === undefined ? {} : { reason }) } },
-      [{ type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) }],
-    );
-  }
-
-  cancel(sessionId: string, reason?: string): Promise<boolean> {
-    return this.#command(sessionId, { type: "cancel", body: reason === undefined ? {} : { reason } }, [
-      { type: "cancelled", ...(reason === undefined ? {} : { reason }) },
-    ]);
-  }
-
-  /** Done here when the session is ours or nobody's, posted to its owner otherwise. */
-  async #command(
-    sessionId: string,
-    command: { type: "pause" | "cancel"; body: unknown },
-    facts: readonly Fact[],
-  ): Promise<boolean> {
+  async pause(sessionId: string, reason?: string, inFlight: "finish" | "abort" = "finish"): Promise<boolean> {
     this.#assertOpen();
-    const { live, ports } = this.#parts;
-    const running = live.get(sessionId);
-    const answer = running === undefined ? undefined : await this.#parts.live.commit(running.session, facts);
-    if (answer !== undefined) {
-      // Once it is cancelled so is what is nested in it.
-      if (answer.accepted && command.type === "cancel") await running?.outcome.catch(() => undefined);
-      return answer.accepted;
-    }
-    return this.#exclusive.run(sessionId, async () => {
-      const opened = live.get(sessionId);
-      const late = opened === undefined ? undefined : await this.#parts.live.commit(opened.session, facts);
-      if (late !== undefined) return late.accepted;
-      const loaded = await loadSession(ports.store, sessionId);
-      if (loaded === null) return false;
-      if ((await this.#parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
-        await this.#parts.inboxOf(sessionId).post(sessionId, { id: ports.ids.next("cmd"), ...command });
-        return true;
-      }
-      const { accepted, state } = await commitAside(ports, sessionId, loaded.position, facts);
-      if (accepted && command.type === "cancel") {
-        await this.#parts.cancelNested(sessionId, stepsOf(state));
-        // Of attempts that ended when nobody here had the session any more.
-        await ports.bus.results.forget(sessionId);
-      }
-      return accepted;
-    });
+    const fact = { type: "paused", inFlight, ...(reason === undefined ? {} : { reason }) } as const;
+    return stopRun(this.#parts, this.#exclusive, sessionId, fact);
+  }
+
+  async cancel(sessionId: string, reason?: string): Promise<boolean> {
+    this.#assertOpen();
+    const fact = { type: "cancelled", ...(reason === undefined ? {} : { reason }) } as const;
+    return stopRun(this.#parts, this.#exclusive, sessionId, fact);
+  }
+
+  async servedElsewhere(): Promise<ReadonlySet<string>> {
+    return this.#elsewhere.served();
+  }
+
+  async host(): Promise<void> {
+    this.#assertOpen();
+    await this.#parts.cluster?.host();
   }
 
   async answer(sessionId: string, questionId: string, value: unknown): Promise<void> {
@@ -413,7 +242,9 @@ class LocalEngine implements Engine {
 
   async why(sessionId: string): Promise<Why> {
     const state = await this.state(sessionId);
-    return whyOf(state, this.#parts.live.get(sessionId)?.session.registry.handedOut() ?? []);
+    const registry = this.#parts.live.get(sessionId)?.session.registry;
+    const cluster = await whyInCluster(this.#parts, state, registry?.full ?? []);
+    return whyOf(state, registry?.handedOut() ?? [], cluster);
   }
 
   diff(a: string, b: string): ReturnType<Engine["diff"]> {
@@ -440,6 +271,14 @@ class LocalEngine implements Engine {
     return (this.#closing ??= Promise.all([this.#housekeeping.close(), this.#parts.close()]).then(() => undefined));
   }
 
+  #adopt(sessionId: string, hosting: HostingOptions | undefined): Promise<void> {
+    return this.#exclusive.run(sessionId, async () => {
+      this.#assertAccepting(false);
+      if (hosting === undefined || this.#parts.live.get(sessionId) !== undefined) return;
+      await this.#resuming.resume(sessionId, { code: hosting.code, takesOver: true });
+    });
+  }
+
   #advanced(session: Session, commit: Commit): void {
     this.#housekeeping.advanced(session, commit);
     for (const fact of commit.facts) {
@@ -463,35 +302,6 @@ class LocalEngine implements Engine {
       };
       this.cancel(id, "the step that ran it is over").then(forget, forget);
     }
-  }
-
-  /** Of a run that another host is at: its outcome is what the log comes to say. */
-  #followedHandle(sessionId: string, runId: string, host: string): RunHandle {
-    const outcome = this.#parts.live.follow(
-      sessionId,
-      runId,
-      ownedElsewhere(sessionId, host, "its outcome cannot be followed any more"),
-    );
-    outcome.catch(() => undefined);
-    return { sessionId, runId, outcome };
-  }
-
-  #loggedHandle(sessionId: string, state: SessionState): RunHandle {
-    const outcome = outcomeFromLog(this.#parts.ports, sessionId);
-    outcome.catch(() => undefined);
-    return { sessionId, runId: state.run?.runId ?? "", outcome };
-  }
-
-  #watched(live: Live, signal: AbortSignal | undefined): RunHandle {
-    if (signal !== undefined) {
-      const cancel = (): void => live.session.committer.submit([{ type: "cancelled", reason: SIGNAL_ABORTED }]);
-      if (signal.aborted) cancel();
-      else {
-        signal.addEventListener("abort", cancel, { once: true });
-        live.session.onLetGo(() => signal.removeEventListener("abort", cancel));
-      }
-    }
-    return this.#parts.live.handleOf(live);
   }
 
   #assertOpen(): void {

@@ -17,23 +17,26 @@ export interface EventBatch {
   readonly events: readonly KernelEvent[];
 }
 
-export interface ChunkEvent {
+/** What observers are shown while it happens, and what is in no log. */
+export type LiveOnlyEvent = {
   readonly stepId: string;
   readonly branchId: string;
   readonly node: string;
-  readonly chunk: unknown;
   readonly atMs: number;
   readonly runId: string;
-  /** The last commit of its session when it came; absent for a session that is live elsewhere. */
+  /** The last commit of its session when it came; absent where that is not known, the session being live elsewhere. */
   readonly n?: number;
-  /** Chunks lost before this one, because the reader was too far behind. */
+  /** Of those, lost before this one, because the reader was too far behind. */
   readonly dropped?: number;
-}
+} & (
+  | { readonly type: "step.chunk"; readonly chunk: unknown }
+  | { readonly type: "step.unserved"; readonly attempt: number; readonly agent: string }
+);
 
 export type HubItem =
-  /** `dropped`: chunks lost before it. */
+  /** `dropped`: live events lost before it. */
   | { readonly type: "batch"; readonly batch: EventBatch; readonly dropped?: number }
-  | { readonly type: "chunk"; readonly chunk: ChunkEvent };
+  | { readonly type: "shown"; readonly event: LiveOnlyEvent };
 
 /** Items a subscriber may be behind before it is sent back to the log. */
 const BUFFER_MAX = 8_192;
@@ -48,10 +51,10 @@ export class Subscription {
   lagging = false;
 
   push(item: HubItem): void {
-    if (item.type === "chunk") this.#pushChunk(item.chunk);
+    if (item.type === "shown") this.#pushShown(item.event);
     else if (!this.lagging) {
       if (this.#full) {
-        this.#dropped += this.#buffer.slice(this.#head).filter((one) => one.type === "chunk").length;
+        this.#dropped += this.#buffer.slice(this.#head).filter((one) => one.type === "shown").length;
         this.#buffer = [];
         this.#head = 0;
         this.lagging = true;
@@ -70,12 +73,12 @@ export class Subscription {
     return dropped;
   }
 
-  #pushChunk(chunk: ChunkEvent): void {
+  #pushShown(event: LiveOnlyEvent): void {
     if (this.lagging || this.#full) {
       this.#dropped++;
       return;
     }
-    this.#buffer.push({ type: "chunk", chunk: this.#dropped === 0 ? chunk : { ...chunk, dropped: this.#dropped } });
+    this.#buffer.push({ type: "shown", event: this.#dropped === 0 ? event : { ...event, dropped: this.#dropped } });
     this.#dropped = 0;
   }
 
@@ -132,12 +135,22 @@ export class Subscription {
 
 export class EventHub {
   readonly #sessions = new Map<string, Set<Subscription>>();
+  readonly #listenElsewhere: ((sessionId: string) => () => void) | undefined;
+  readonly #elsewhere = new Map<string, () => void>();
   closed = false;
+
+  /** `listenElsewhere` is called for a session as long as anybody listens to it here: where other hosts have sessions, too. */
+  constructor(listenElsewhere?: (sessionId: string) => () => void) {
+    this.#listenElsewhere = listenElsewhere;
+  }
 
   subscribe(sessionId: string): Subscription {
     const subscription = new Subscription();
     let listeners = this.#sessions.get(sessionId);
-    if (listeners === undefined) this.#sessions.set(sessionId, (listeners = new Set()));
+    if (listeners === undefined) {
+      this.#sessions.set(sessionId, (listeners = new Set()));
+      if (this.#listenElsewhere !== undefined) this.#elsewhere.set(sessionId, this.#listenElsewhere(sessionId));
+    }
     listeners.add(subscription);
     return subscription;
   }
@@ -146,7 +159,10 @@ export class EventHub {
     const listeners = this.#sessions.get(sessionId);
     if (listeners === undefined) return;
     listeners.delete(subscription);
-    if (listeners.size === 0) this.#sessions.delete(sessionId);
+    if (listeners.size > 0) return;
+    this.#sessions.delete(sessionId);
+    this.#elsewhere.get(sessionId)?.();
+    this.#elsewhere.delete(sessionId);
   }
 
   publish(sessionId: string, batch: EventBatch): void {
@@ -155,9 +171,9 @@ export class EventHub {
       for (const listener of listeners) listener.push({ type: "batch", batch });
   }
 
-  chunk(sessionId: string, chunk: ChunkEvent): void {
+  show(sessionId: string, event: LiveOnlyEvent): void {
     const listeners = this.#sessions.get(sessionId);
-    if (listeners !== undefined) for (const listener of listeners) listener.push({ type: "chunk", chunk });
+    if (listeners !== undefined) for (const listener of listeners) listener.push({ type: "shown", event });
   }
 
   /** The session's run stopped moving, or came or went: readers look again whether they are done. */

@@ -8,8 +8,9 @@ import type { Stored } from "../base/stored.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { EngineEventsOptions, RunEvent } from "./engine-api.ts";
-import type { ChunkEvent, EventBatch, EventHub, Subscription } from "./event-hub.ts";
+import type { EventBatch, EventHub, LiveOnlyEvent, Subscription } from "./event-hub.ts";
 import { foldLog, foldStart } from "./log-fold.ts";
+import type { FoldStart } from "./log-fold.ts";
 import { listedOutcome } from "./recorder.ts";
 import { listed, listedInput } from "./values.ts";
 
@@ -30,10 +31,14 @@ export interface EventPorts {
   readonly deadlines: Deadlines;
   /** here: live in this engine. moving: some other process runs it. still: nobody does. */
   whereabouts(sessionId: string): Promise<"here" | "moving" | "still">;
+  /** Other hosts may set the session going again. */
+  readonly shared?: boolean;
 }
 
 /** How often the log is looked at while another process writes it. */
 const POLL_MS = 250;
+/** The same while nobody does, where that may change by another's hand. */
+const STILL_POLL_MS = 2_000;
 
 export async function* sessionEvents(
   ports: EventPorts,
@@ -46,6 +51,7 @@ export async function* sessionEvents(
   signal?.addEventListener("abort", wake);
   const stopped = (): boolean => signal?.aborted === true || ports.hub.closed;
   let cursor = options.after ?? 0;
+  const folded: Folding = {};
   /** Chunks that nobody was told of; the next event says how many. */
   let lost = 0;
   const telling = (event: RunEvent): RunEvent => {
@@ -59,7 +65,7 @@ export async function* sessionEvents(
     for (; ; fromLog = true) {
       subscription.catchUp();
       if (fromLog)
-        for await (const event of loggedEvents(ports.store, sessionId, cursor)) {
+        for await (const event of loggedEvents(ports.store, sessionId, cursor, folded)) {
           if (stopped()) return;
           cursor = event.seq;
           lost += subscription.takeDropped();
@@ -72,18 +78,18 @@ export async function* sessionEvents(
           const where = await ports.whereabouts(sessionId);
           if (subscription.lagging || subscription.pending) continue;
           if (untilSettled && where === "still") return;
-          if (where === "moving") {
-            await waitOrPoll(subscription, ports.deadlines);
+          if (where === "moving" || (where === "still" && ports.shared === true)) {
+            await waitOrPoll(subscription, ports.deadlines, where === "moving" ? POLL_MS : STILL_POLL_MS);
             break;
           }
           await subscription.wait();
           continue;
         }
-        if (item.type === "chunk") {
-          lost += item.chunk.dropped ?? 0;
+        if (item.type === "shown") {
+          lost += item.event.dropped ?? 0;
           // The log may have told more than was live yet, the end of the chunk's step too.
-          if ((item.chunk.n ?? Infinity) < commitOf(cursor)) lost++;
-          else yield telling(chunkEvent(sessionId, item.chunk, cursor));
+          if ((item.event.n ?? Infinity) < commitOf(cursor)) lost++;
+          else yield telling(liveEvent(sessionId, item.event, cursor));
           continue;
         }
         lost += item.dropped ?? 0;
@@ -101,8 +107,9 @@ export async function* sessionEvents(
   }
 }
 
-async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Promise<void> {
-  const deadline = deadlines.after(POLL_MS, () => subscription.nudge());
+/** Until there is something new, or the time has passed. */
+export async function waitOrPoll(subscription: Subscription, deadlines: Deadlines, pollMs: number): Promise<void> {
+  const deadline = deadlines.after(pollMs, () => subscription.nudge());
   try {
     await subscription.wait();
   } finally {
@@ -110,19 +117,31 @@ async function waitOrPoll(subscription: Subscription, deadlines: Deadlines): Pro
   }
 }
 
-async function* loggedEvents(store: SessionStore, sessionId: string, after: number): AsyncIterable<RunEvent> {
+/** How far a reader has folded the log, so that what is added to it is all that is read next time. */
+interface Folding {
+  upTo?: FoldStart;
+}
+
+async function* loggedEvents(
+  store: SessionStore,
+  sessionId: string,
+  after: number,
+  folded: Folding,
+): AsyncIterable<RunEvent> {
   const afterN = commitOf(after);
   // The commit the cursor stands in may have more events to come, so folding starts before it.
-  const start = await foldStart(store, sessionId, afterN - 1);
+  const start = folded.upTo ?? (await foldStart(store, sessionId, afterN - 1));
   for await (const { commit, reduction } of foldLog(store, sessionId, start)) {
-    if (commit.n < afterN) continue;
-    const batch: EventBatch = {
-      n: commit.n,
-      atMs: commit.atMs,
-      runId: reduction.state.run?.runId ?? "",
-      events: reduction.events,
-    };
-    for (const event of runEvents(sessionId, batch)) if (event.seq > after) yield event;
+    if (commit.n >= afterN) {
+      const batch: EventBatch = {
+        n: commit.n,
+        atMs: commit.atMs,
+        runId: reduction.state.run?.runId ?? "",
+        events: reduction.events,
+      };
+      for (const event of runEvents(sessionId, batch)) if (event.seq > after) yield event;
+    }
+    folded.upTo = { n: commit.n, state: reduction.state };
   }
 }
 
@@ -134,12 +153,9 @@ export function* runEvents(sessionId: string, batch: EventBatch): Iterable<RunEv
   }
 }
 
-function chunkEvent(
-  sessionId: string,
-  { stepId, branchId, node, chunk, atMs, runId }: ChunkEvent,
-  seq: number,
-): RunEvent {
-  return { type: "step.chunk", seq, at: atMs, sessionId, runId, stepId, branchId, node, chunk };
+function liveEvent(sessionId: string, event: LiveOnlyEvent, seq: number): RunEvent {
+  const { atMs, n: _n, dropped: _dropped, ...shown } = event;
+  return { ...shown, seq, at: atMs, sessionId };
 }
 
 /** The event with its stored values shown as values; big ones as `{ $blob, bytes }`. */

@@ -34,6 +34,8 @@ export interface ExecutionPorts {
   readonly runtime: StepRuntime<Execution>;
   /** The agent settled after the attempt had ended. */
   onLate(execution: Execution): void;
+  /** The attempt began to wait for other steps, or goes on. */
+  onHeld(execution: Execution, held: boolean): void;
 }
 
 export class Execution {
@@ -126,12 +128,16 @@ export class Execution {
 
   /** Stops the time limit while something else of this session is waited for. Returns the way to go on. */
   hold(): () => void {
-    if (this.#held++ === 0) this.#heldSinceMs = this.#ports.clock.monotonicMs();
+    if (this.#held++ === 0) {
+      this.#heldSinceMs = this.#ports.clock.monotonicMs();
+      this.#ports.onHeld(this, true);
+    }
     let open = true;
     return () => {
       if (!open) return;
       open = false;
       if (--this.#held > 0) return;
+      this.#ports.onHeld(this, false);
       this.#limitFromMs += this.#ports.clock.monotonicMs() - this.#heldSinceMs;
       if (this.#deadline === undefined || this.#end !== undefined) return;
       this.#ports.deadlines.clear(this.#deadline);

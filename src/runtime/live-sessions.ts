@@ -16,6 +16,9 @@ import type { Commit } from "../state/ports.ts";
 import type { Blobs, CommitAnswer } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RunHandle, RunOutcome } from "./engine-api.ts";
+import { commitAside } from "./aside.ts";
+import { waitOrPoll } from "./events.ts";
+import { NOBODY } from "./hosting.ts";
 import { dropLive, takeLive } from "./live-owners.ts";
 import { outcomeFromLog, outcomeOf, outcomeOfResumed } from "./outcome.ts";
 import { Session, isGone, isStillStatus } from "./session.ts";
@@ -38,6 +41,8 @@ export interface LiveHooks {
   onPosted(session: Session): void;
   /** A session came or went. */
   onChange(): void;
+  /** Until others can know that this host is there. */
+  announced(): Promise<void> | undefined;
 }
 
 const PARK_POLL_MS = 250;
@@ -87,6 +92,8 @@ export class LiveSessions implements SessionOwner {
     // Before the log says that it is ours: others ask for our presence once they have read that.
     this.#hooks.onChange();
     try {
+      const announced = this.#hooks.announced();
+      if (announced !== undefined) await announced;
       const answer = await session.begin(facts, blobs);
       if (!answer.accepted) this.#discard(live);
       return { live, answer };
@@ -145,13 +152,37 @@ export class LiveSessions implements SessionOwner {
     this.#ports.hub.nudge(session.sessionId);
   }
 
-  /** Lets go of every session without a commit; their runs stay resumable. Callers get what the log says so far. */
-  releaseAll(): void {
-    for (const live of this.all()) {
-      live.session.letGo("closing");
-      this.#remove(live.session);
-      live.resolve(this.#outcome(live.session));
-      this.#ports.hub.nudge(live.session.sessionId);
+  /**
+   * Lets go of every session; their runs stay resumable. Callers get what the log says so far. Where other hosts may go on
+   * with them, their logs say that nobody owns them any more. Resolves with the ids of those.
+   */
+  async releaseAll(): Promise<readonly string[]> {
+    const released: string[] = [];
+    await Promise.all(
+      this.all().map(async (live) => {
+        const { session } = live;
+        const { sessionId, committer } = session;
+        session.letGo("closing");
+        committer.stop(closed(sessionId));
+        await committer.settled();
+        if (this.#ports.shared && session.state.status === "running" && (await this.#disown(session)))
+          released.push(sessionId);
+        this.#remove(session);
+        live.resolve(this.#outcome(session));
+        this.#ports.hub.nudge(sessionId);
+      }),
+    );
+    return released;
+  }
+
+  /** Without it others wait until this host is missed. */
+  async #disown({ sessionId, committer: { position } }: Session): Promise<boolean> {
+    try {
+      const nobody: Fact = { type: "owned", host: NOBODY, epoch: position.epoch + 1, shiftMs: 0 };
+      return (await commitAside(this.#ports, sessionId, position, [nobody])).accepted;
+    } catch (error) {
+      this.#ports.logger.warn({ sessionId, error: errorToData(error) }, "a session could not be released");
+      return false;
     }
   }
 
@@ -180,18 +211,23 @@ export class LiveSessions implements SessionOwner {
 
   /** E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand. `error`: when that cannot be known. */
   async follow(sessionId: string, runId: string, error: OrchestraError): Promise<RunOutcome> {
-    for (;;) {
-      if (this.#closed) throw error;
-      const entry = await this.#ports.store.getSession(sessionId);
-      if (entry === null) throw error;
-      if (entry.runId !== runId || isStillStatus(entry.status)) return outcomeFromLog(this.#ports, sessionId);
-      await new Promise<void>((resolve) => {
-        this.#parked.add(resolve);
-        this.#ports.deadlines.after(PARK_POLL_MS, () => {
-          this.#parked.delete(resolve);
-          resolve();
-        });
-      });
+    const { store, hub, deadlines } = this.#ports;
+    const subscription = hub.subscribe(sessionId);
+    const wake = (): void => subscription.nudge();
+    this.#parked.add(wake);
+    try {
+      for (;;) {
+        if (this.#closed) throw error;
+        const entry = await store.getSession(sessionId);
+        if (entry === null) throw error;
+        if (entry.runId !== runId || isStillStatus(entry.status)) return await outcomeFromLog(this.#ports, sessionId);
+        // Only that something happened counts here.
+        subscription.catchUp();
+        await waitOrPoll(subscription, deadlines, PARK_POLL_MS);
+      }
+    } finally {
+      this.#parked.delete(wake);
+      hub.unsubscribe(sessionId, subscription);
     }
   }
 

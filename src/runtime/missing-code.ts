@@ -7,13 +7,15 @@ import { missingAgents } from "./agent-source.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { RunCode } from "./engine-api.ts";
 
+const NOWHERE: ReadonlySet<string> = new Set();
+
 /** Names on the topology's edges that are functions in `conditions`; they are recorded, since without them they read as labels. */
 export function conditionsUsed({ edges }: TopologyData, conditions: RunCode["conditions"]): string[] {
   return named(edges.map((edge) => edge.condition)).filter((name) => Object.hasOwn(conditions, name));
 }
 
 /**
- * Asked before anything is committed for a run that is in the store already.
+ * Asked before anything is committed for a run that is in the store already. `elsewhere`: agents that other hosts serve.
  *
  * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, or `ORCH_CONDITION_UNKNOWN` when agents are complete, naming all that is missing.
  */
@@ -21,8 +23,9 @@ export function assertCodeWhole(
   sessionId: string,
   run: Pick<RunState, "topology" | "conditions">,
   code: RunCode,
+  elsewhere: ReadonlySet<string> = NOWHERE,
 ): void {
-  const agents = missingAgents(run.topology, code.agents);
+  const agents = missingAgents(run.topology, code.agents, elsewhere);
   const conditions = missingConditions(run, code);
   if (agents === undefined && conditions.length === 0) return;
   const known = Object.keys(code.conditions);

@@ -6,7 +6,7 @@ import { reduce } from "../actors/reduce.ts";
 import type { RunState, SessionState } from "../actors/session-state.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { RunCode } from "./engine-api.ts";
-import { resumedFact } from "./inbox-commands.ts";
+import { resumedFact } from "./answer-fact.ts";
 import type { MigrationTarget } from "./migrations.ts";
 import { conditionsUsed } from "./missing-code.ts";
 

@@ -27,9 +27,14 @@ export class Places {
     });
   }
 
+  /** Takes one that there may not be: for who had one, let go of it, and needs it back at once. */
+  takeAnyway(): void {
+    this.#free--;
+  }
+
   give(): void {
     const [first] = this.#waiting;
-    if (first === undefined) this.#free++;
+    if (first === undefined || this.#free < 0) this.#free++;
     else first(true);
   }
 }

@@ -1,34 +1,57 @@
-// Presence: this host is announced on the bus while sessions are live here, and only then, so that an idle engine keeps no
-// lease to renew and its process may end.
+// Presence
+//
+// Owns:      the lease that says this host is alive, and what is said along with it.
+//
+// P1  It is announced while sessions are live here or it serves as a host, and only then, so that an idle engine keeps no
+//     lease to renew and its process may end.
+// P2  Announcing, changing and releasing are done one after the other; of several changes that wait, the last counts.
 
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Lease, Liveness } from "../bus/ports.ts";
+import type { HostInfo, Lease, Liveness } from "../bus/ports.ts";
+
+export interface PresenceOptions {
+  readonly liveness: Liveness;
+  readonly host: string;
+  readonly logger: Logger;
+  /** What is said of the host at this moment. */
+  info(): HostInfo;
+  /** The lease was not renewed in time, and others may take the host for dead; or it is held again. */
+  onHeld(held: boolean): void;
+}
 
 export class Presence {
-  readonly #liveness: Liveness;
-  readonly #host: string;
-  readonly #logger: Logger;
+  readonly #options: PresenceOptions;
   #wanted = false;
   #failed = false;
+  #stale = false;
   #lease: Lease | null = null;
   /** Announcing and releasing, one after the other. */
   #work: Promise<void> | null = null;
 
-  constructor(liveness: Liveness, host: string, logger: Logger) {
-    this.#liveness = liveness;
-    this.#host = host;
-    this.#logger = logger;
+  constructor(options: PresenceOptions) {
+    this.#options = options;
   }
 
-  update(sessions: number): void {
-    this.#wanted = sessions > 0;
-    if (this.#work !== null || this.#wanted === (this.#lease !== null)) return;
-    this.#work = this.#follow().then(() => {
-      this.#work = null;
-      // Sessions may have come or gone in the very moment it ended.
-      if (!this.#failed) this.update(this.#wanted ? 1 : 0);
-    });
+  get held(): boolean {
+    return this.#lease === null || this.#lease.held.now();
+  }
+
+  update(wanted: boolean): void {
+    this.#wanted = wanted;
+    this.#go();
+  }
+
+  /** What is said of the host has changed. */
+  changed(): void {
+    if (this.#lease === null) return;
+    this.#stale = true;
+    this.#go();
+  }
+
+  /** Resolves once what was asked for before is done, or has failed. */
+  async settled(): Promise<void> {
+    while (this.#work !== null) await this.#work;
   }
 
   async close(): Promise<void> {
@@ -37,23 +60,32 @@ export class Presence {
     await this.#follow();
   }
 
+  get #isDone(): boolean {
+    return this.#wanted === (this.#lease !== null) && !(this.#stale && this.#lease !== null);
+  }
+
+  #go(): void {
+    if (this.#work !== null || this.#isDone) return;
+    this.#work = this.#follow().then(() => {
+      this.#work = null;
+      // Sessions may have come or gone in the very moment it ended.
+      if (!this.#failed) this.#go();
+    });
+  }
+
   async #follow(): Promise<void> {
+    const { liveness, host, logger } = this.#options;
     this.#failed = false;
     try {
-      while (this.#wanted !== (this.#lease !== null)) {
-        if (this.#wanted)
-          this.#lease = await this.#liveness.announce({
-            host: this.#host,
-            agents: [],
-            sessions: 1,
-            version: "1",
-            slots: 0,
-            running: 0,
-            topologies: [],
-            startedAtMs: 0,
-            adopts: false,
-          });
-        else {
+      while (!this.#isDone) {
+        if (this.#wanted && this.#lease === null) {
+          this.#stale = false;
+          this.#lease = await liveness.announce(this.#options.info());
+          this.#lease.held.watch((held) => this.#options.onHeld(held));
+        } else if (this.#wanted) {
+          this.#stale = false;
+          await this.#lease?.update(this.#options.info());
+        } else {
           const lease = this.#lease;
           this.#lease = null;
           await lease?.release();
@@ -61,7 +93,7 @@ export class Presence {
       }
     } catch (error) {
       this.#failed = true;
-      this.#logger.warn({ host: this.#host, error: errorToData(error) }, "the presence of this host could not be told");
+      logger.warn({ host, error: errorToData(error) }, "the presence of this host could not be told");
     }
   }
 }

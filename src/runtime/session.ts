@@ -28,6 +28,7 @@ import { Committer } from "./committer.ts";
 import type { Blobs, CommitAnswer, CommitterOwner, LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RunCode } from "./engine-api.ts";
+import { tell } from "./live-signals.ts";
 import { Recorder } from "./recorder.ts";
 import { nodeNamed, OfferedStep } from "./offered-step.ts";
 import { RunTimers } from "./run-timers.ts";
@@ -175,7 +176,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     this.#stopSteps(effects);
     for (const fact of commit.facts) this.#noteFact(fact, reduction);
     if (continues) this.#serve();
-    for (const effect of effects) this.#carryOut(effect);
+    for (const effect of effects) this.#carryOut(effect, continues);
     if (this.#snapshots.note(commit, clock.monotonicMs() - fromMs)) this.#snapshot();
     this.#owner.onAdvanced(this, commit);
     this.#finishIfStill();
@@ -200,17 +201,21 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   }
 
   #serve(): void {
-    if (this.#ports.worker.servesAll) {
-      this.#ports.worker.join([]);
+    const { worker } = this.#ports;
+    if (worker.servesAll) {
+      worker.join([], this.code);
       return;
     }
     const names = new Set<string>();
-    for (const node of this.state.run?.topology.nodes ?? [])
-      if (node.kind !== "user" && node.kind !== "start" && node.kind !== "end") names.add(node.uses ?? node.name);
+    for (const node of this.state.run?.topology.nodes ?? []) {
+      if (node.kind === "user" || node.kind === "start" || node.kind === "end") continue;
+      const name = node.uses ?? node.name;
+      if (worker.agentFor(node.kind, name, this.code) !== undefined) names.add(name);
+    }
     const before = this.#served;
     this.#served = [...names];
-    this.#ports.worker.join(this.#served);
-    this.#ports.worker.leave(before);
+    worker.join(this.#served, this.code);
+    worker.leave(before);
   }
 
   #noteFact(fact: Fact, { effects }: CommitReduction): void {
@@ -244,10 +249,10 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     for (const { stepId, reason } of aborts) this.#streams?.abandon(stepId, reason);
   }
 
-  #carryOut(effect: Effect): void {
+  #carryOut(effect: Effect, continues: boolean): void {
     switch (effect.type) {
       case "step.offer":
-        this.registry.offer(effect.offer);
+        this.registry.offer(effect.offer, continues && this.#ports.shared);
         return;
       case "timer.arm":
         this.#armTimer(effect.timerId, effect.dueAtMs);
@@ -266,6 +271,10 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     }
   }
 
+  agentOf(offer: StepOffer): string {
+    return nodeNamed(this.state, offer.node)?.uses ?? offer.node;
+  }
+
   messageOf(offer: StepOffer): StepMessage {
     const node = nodeNamed(this.state, offer.node);
     return {
@@ -276,6 +285,10 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       attempt: offer.attempt,
       body: new OfferedStep(this, offer, node),
     };
+  }
+
+  onRecalled(stepId: string, reason: AbortReason): void {
+    tell(this.#ports.bus.live, this.sessionId, { type: "abort", host: this.#ports.host, stepId, reason });
   }
 
   onIdle(): void {

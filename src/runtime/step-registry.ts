@@ -29,12 +29,16 @@ export interface RegistryPorts {
   readonly deadlines: Deadlines;
   readonly worker: Worker;
   readonly logger: Logger;
+  /** Others share the bus: steps may run on other hosts, and go on there when this one lets go of the session. */
+  readonly shared: boolean;
 }
 
 export interface RegistryOwner {
   /** What is sent along with a step; called when it is handed out. */
   messageOf(offer: StepOffer): StepMessage;
   onStepEnd(offer: StepOffer, end: StepEnd): void;
+  /** A step is to be stopped on whatever host it runs. */
+  onRecalled(stepId: string, reason: AbortReason): void;
   /** Nothing is handed out any more. */
   onIdle(): void;
 }
@@ -46,6 +50,24 @@ interface Entry {
   phase: "backing-off" | "in-line" | "out" | "ended" | "gone";
   deadline: Deadline | null;
   refusals: number;
+  /** What the queue said last, where it did not take the step. */
+  refused: "already" | "full" | "error" | null;
+  /** Outstanding already when its session was taken over, or offered again since. */
+  recovered: boolean;
+  /** When it was handed out first, and when to look whether it was lost; monotonic. */
+  outSinceMs: number;
+  lookAtMs: number;
+  lookedTimes: number;
+  unservedTold: boolean;
+}
+
+/** A step that is with the queue or a worker, as whoever looks after it sees it. */
+export interface OutStep {
+  readonly offer: StepOffer;
+  readonly outForMs: number;
+  /** Out for long enough to look whether it was lost. */
+  readonly isDue: boolean;
+  readonly unservedTold: boolean;
 }
 
 const ENDS = {
@@ -55,6 +77,9 @@ const ENDS = {
 } as const;
 const REOFFER_MS = 20;
 const REOFFER_MS_MAX = 5_000;
+/** A step that is out is looked at after this long, then after twice as long each time up to a minute. */
+const LOOK_MS = 5_000;
+const LOOK_DOUBLINGS_MAX = 4;
 
 export class StepRegistry {
   readonly #sessionId: string;
@@ -66,6 +91,7 @@ export class StepRegistry {
   #lineHead = 0;
   #out = 0;
   #paused = false;
+  #held = false;
   #dropped = 0;
 
   constructor(sessionId: string, maxConcurrency: number, ports: RegistryPorts, owner: RegistryOwner) {
@@ -90,8 +116,15 @@ export class StepRegistry {
   has(stepId: string): boolean {
     return this.#entries.has(stepId);
   }
+  /** Steps the queue has no room for; they are offered again and again. */
+  get full(): readonly string[] {
+    return [...this.#entries.values()].flatMap(({ phase, refused, offer }) =>
+      phase === "out" && refused === "full" ? [offer.stepId] : [],
+    );
+  }
 
-  offer(offer: StepOffer): void {
+  /** `recovered`: it was outstanding when the session was taken over. */
+  offer(offer: StepOffer, recovered = false): void {
     const known = this.#entries.get(offer.stepId);
     if (known !== undefined && known.offer.attempt === offer.attempt && known.phase !== "gone") return;
     if (known !== undefined) this.#leave(known);
@@ -104,7 +137,19 @@ export class StepRegistry {
         ),
       );
     } else actor.send({ type: "step.offer", attempt: offer.attempt });
-    const entry: Entry = { offer, actor, phase: "in-line", deadline: null, refusals: 0 };
+    const entry: Entry = {
+      offer,
+      actor,
+      phase: "in-line",
+      deadline: null,
+      refusals: 0,
+      refused: null,
+      recovered,
+      outSinceMs: 0,
+      lookAtMs: 0,
+      lookedTimes: 0,
+      unservedTold: false,
+    };
     this.#entries.set(offer.stepId, entry);
     const delayMs = offer.notBeforeMs === undefined ? 0 : offer.notBeforeMs - this.#ports.clock.nowMs();
     if (delayMs > 0) {
@@ -168,12 +213,17 @@ export class StepRegistry {
     this.#owner.onStepEnd(entry.offer, result.body as StepEnd);
   }
 
-  /** The queue has given the step up. Its failure goes through the register, where a result that came first stands. */
+  /** The queue has given the step up. */
   buried(letter: DeadLetter): void {
     const { stepId, attempt } = letter;
     const entry = this.#entries.get(stepId);
     if (entry?.phase !== "out" || entry.offer.attempt !== attempt) return;
-    const failure = { sessionId: this.#sessionId, stepId, attempt, body: poisoned(letter, entry.offer) };
+    this.fail(entry.offer, poisoned(letter, entry.offer));
+  }
+
+  /** Ends an attempt that nobody will bring to an end. It goes through the register, where a result that came first stands. */
+  fail({ stepId, attempt }: StepOffer, end: StepEnd): void {
+    const failure = { sessionId: this.#sessionId, stepId, attempt, body: end };
     const { results } = this.#ports.bus;
     const standing = results
       .put(failure)
@@ -183,9 +233,39 @@ export class StepRegistry {
       (error: unknown) =>
         this.#ports.logger.warn(
           { sessionId: this.#sessionId, stepId, error: errorToData(error) },
-          "the failure of a dead letter could not be registered; the step is offered again",
+          "the failure of a step could not be registered; the step is offered again",
         ),
     );
+  }
+
+  /** Steps with the queue or with workers of other hosts. */
+  outElsewhere(): readonly OutStep[] {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const steps: OutStep[] = [];
+    for (const { phase, offer, outSinceMs, lookAtMs, unservedTold } of this.#entries.values())
+      if (phase === "out" && !this.#ports.worker.isRunning(this.#sessionId, offer.stepId))
+        steps.push({ offer, outForMs: nowMs - outSinceMs, isDue: nowMs >= lookAtMs, unservedTold });
+    return steps;
+  }
+
+  unservedTold(stepId: string): void {
+    const entry = this.#entries.get(stepId);
+    if (entry !== undefined) entry.unservedTold = true;
+  }
+
+  /** Offers a step that may have been lost. Where it was not, the queue says `already`. */
+  offerAgain({ stepId, attempt }: StepOffer): void {
+    const entry = this.#entries.get(stepId);
+    if (entry?.phase !== "out" || entry.offer.attempt !== attempt || entry.deadline !== null || this.#held) return;
+    entry.recovered = true;
+    entry.lookAtMs = this.#lookAtMs(++entry.lookedTimes);
+    this.#hand(entry);
+  }
+
+  /** While it is held nothing is handed out; what is out stays out. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.#pump();
   }
 
   /** Hands out nothing more; what waits here is let go. It is offered again on resume. */
@@ -221,13 +301,15 @@ export class StepRegistry {
   }
 
   #pump(): void {
-    while (!this.#paused && this.#out < this.#maxConcurrency) {
+    while (!this.#paused && !this.#held && this.#out < this.#maxConcurrency) {
       const entry = this.#line[this.#lineHead];
       if (entry === undefined) break;
       this.#lineHead++;
       if (entry.phase !== "in-line") continue;
       this.#out++;
       entry.phase = "out";
+      entry.outSinceMs = this.#ports.clock.monotonicMs();
+      entry.lookAtMs = this.#lookAtMs(0);
       this.#hand(entry);
     }
     if (this.#lineHead > 0 && this.#lineHead === this.#line.length) {
@@ -236,12 +318,19 @@ export class StepRegistry {
     }
   }
 
+  #lookAtMs(lookedTimes: number): number {
+    return this.#ports.clock.monotonicMs() + LOOK_MS * 2 ** Math.min(lookedTimes, LOOK_DOUBLINGS_MAX);
+  }
+
   #hand(entry: Entry): void {
-    this.#ports.bus.steps.offer(this.#owner.messageOf(entry.offer)).then(
+    const message = this.#owner.messageOf(entry.offer);
+    this.#ports.bus.steps.offer(entry.recovered ? { ...message, recovered: true } : message).then(
       (answer) => {
+        entry.refused = answer === "queued" ? null : answer;
         if (answer !== "queued") this.#handLater(entry);
       },
       (error: unknown) => {
+        entry.refused = "error";
         this.#ports.logger.warn(
           { sessionId: this.#sessionId, stepId: entry.offer.stepId, error: errorToData(error) },
           "the step queue refused a step; it is offered again",
@@ -277,6 +366,9 @@ export class StepRegistry {
 
   #recall(stepId: string, reason: AbortReason): void {
     if (this.#ports.worker.abort(this.#sessionId, stepId, reason)) return;
+    // The next owner wants it, wherever it runs.
+    if (this.#ports.shared && (reason === "fenced" || reason === "closing")) return;
+    if (this.#ports.shared) this.#owner.onRecalled(stepId, reason);
     this.#ports.bus.steps
       .withdraw(this.#sessionId, stepId)
       .catch((error: unknown) =>

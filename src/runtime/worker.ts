@@ -15,11 +15,14 @@ import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { NodeKind } from "../topology/types.ts";
 import type { RunnableAgent } from "./agent.ts";
+import { whileBeating } from "./beats.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { RunCode } from "./engine-api.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
 import type { Adopted } from "./streams.ts";
+import { HostSlots } from "./host-slots.ts";
+import type { HostingOptions } from "./hosting.ts";
 import { Places } from "./places.ts";
 import type { StepRuntime } from "./step-context.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
@@ -35,8 +38,13 @@ export interface WorkerPorts {
   readonly stepHandlers: StepHandlers | undefined;
   /** One server takes the steps of all agents, instead of one for each. */
   readonly servesAll: boolean;
-  /** The functions for a step; undefined when this host does not have them. */
-  codeFor(sessionId: string, topologyHash: string): RunCode | undefined;
+  /** The functions of a session that is ours, or of a topology that was: what is known before an agent is asked for by its name. */
+  codesFor(sessionId: string, topologyHash: string): readonly RunCode[];
+  isOurs(sessionId: string): boolean;
+  /** Follows what is told of a step whose session is another host's. Returns the way to stop. */
+  attend(execution: Execution): () => void;
+  /** Steps came or went, or other agents are served. */
+  onChange(): void;
   readonly runtime: StepRuntime<Execution>;
   /** An attempt of this step that was begun ahead (streams.ts). */
   adopt(sessionId: string, body: StepBody): Adopted | undefined;
@@ -52,9 +60,10 @@ export class Worker {
   readonly #ports: WorkerPorts;
   readonly #executionPorts: ExecutionPorts;
   readonly #running = new Map<string, Execution>();
-  readonly #served = new Map<string, { server: StepServer; users: number }>();
+  readonly #served = new Map<string, { server: StepServer; users: number; code: RunCode }>();
   readonly #places = new WeakMap<RunnableAgent, Places>();
   #all: StepServer | undefined;
+  #hosted: { readonly code: RunCode; readonly agents: ReadonlySet<string>; readonly slots: HostSlots } | undefined;
   #lateResults = 0;
 
   constructor(ports: WorkerPorts) {
@@ -63,6 +72,10 @@ export class Worker {
       clock: ports.clock,
       deadlines: ports.deadlines,
       runtime: ports.runtime,
+      onHeld: ({ sessionId, body }, held) => {
+        if (held) this.#hosted?.slots.suspend(sessionId, body.offer.stepId);
+        else this.#hosted?.slots.wake(sessionId, body.offer.stepId);
+      },
       onLate: ({ sessionId, body }) => {
         this.#lateResults++;
         ports.logger.debug(
@@ -88,14 +101,56 @@ export class Worker {
     return this.#running.size;
   }
 
-  /** Takes steps of `agents` from the queue until as many `leave`s were called. */
-  join(agents: Iterable<string>): void {
+  /** Agents whose steps are taken here. */
+  get agents(): readonly string[] {
+    return [...new Set([...this.#served.keys(), ...(this.#hosted?.agents ?? [])])];
+  }
+
+  serves(agent: string): boolean {
+    return this.#all !== undefined || this.#served.has(agent) || this.#hosted?.agents.has(agent) === true;
+  }
+
+  isRunning(sessionId: string, stepId: string): boolean {
+    return this.#running.has(`${sessionId}/${stepId}`);
+  }
+
+  /** What runs a step of that kind and name, here. */
+  agentFor(kind: NodeKind, name: string, code: RunCode): RunnableAgent | undefined {
+    return this.#ports.stepHandlers?.(kind, name) ?? code.agents.get(name);
+  }
+
+  /** Takes steps of all agents of `code` from the queue, of whatever session, until it is stopped. */
+  host({ code, slots, perAgent }: Pick<HostingOptions, "code" | "slots" | "perAgent">): void {
+    const agents = code.agents.names();
+    this.#hosted = {
+      code,
+      agents: new Set(agents),
+      slots: new HostSlots({
+        steps: this.#ports.bus.steps,
+        deadlines: this.#ports.deadlines,
+        agents,
+        slots,
+        perAgent,
+        run: (claim) => this.#claimed(claim),
+      }),
+    };
+    this.#ports.onChange();
+  }
+
+  /** Takes no steps of other sessions any more; resolves when those that run have ended. */
+  async unhost(): Promise<void> {
+    await this.#hosted?.slots.stop();
+  }
+
+  /** Takes steps of `agents` from the queue until as many `leave`s were called; `code` has them. */
+  join(agents: Iterable<string>, code: RunCode): void {
     if (this.#ports.servesAll) {
       this.#all ??= this.#ports.bus.steps.serve({ slots: SLOTS_OF_ALL, run: (claim) => this.#claimed(claim) });
       return;
     }
     for (const agent of agents) {
       const served = this.#served.get(agent);
+      if (this.#hosted?.agents.has(agent)) continue;
       if (served !== undefined) served.users++;
       else {
         const server = this.#ports.bus.steps.serve({
@@ -103,7 +158,8 @@ export class Worker {
           slots: SLOTS_PER_AGENT,
           run: (claim) => this.#claimed(claim),
         });
-        this.#served.set(agent, { server, users: 1 });
+        this.#served.set(agent, { server, users: 1, code });
+        this.#ports.onChange();
       }
     }
   }
@@ -115,6 +171,7 @@ export class Worker {
       if (served === undefined || --served.users > 0) continue;
       this.#served.delete(agent);
       this.#detach(served.server);
+      this.#ports.onChange();
     }
   }
 
@@ -135,6 +192,7 @@ export class Worker {
     if (this.#all !== undefined) servers.push(this.#all);
     this.#served.clear();
     const stopping = servers.map((server) => server.stop());
+    stopping.push(this.unhost());
     for (const execution of [...this.#running.values()]) execution.abort(reason);
     await Promise.allSettled(stopping);
   }
@@ -146,11 +204,22 @@ export class Worker {
   }
 
   #claimed(claim: Claim): Promise<void> {
-    const { sessionId } = claim.step;
     const body = claim.step.body as StepBody;
-    const code = this.#ports.codeFor(sessionId, body.topologyHash);
+    const code = this.#codeFor(claim, body);
     if (code === undefined) return claim.retry(FOREIGN_RETRY_MS);
-    return claim.delivery > 1 ? this.#claimedAgain(claim, body, code) : this.#work(claim, body, code);
+    return claim.delivery > 1 || claim.step.recovered === true
+      ? this.#claimedAgain(claim, body, code)
+      : this.#work(claim, body, code);
+  }
+
+  /** A step of ours fails where its agent is missing; that of another host is handed on. */
+  #codeFor({ step }: Claim, body: StepBody): RunCode | undefined {
+    const { sessionId, agent } = step;
+    const known = this.#ports.codesFor(sessionId, body.topologyHash);
+    for (const code of known) if (this.agentFor(body.kind, agent, code) !== undefined) return code;
+    for (const code of [this.#hosted?.code, this.#served.get(agent)?.code])
+      if (code !== undefined && this.agentFor(body.kind, agent, code) !== undefined) return code;
+    return this.#ports.isOurs(sessionId) ? known[0] : undefined;
   }
 
   async #claimedAgain(claim: Claim, body: StepBody, code: RunCode): Promise<void> {
@@ -160,27 +229,42 @@ export class Worker {
   }
 
   #work(claim: Claim, body: StepBody, code: RunCode): Promise<void> {
-    const agent = this.#ports.stepHandlers?.(body.kind, claim.step.agent) ?? code.agents.get(claim.step.agent);
+    const agent = this.agentFor(body.kind, claim.step.agent, code);
     if (agent === undefined) return this.#register(claim, unknownAgent(claim.step.agent, body));
     if (body.offer.streamedFrom !== undefined || agent.concurrency !== undefined) {
-      return this.#execute(claim, body, agent, code).then((end) => this.#register(claim, end));
+      return this.#execute(claim, body, agent, code);
     }
     // The common case without a promise of its own: an agent that answers at once has its result registered at once.
-    const key = `${claim.step.sessionId}/${claim.step.stepId}`;
     const execution = new Execution(claim, agent, code, this.#executionPorts);
-    this.#running.get(key)?.abort("superseded");
-    this.#running.set(key, execution);
+    const ended = this.#began(execution);
     return new Promise((resolve) =>
       execution.begin((end) => {
-        if (this.#running.get(key) === execution) this.#running.delete(key);
-        resolve(this.#register(claim, end));
+        ended();
+        resolve(this.#register(claim, end, execution.aborted));
       }),
     );
   }
 
+  /** Returns what is to be done when it has ended. */
+  #began(execution: Execution): () => void {
+    const { sessionId, body } = execution;
+    const key = `${sessionId}/${body.offer.stepId}`;
+    this.#running.get(key)?.abort("superseded");
+    this.#running.set(key, execution);
+    const leave = this.#ports.isOurs(sessionId) ? undefined : this.#ports.attend(execution);
+    this.#ports.onChange();
+    return () => {
+      leave?.();
+      if (this.#running.get(key) === execution) this.#running.delete(key);
+      this.#ports.onChange();
+    };
+  }
+
   /** W1. */
-  #register(claim: Claim, end: StepEnd | null): Promise<void> {
-    if (end === null) return claim.done();
+  #register(claim: Claim, end: StepEnd | null, aborted: AbortReason | null = null): Promise<void> {
+    // The session goes on with another owner, who waits for the step: others have it at once.
+    const isWanted = !this.servesAll && (aborted === "closing" || aborted === "fenced");
+    if (end === null) return isWanted ? claim.retry(0) : claim.done();
     const { sessionId, stepId, attempt } = claim.step;
     return this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end }).then(
       () => claim.done(),
@@ -194,31 +278,34 @@ export class Worker {
     );
   }
 
-  async #execute(claim: Claim, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<StepEnd | null> {
+  async #execute(claim: Claim, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<void> {
     const { sessionId, stepId } = claim.step;
+    const { deadlines } = this.#ports;
     const key = `${sessionId}/${stepId}`;
     const ahead = this.#ports.adopt(sessionId, body);
     if (ahead !== undefined) {
       this.#running.set(key, ahead.execution);
-      try {
-        return await ahead.end;
-      } finally {
+      const end = await ahead.end.finally(() => {
         if (this.#running.get(key) === ahead.execution) this.#running.delete(key);
-      }
+      });
+      return this.#register(claim, end, ahead.execution.aborted);
     }
     const execution = new Execution(claim, agent, code, this.#executionPorts);
-    this.#running.get(key)?.abort("superseded");
-    this.#running.set(key, execution);
+    const ended = this.#began(execution);
     const places = this.#placesOf(agent);
     try {
-      if (places !== undefined && !(await places.take(execution.signal))) return null;
+      if (places !== undefined && !(await whileBeating(claim, deadlines, places.take(execution.signal))))
+        return claim.done();
+      let end: StepEnd | null;
       try {
-        return await execution.run();
+        end = await execution.run();
       } finally {
         places?.give();
       }
+      ended();
+      return await this.#register(claim, end, execution.aborted);
     } finally {
-      if (this.#running.get(key) === execution) this.#running.delete(key);
+      ended();
     }
   }
 

@@ -45,19 +45,43 @@ const BUSY = {
 };
 
 describe("a session that runs on another host", () => {
-  it("is not taken from it, by whatever way: its host is named, and its run goes on", async () => {
-    const { a, b, agents, gate, handle, checkpointId } = await running();
-    await expect(b.resume("s", { code: agents })).rejects.toMatchObject(BUSY);
-    await expect(b.createCheckpoint("s")).rejects.toMatchObject(BUSY);
-    await expect(b.restoreCheckpoint(checkpointId)).rejects.toMatchObject(BUSY);
+  it("is not taken from it: its host is named where nothing else can be done, and its run goes on", async () => {
+    const { a, b, agents, gate, handle } = await running();
     await expect(b.deleteSession("s")).rejects.toMatchObject(BUSY);
     await expect(b.start(request("t", topology("B"), agents, { sessionId: "s" }))).rejects.toMatchObject(BUSY);
     await expect(b.start(request("t", topology("B"), agents, { sessionId: "s", fresh: true }))).rejects.toMatchObject(
       BUSY,
     );
     expect(await b.recover({ code: () => agents })).toEqual([]);
+    expect(b.isLive("s")).toBe(false);
     gate.resolve();
     expect((await handle.outcome).finalResponse).toBe("ab");
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it("is followed by who resumes it here while it runs there", async () => {
+    const { a, b, agents, gate, handle } = await running();
+    const resumed = await b.resume("s", { code: agents });
+    expect(resumed.runId).toBe(handle.runId);
+    gate.resolve();
+    expect((await resumed.outcome).finalResponse).toBe("ab");
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it("has its checkpoints made and restored by its host when they are asked for here", async () => {
+    const { a, b, agents, gate, handle, checkpointId } = await running();
+    const made = await b.createCheckpoint("s", "from afar");
+    expect((await a.listCheckpoints("s")).map(({ name, checkpointId: id }) => [id, name])).toContainEqual([
+      made,
+      "from afar",
+    ]);
+    expect(await b.restoreCheckpoint(checkpointId)).toBe(true);
+    gate.resolve();
+    // The checkpoint is from before this run.
+    await handle.outcome;
+    expect((await b.state("s")).run?.runId).not.toBe(handle.runId);
+    expect(await b.restoreCheckpoint(made)).toBe(true);
+    expect((await (await b.resume("s", { code: agents })).outcome).finalResponse).toBe("ab");
     await Promise.all([a.close(), b.close()]);
   });
 
@@ -71,12 +95,22 @@ describe("a session that runs on another host", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  it("may be paused from here, and then resumed here", async () => {
+  it("may be paused from here, and is resumed there while its step in flight finishes", async () => {
     const { a, b, agents, gate, handle } = await running();
     expect(await b.pause("s")).toBe(true);
     await expect.poll(async () => (await b.getSession("s"))?.status).toBe("paused");
-    // Its step in flight is still to finish there.
-    await expect(b.resume("s", { code: agents })).rejects.toMatchObject(BUSY);
+    const resumed = await b.resume("s", { code: agents, context: { k: 1 } });
+    expect((await b.getSession("s"))?.status).toBe("running");
+    gate.resolve();
+    expect((await resumed.outcome).finalResponse).toBe("ab");
+    expect((await handle.outcome).finalResponse).toBe("ab");
+    expect(Object.keys((await b.state("s")).context)).toContain("k");
+    await Promise.all([a.close(), b.close()]);
+  });
+
+  it("may be paused from here, and resumed here once its steps in flight have ended", async () => {
+    const { a, b, agents, gate, handle } = await running();
+    expect(await b.pause("s")).toBe(true);
     gate.resolve();
     expect((await handle.outcome).status).toBe("paused");
     const resumed = await b.resume("s", { code: agents });

@@ -58,6 +58,8 @@ export class SimBus implements Bus {
   /** Faults that had struck when this bus began. */
   readonly #struckBefore: number;
   #lastOffered: StepMessage | undefined;
+  /** What a canary keeps from who asks for it. */
+  #lost: string | undefined;
 
   constructor(process: Process, observer: Observer, options: SimBusOptions) {
     this.#process = process;
@@ -189,7 +191,10 @@ export class SimBus implements Bus {
         });
       },
       get: (...args) => this.#call("get a result", () => results.get(...args)),
-      list: (sessionId) => this.#call("list results", () => results.list(sessionId)),
+      list: (sessionId) =>
+        this.#call("list results", async () =>
+          (await results.list(sessionId)).filter(({ stepId }) => this.#lost !== `${sessionId}/${stepId}`),
+        ),
       watch: (sessionId, onResult) => this.#watch(sessionId, onResult),
       forget: (...args) => this.#call("forget results", () => results.forget(...args)),
     };
@@ -204,6 +209,7 @@ export class SimBus implements Bus {
         if (!open) return;
         if (!lost && result.stepId !== "1.0.1") {
           lost = true;
+          this.#lost = `${sessionId}/${result.stepId}`;
           return;
         }
         onResult(canary === "changes-a-result" ? changed(result) : result);

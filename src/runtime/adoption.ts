@@ -1,0 +1,235 @@
+// Adoption
+//
+// Owns:      which sessions without an owner this host tries to take over, and when.
+// Does not:  prove ownership: that is the append of whoever goes on with the session.
+//
+// D1  A session is without an owner when its entry says `running` and names nobody, or a host that was not alive for a while.
+// D2  Hosts that adopt try in an order that is another for each session; each waits for those before it. So there is
+//     normally one attempt, and where the first cannot, the next does.
+// D3  What cannot go on here is left alone, with the reason, and tried again later or when other hosts are alive.
+
+import { errorToData } from "../base/error-data.ts";
+import { isOrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Bus } from "../bus/ports.ts";
+import type { SessionEntry, SessionStore } from "../state/ports.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import { NOBODY } from "./hosting.ts";
+import { ABANDONED, abandonedSession } from "./live-signals.ts";
+import { Places } from "./places.ts";
+import { placeInLine } from "./rendezvous.ts";
+import type { Roster } from "./roster.ts";
+
+export interface AdoptionPorts {
+  readonly bus: Bus;
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  readonly host: string;
+  readonly roster: Roster;
+  /** Whether there is room for one more, and it is not here already. */
+  mayAdopt(sessionId: string): boolean;
+  adopt(sessionId: string): Promise<void>;
+}
+
+/** How often the sessions are looked through where nothing gives cause to. */
+const LOOK_MS = 5_000;
+/** How long a host must be found missing: one that comes may be named by its sessions before it is seen. */
+const MISSING_MS = 1_000;
+const TURN_MS = 250;
+const LEFT_MS = 15_000;
+const PAGE = 200;
+/** Sessions taken over at one time: a host that goes may leave thousands. */
+const AT_A_TIME = 16;
+const NEVER = new AbortController().signal;
+
+/** Somebody else was quicker, or the session needs nobody any more. */
+const TAKEN: ReadonlySet<string> = new Set([
+  "ORCH_FENCED",
+  "ORCH_SESSION_BUSY",
+  "ORCH_SESSION_STATE",
+  "ORCH_SESSION_UNKNOWN",
+] satisfies OrchestraErrorCode[]);
+
+interface LeftAlone {
+  readonly reason: string;
+  readonly untilMs: number;
+}
+
+export class Adoption {
+  readonly #ports: AdoptionPorts;
+  /** Since when the host of a session is missing. */
+  readonly #missing = new Map<string, { readonly host: string; readonly sinceMs: number }>();
+  readonly #trying = new Map<string, Promise<void> | Deadline>();
+  readonly #left = new Map<string, LeftAlone>();
+  readonly #places = new Places(AT_A_TIME);
+  #releases: (() => void)[] = [];
+  #next: Deadline | undefined;
+  #looking: Promise<void> | undefined;
+  #again = false;
+  #open = false;
+
+  constructor(ports: AdoptionPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    const { bus, roster } = this.#ports;
+    this.#open = true;
+    const called = bus.live.subscribe(ABANDONED, (event) => {
+      const sessionId = abandonedSession(event);
+      if (sessionId !== undefined) void this.#lookAt(sessionId);
+    });
+    this.#releases = [
+      () => called.close(),
+      roster.onChange(() => {
+        this.#left.clear();
+        this.look();
+      }),
+    ];
+    this.look();
+  }
+
+  /** Takes no more; resolves when what was begun has ended. */
+  async stop(): Promise<void> {
+    this.#open = false;
+    for (const release of this.#releases.splice(0)) release();
+    if (this.#next !== undefined) this.#ports.deadlines.clear(this.#next);
+    const begun: Promise<void>[] = [];
+    for (const trying of this.#trying.values())
+      if (trying instanceof Promise) begun.push(trying);
+      else this.#ports.deadlines.clear(trying);
+    await Promise.all([this.#looking, ...begun]);
+  }
+
+  /** Why a session without an owner is not taken over here. */
+  leftAlone(sessionId: string): string | undefined {
+    return this.#left.get(sessionId)?.reason;
+  }
+
+  /** Looks through all sessions, soon. */
+  look(): void {
+    if (!this.#open) return;
+    if (this.#looking !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#looking = this.#lookThrough().finally(() => {
+      this.#looking = undefined;
+      const again = this.#again;
+      this.#again = false;
+      if (again) this.look();
+      else this.#lookIn(this.#missing.size > 0 ? MISSING_MS : LOOK_MS);
+    });
+  }
+
+  #lookIn(delayMs: number): void {
+    if (!this.#open) return;
+    const { deadlines } = this.#ports;
+    if (this.#next !== undefined) deadlines.clear(this.#next);
+    this.#next = deadlines.after(delayMs, () => this.look());
+  }
+
+  async #lookThrough(): Promise<void> {
+    const { store, logger } = this.#ports;
+    try {
+      const alive = await this.#alive();
+      const seen = new Set<string>();
+      for (let cursor: string | undefined; ;) {
+        const page = await store.listSessions({
+          status: "running",
+          limit: PAGE,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        for (const entry of page) {
+          seen.add(entry.sessionId);
+          this.#consider(entry, alive);
+        }
+        if (page.length < PAGE) break;
+        cursor = page.at(-1)?.sessionId;
+      }
+      for (const sessionId of this.#missing.keys()) if (!seen.has(sessionId)) this.#missing.delete(sessionId);
+    } catch (error) {
+      logger.warn({ error: errorToData(error) }, "sessions without an owner could not be looked for");
+    }
+  }
+
+  async #lookAt(sessionId: string): Promise<void> {
+    const { store, logger } = this.#ports;
+    try {
+      const entry = await store.getSession(sessionId);
+      if (entry !== null && this.#open) this.#consider(entry, await this.#alive());
+    } catch (error) {
+      logger.warn({ sessionId, error: errorToData(error) }, "a session without an owner could not be looked at");
+    }
+  }
+
+  async #alive(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#ports.bus.liveness.alive()).map(({ host }) => host));
+  }
+
+  #consider(entry: SessionEntry, alive: ReadonlySet<string>): void {
+    const { sessionId } = entry;
+    if (!this.#isAbandoned(entry, alive) || this.#trying.has(sessionId) || !this.#ports.mayAdopt(sessionId)) return;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if ((this.#left.get(sessionId)?.untilMs ?? 0) > nowMs) return;
+    const adopting = this.#ports.roster.hosts.filter(({ adopts }) => adopts).map(({ host }) => host);
+    // This host may not have been seen to be alive yet: then it comes last.
+    const place = placeInLine(sessionId, this.#ports.host, adopting);
+    const turn = this.#ports.deadlines.after(TURN_MS * (place === -1 ? adopting.length : place), () => {
+      const trying = this.#try(sessionId).finally(() => {
+        if (this.#trying.get(sessionId) === trying) this.#trying.delete(sessionId);
+      });
+      this.#trying.set(sessionId, trying);
+    });
+    this.#trying.set(sessionId, turn);
+  }
+
+  /** D1. Nested runs are found again by the step that ran them. */
+  #isAbandoned(entry: SessionEntry, alive: ReadonlySet<string>): boolean {
+    const { sessionId, status, host, parentSessionId } = entry;
+    if (status !== "running" || parentSessionId !== undefined) return false;
+    if (host === NOBODY) return true;
+    // One that names this host and is not live here was let go of by it, after a failure of the store for one.
+    if (host !== this.#ports.host && alive.has(host)) {
+      this.#missing.delete(sessionId);
+      return false;
+    }
+    const nowMs = this.#ports.clock.monotonicMs();
+    const missing = this.#missing.get(sessionId);
+    if (missing?.host === host) return nowMs - missing.sinceMs >= MISSING_MS;
+    this.#missing.set(sessionId, { host, sinceMs: nowMs });
+    return false;
+  }
+
+  async #try(sessionId: string): Promise<void> {
+    const { store, logger } = this.#ports;
+    await this.#places.take(NEVER);
+    try {
+      const entry = await store.getSession(sessionId);
+      if (!this.#open || entry === null || !this.#isAbandoned(entry, await this.#alive())) return;
+      if (!this.#open || !this.#ports.mayAdopt(sessionId)) return;
+      await this.#ports.adopt(sessionId);
+      this.#left.delete(sessionId);
+      logger.info({ sessionId, from: entry.host }, "a session without an owner was taken over");
+    } catch (error) {
+      this.#leave(sessionId, error);
+    } finally {
+      this.#places.give();
+    }
+  }
+
+  /** D3 */
+  #leave(sessionId: string, error: unknown): void {
+    if (isOrchestraError(error) && TAKEN.has(error.code)) return;
+    if (isOrchestraError(error, "ORCH_CLOSED") || isOrchestraError(error, "ORCH_DRAINING")) return;
+    const { message } = error as Error;
+    this.#left.set(sessionId, { reason: message, untilMs: this.#ports.clock.monotonicMs() + LEFT_MS });
+    this.#ports.logger.warn(
+      { sessionId, error: errorToData(error) },
+      "a session without an owner is left alone for now",
+    );
+  }
+}
