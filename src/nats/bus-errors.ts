@@ -31,7 +31,8 @@ export function isNobodyThere(error: unknown): boolean {
 
 /** No answer, or one that says that nobody can answer now: it is not known whether anything happened. */
 export function isUnanswered(error: unknown): boolean {
-  if (error instanceof JetStreamApiError) return error.status === 503;
+  // A message that was refused is told with 503, too, and is an answer.
+  if (error instanceof JetStreamApiError) return error.status === 503 && error.code !== JS_CODE.maxMessagesPerSubject;
   return (
     error instanceof errors.TimeoutError ||
     error instanceof errors.NoRespondersError ||

@@ -1,25 +1,18 @@
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
+import { createBusPorts } from "./bus-ports.ts";
 import { createLink, type NatsLink } from "./link.ts";
-import { resolveBusOptions, type BusSettings, type NatsBusOptions } from "./options.ts";
+import { resolveBusOptions, type NatsBusOptions } from "./options.ts";
+import type { NatsParts } from "./parts.ts";
 import { createSessionStore } from "./session-store.ts";
-import { createSpill, type Spill } from "./spill.ts";
+import { createSpill } from "./spill.ts";
 
-/** What the parts of the bus are made of. */
-export interface NatsParts {
-  readonly link: NatsLink;
-  readonly spill: Spill;
-  readonly settings: BusSettings;
-}
-
-export interface NatsBus extends Partial<Omit<Bus, "name" | "close">> {
-  readonly name: string;
+export interface NatsBus extends Bus {
   readonly link: NatsLink;
   /** The logs of all sessions on the bus. Closing it leaves the bus connected. */
   readonly sessions: SessionStore;
   /** Connects and verifies now rather than at first use. @throws as `NatsLink.connected`. */
   open(): Promise<void>;
-  close(): Promise<void>;
 }
 
 /**
@@ -35,7 +28,9 @@ export function natsBus(options: NatsBusOptions): NatsBus {
     watch: (onChange) => link.onStatus(() => onChange(status.now())),
   };
   const parts: NatsParts = { link, spill: createSpill(link), settings };
+  const ports = createBusPorts(parts);
   return {
+    ...ports,
     name: "nats",
     link: parts.link,
     sessions: createSessionStore(link, { syncAlways: settings.syncAlways }),
@@ -43,6 +38,9 @@ export function natsBus(options: NatsBusOptions): NatsBus {
     async open() {
       await link.connected();
     },
-    close: () => link.close(),
+    async close() {
+      await ports.close();
+      await link.close();
+    },
   };
 }

@@ -1,0 +1,63 @@
+// The ports of the bus on a real server, with bounds that tests can wait for.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../src/base/clock.ts";
+import { createBusPorts, type BusPorts, type BusTuning } from "../../src/nats/bus-ports.ts";
+import { createLink } from "../../src/nats/link.ts";
+import type { NatsParts } from "../../src/nats/parts.ts";
+import { resolveBusOptions, type NatsBusOptions } from "../../src/nats/options.ts";
+import { createSpill } from "../../src/nats/spill.ts";
+
+export interface BusWorld extends NatsParts {
+  readonly ports: BusPorts;
+  readonly tick: (ms: number) => Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BusWorldOptions extends Partial<NatsBusOptions> {
+  readonly tuning?: Partial<BusTuning>;
+  readonly leaseMs?: number;
+  readonly replicas?: 1 | 3;
+}
+
+let tenants = 0;
+
+/** A name nobody on the server has used: what one test leaves behind no other sees. */
+export function freshTenant(): string {
+  return `t${process.pid}-${++tenants}`;
+}
+
+/** One host. Several with the same tenant share a bus. */
+export async function openBus(
+  servers: string | readonly string[],
+  { tuning, leaseMs = 1_000, replicas, ...options }: BusWorldOptions = {},
+): Promise<BusWorld> {
+  const settings = resolveBusOptions({
+    servers,
+    tenant: freshTenant(),
+    init: { leaseMs, ...(replicas !== undefined && { replicas }) },
+    ackWaitMs: 1_000,
+    maxDelivery: 3,
+    renewMs: 250,
+    clock: systemClock(),
+    ...options,
+  });
+  const link = createLink(settings);
+  const parts: NatsParts = { link, spill: createSpill(link), settings };
+  await link.connected();
+  const ports = createBusPorts(parts, {
+    queueCapacity: 32,
+    mailboxCapacity: 8,
+    journalPatienceMs: 300,
+    ...tuning,
+  });
+  return {
+    ...parts,
+    ports,
+    tick: (ms) => sleep(ms),
+    async close() {
+      await ports.close();
+      await link.close();
+    },
+  };
+}
