@@ -2,8 +2,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/base/clock.ts";
+import { streamOfBucket } from "../../src/nats/assets.ts";
 import { createBusPorts, type BusPorts, type BusTuning } from "../../src/nats/bus-ports.ts";
-import { createLink } from "../../src/nats/link.ts";
+import { createLink, type NatsLink } from "../../src/nats/link.ts";
 import type { NatsParts } from "../../src/nats/parts.ts";
 import { resolveBusOptions, type NatsBusOptions } from "../../src/nats/options.ts";
 import { createSpill } from "../../src/nats/spill.ts";
@@ -18,6 +19,8 @@ export interface BusWorldOptions extends Partial<NatsBusOptions> {
   readonly tuning?: Partial<BusTuning>;
   readonly leaseMs?: number;
   readonly replicas?: 1 | 3;
+  /** Empties the streams at the end, for who takes the same tenant again: on a cluster new ones take their time. */
+  readonly wipe?: boolean;
 }
 
 let tenants = 0;
@@ -30,7 +33,7 @@ export function freshTenant(): string {
 /** One host. Several with the same tenant share a bus. */
 export async function openBus(
   servers: string | readonly string[],
-  { tuning, leaseMs = 1_000, replicas, ...options }: BusWorldOptions = {},
+  { tuning, leaseMs = 1_000, replicas, wipe = false, ...options }: BusWorldOptions = {},
 ): Promise<BusWorld> {
   const settings = resolveBusOptions({
     servers,
@@ -57,7 +60,17 @@ export async function openBus(
     tick: (ms) => sleep(ms),
     async close() {
       await ports.close();
+      if (wipe) await wipeBus(link);
       await link.close();
     },
   };
+}
+
+async function wipeBus(link: NatsLink): Promise<void> {
+  const { jsm } = await link.connected();
+  const { streams } = link.names;
+  for (const stream of [streams.work, streams.dead])
+    for await (const { name } of jsm.consumers.list(stream)) await jsm.consumers.delete(stream, name);
+  const all = [...Object.values(streams), streamOfBucket(link.names.buckets.hosts)];
+  await Promise.all(all.map((stream) => jsm.streams.purge(stream)));
 }

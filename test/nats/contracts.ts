@@ -10,7 +10,7 @@ import {
   resultRegisterContract,
   stepQueueContract,
 } from "../../src/testing/index.ts";
-import { openBus, type BusWorldOptions } from "./bus-world.ts";
+import { freshTenant, openBus, type BusWorldOptions } from "./bus-world.ts";
 
 const test = { describe, it, expect, beforeEach, afterEach };
 const LEASE_MS = 1_000;
@@ -44,7 +44,8 @@ export function busContracts(name: string, servers: () => readonly string[], opt
     return { journal: ports.journal, tick, close };
   });
   inboxContract(test, name, async () => {
-    const { ports, tick, close } = await open();
+    // The server remembers ids of commands beyond all emptying.
+    const { ports, tick, close } = await openBus(servers(), { ...options, tenant: freshTenant() });
     return { inbox: ports.inbox, tick, capacity: 8, close };
   });
   livenessContract(test, name, async () => {
