@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { aimsTable } from "./aims.ts";
+import { appendsScenario } from "./appends.ts";
 import { coldScenarios } from "./cold.ts";
 import { cycleScenarios } from "./cycle.ts";
 import { floorContenders } from "./floors.ts";
@@ -60,6 +61,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...cycleScenarios,
   ...coldScenarios,
   heapScenario,
+  appendsScenario,
   soakScenario,
 ];
 
