@@ -19,7 +19,7 @@ export interface StepMessage {
   /** Registered name of the agent, tool or system function. Steps are queued per agent. */
   readonly agent: string;
   readonly attempt: number;
-  /** Everything else the runtime sends along; the bus does not look inside. */
+  /** Everything else the runtime sends along; the bus does not look inside. Plain data, or what gives them by a method `toWire`. */
   readonly body: unknown;
   /** Not to be handed out before this time. */
   readonly notBeforeMs?: number;

@@ -79,12 +79,14 @@ export class NatsStepQueue implements StepQueue {
   }
 
   /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`, `ORCH_BUS_UNREACHABLE` */
-  async offer(step: StepMessage): Promise<Answer> {
-    if (this.#closed) throw closedError(`offer of step ${step.stepId}`);
-    if (this.#steps.kept.get(step) !== undefined) return "already";
-    const wasSent = this.#steps.sent.get(step) !== undefined;
-    const waitMs = (step.notBeforeMs ?? 0) - this.#parts.link.clock.nowMs();
-    if (waitMs <= 0 && !wasSent && this.#keep(step, 0)) return "queued";
+  async offer(offered: StepMessage): Promise<Answer> {
+    if (this.#closed) throw closedError(`offer of step ${offered.stepId}`);
+    if (this.#steps.kept.get(offered) !== undefined) return "already";
+    const wasSent = this.#steps.sent.get(offered) !== undefined;
+    const waitMs = (offered.notBeforeMs ?? 0) - this.#parts.link.clock.nowMs();
+    if (waitMs <= 0 && !wasSent && this.#keep(offered, 0)) return "queued";
+    // Now, and not when its turn comes: what it tells is how things stood when it was offered.
+    const step = plainStep(offered);
     if (await this.#depth.isFull(step.agent, this.#held.get(step.agent) ?? 0)) return "full";
     // Somebody else may have offered it here while the server was asked.
     if (this.#steps.kept.get(step) !== undefined) return "already";
@@ -198,7 +200,7 @@ export class NatsStepQueue implements StepQueue {
       if (this.#closed || !isMine()) return;
       if (delivery >= this.#options.maxDelivery) return bury(tooOften(delivery, why));
       this.#steps.kept.delete(step);
-      this.#hold(step, delivery, delayMs);
+      this.#hold(plainStep(step), delivery, delayMs);
     };
     return {
       step,
@@ -279,23 +281,21 @@ export class NatsStepQueue implements StepQueue {
   async #send(step: StepMessage, deliveries: number): Promise<Answer> {
     const { link, spill } = this.#parts;
     const { sessionId, stepId, agent, attempt } = step;
-    const payload = await spill.pack(plainStep(step));
+    const payload = await spill.pack(step);
     const subject = link.names.work(agent, sessionId, stepId, attempt);
-    let answer: Answer;
-    try {
-      await answered(link, `offer step ${stepId} of session "${sessionId}"`, ({ js }) => {
-        const options = deliveries === 0 ? {} : { headers: headers() };
-        options.headers?.set(DELIVERIES_HEADER, String(deliveries));
-        return js.publish(subject, payload, options).catch((error: unknown) => {
-          if (isFull(error)) return "full" as const;
-          throw error;
-        });
-      }).then((ack) => (answer = ack === "full" ? "full" : "queued"));
-    } catch (error) {
-      if (jsCode(error) !== JS_CODE.maxMessagesPerSubject) throw error;
-      answer = "already";
-    }
-    answer ??= "queued";
+    const what = `offer step ${stepId} of session "${sessionId}"`;
+    const answer = await answered(link, what, async ({ js }): Promise<Answer> => {
+      const sent = headers();
+      if (deliveries > 0) sent.set(DELIVERIES_HEADER, String(deliveries));
+      try {
+        await js.publish(subject, payload, { headers: sent });
+        return "queued";
+      } catch (error) {
+        if (isFull(error)) return "full";
+        if (jsCode(error) === JS_CODE.maxMessagesPerSubject) return "already";
+        throw error;
+      }
+    });
     if (answer === "queued") this.#depth.sent(agent);
     if (answer !== "full") this.#steps.sent.set(step, { step, lookedAtMs: link.clock.monotonicMs(), missing: 0 });
     return answer;

@@ -43,9 +43,26 @@ export class OfferedStep implements StepBody {
     this.journal = journalOf(state, offer.stepId);
   }
 
-  /** Worked out when it is read, since few agents look. No field of its own: who encodes the body has to name it. */
+  /** Worked out when it is read, since few agents look. */
   get successors(): StepBody["successors"] {
     return successorsOf(this.#session.state, this.offer.stepId);
+  }
+
+  /** What crosses a bus, by its names: of its own accord nothing that is worked out would. */
+  toWire(): Omit<StepBody, "threw"> {
+    return {
+      offer: this.offer,
+      kind: this.kind,
+      inputShape: this.inputShape,
+      topologyHash: this.topologyHash,
+      defaultTimeoutMs: this.defaultTimeoutMs,
+      task: this.task,
+      context: this.context,
+      agentState: this.agentState,
+      runs: this.runs,
+      successors: this.successors,
+      journal: this.journal,
+    };
   }
 
   threw(error: unknown): void {
