@@ -33,9 +33,12 @@ const PAGE = 256;
 /** `knownN`: a commit the session is known to have had, by what the store does not say. */
 export async function salvageSession(kv: KeyValue, sessionId: string, knownN = 0): Promise<Salvage> {
   const lostRecords: string[] = [];
-  const [good, begins] = await goodCommits(kv, sessionId);
+  const [good, stored] = await goodCommits(kv, sessionId);
   const snapshots = await decodeAll(kv, "s", sessionId, decodeSnapshot, lostRecords);
   const checkpoints = await decodeAll(kv, "k", sessionId, decodeCheckpoint, lostRecords);
+  // A log that was compacted begins behind a snapshot.
+  const isCompacted = (await kv.get(keys.snapshot(sessionId, stored - 1))) !== undefined;
+  const begins = (await storedFirst(kv, sessionId)) ?? (isCompacted ? stored : 1);
   const commits = furthestRun(good, snapshots);
   const [first, last] = [commits[0]?.n ?? 0, commits.at(-1)?.n ?? 0];
   const keptSnapshots = snapshots.filter(({ n }) => n >= first - 1 && n <= last);
@@ -65,21 +68,21 @@ export async function salvageSession(kv: KeyValue, sessionId: string, knownN = 0
   };
 }
 
-/** By number, and the number at which the log began. */
+/** By number, and the first number of which there is a record, good or not; 1 when there is none. */
 async function goodCommits(kv: KeyValue, sessionId: string): Promise<readonly [ReadonlyMap<number, Commit>, number]> {
   const good = new Map<number, Commit>();
   const [first, to] = rangeOf("c", sessionId);
-  let begins = await storedFirst(kv, sessionId);
+  let stored = Infinity;
   for (let from = first; ;) {
     const page = await kv.range(from, to, { limit: PAGE });
     for (const [key, record] of page) {
       const n = Number(partsOf(key)[1]);
-      begins = Math.min(begins, n);
+      stored = Math.min(stored, n);
       const commit = attempt(() => decodeCommit(record, key));
       if (commit?.n === n) good.set(n, commit);
       from = `${key}\0`;
     }
-    if (page.length < PAGE) return [good, Number.isFinite(begins) ? begins : 1];
+    if (page.length < PAGE) return [good, Number.isFinite(stored) ? stored : 1];
   }
 }
 
@@ -118,10 +121,10 @@ async function storedEntry(kv: KeyValue, sessionId: string): Promise<SessionEntr
   return (record === undefined ? undefined : attempt(() => decodeEntry(record, key))) ?? null;
 }
 
-async function storedFirst(kv: KeyValue, sessionId: string): Promise<number> {
+async function storedFirst(kv: KeyValue, sessionId: string): Promise<number | undefined> {
   const key = keys.head(sessionId);
   const record = await kv.get(key);
-  return (record === undefined ? undefined : attempt(() => decodeHead(record, key).first)) ?? Infinity;
+  return record === undefined ? undefined : attempt(() => decodeHead(record, key).first);
 }
 
 /** Undefined for what is damaged; what a newer program wrote is reported, not dropped. */
