@@ -20,7 +20,15 @@ import type { Names } from "./names.ts";
 import { spilledRef, type BlobShelf, type BlobUse } from "./store-blobs.ts";
 import type { SessionIndex } from "./store-index.ts";
 import type { Head, LogReader } from "./store-read.ts";
-import { AFTER_HEADER, encodeLogged, encodeReference, N_HEADER, SESSION_HEADER } from "./store-records.ts";
+import {
+  AFTER_HEADER,
+  encodeLogged,
+  encodeReference,
+  MARK_EVERY,
+  MARK_HEADER,
+  N_HEADER,
+  SESSION_HEADER,
+} from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
 import { Turns } from "./store-turns.ts";
 
@@ -113,6 +121,7 @@ export class SessionLog {
           [SESSION_HEADER]: sessionId,
           [N_HEADER]: String(commit.n),
           [AFTER_HEADER]: String(known.head?.seq ?? 0),
+          [MARK_HEADER]: String(known.head?.mark ?? 0),
         },
       });
       if (verdict.type === "stored") {
@@ -185,7 +194,8 @@ export class SessionLog {
     for (const ref of uses) known.refs.add(ref);
     known.seqs.push(seq);
     if (known.seqs.length > SEQS_MAX) known.seqs.splice(0, SEQS_MAX / 2);
-    this.#remember(sessionId, { ...known, head: { n, epoch, id, atMs, seq, entry } });
+    const mark = n % MARK_EVERY === 0 ? seq : (known.head?.mark ?? 0);
+    this.#remember(sessionId, { ...known, head: { n, epoch, id, atMs, seq, mark, entry } });
     if (entry !== null) this.#ports.index.settle(sessionId, { ...entry, n, updatedAtMs: atMs });
   }
 

@@ -12,7 +12,16 @@ import { keys } from "../state/level-keys.ts";
 import type { BlobShelf } from "./store-blobs.ts";
 import type { Names } from "./names.ts";
 import type { StoredMessage } from "./store-message.ts";
-import { AFTER_HEADER, corrupt, decodeLogged, positionOf, referenceIn, type Logged } from "./store-records.ts";
+import {
+  AFTER_HEADER,
+  corrupt,
+  decodeLogged,
+  MARK_EVERY,
+  MARK_HEADER,
+  positionOf,
+  referenceIn,
+  type Logged,
+} from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
 
 /** What a log ends with. */
@@ -23,6 +32,8 @@ export interface Head {
   readonly atMs: number;
   /** Its sequence in the stream. */
   readonly seq: number;
+  /** Sequence of the last commit up to it whose number is a multiple of `MARK_EVERY`; 0 for none. */
+  readonly mark: number;
   readonly entry: SessionEntry | null;
   readonly commit: Commit;
   readonly message: StoredMessage;
@@ -37,7 +48,7 @@ export interface ReaderPorts {
   hasSnapshot(sessionId: string, n: number): Promise<boolean>;
 }
 
-/** So many commits at the end of a log are found by going back from the last. */
+/** So many commits are gone back one by one; more in strides. */
 const STEPS_BACK_MAX = 4;
 
 export class LogReader {
@@ -54,7 +65,9 @@ export class LogReader {
     if (message === null) return null;
     const { commit, entry } = await this.decode(sessionId, message);
     const { n, epoch, id, atMs } = commit;
-    return { n, epoch, id, atMs, seq: message.seq, entry, commit, message };
+    const { seq } = message;
+    const mark = n % MARK_EVERY === 0 ? seq : sequenceIn(message, MARK_HEADER);
+    return { n, epoch, id, atMs, seq, mark, entry, commit, message };
   }
 
   async decode(sessionId: string, message: StoredMessage): Promise<Logged> {
@@ -110,12 +123,14 @@ export class LogReader {
       const there = await streams.next(names.streams.log, names.log(sessionId), known);
       if (there !== null && positionOf(there, sessionId) <= n) return known;
     }
-    if (head.n - n > STEPS_BACK_MAX) return 1;
     let { message } = head;
-    for (let at = head.n; at > n; at--) {
-      const after = Number(message.header(AFTER_HEADER));
-      const before = after > 0 ? await streams.next(names.streams.log, names.log(sessionId), after) : null;
-      if (before === null || before.seq !== after) return 1;
+    for (let at = head.n; at > n; at = positionOf(message, sessionId)) {
+      const back = at - n > STEPS_BACK_MAX ? MARK_HEADER : AFTER_HEADER;
+      const seq = sequenceIn(message, back);
+      const before =
+        seq > 0 && seq < message.seq ? await streams.next(names.streams.log, names.log(sessionId), seq) : null;
+      // The way back leads before the first commit, or to what a compaction dropped.
+      if (before === null || before.seq !== seq) return 1;
       message = before;
     }
     return message.seq;
@@ -151,6 +166,10 @@ export class LogReader {
         if (positionOf(message, sessionId) >= n) return message.seq;
     return null;
   }
+}
+
+function sequenceIn(message: StoredMessage, header: string): number {
+  return Number(message.header(header)) || 0;
 }
 
 function lost(sessionId: string, n: number): Error {

@@ -4,7 +4,7 @@
 // together, whatever else is lost. Sessions stand in headers because the token of a subject may be a hash; a header
 // that was changed fails the checksum, which is bound to what the headers say.
 //
-//   o.log.<sid>                      {Orch-Session, Orch-N, Orch-After}  logged [format, begins, entry] commit
+//   o.log.<sid>                      {Orch-Session, Orch-N, Orch-After, Orch-Mark}  logged [format, begins, entry] commit
 //   $KV.orch_sessions.<sid>          {Orch-Session}                      entry, or the word that the session moves
 //   $KV.orch_snapshots.<sid>.<n>     {Orch-Session, Orch-Seq}            snapshot
 //   $KV.orch_checkpoints.<sid>.<cp>  {Orch-Session}                      checkpoint
@@ -25,6 +25,9 @@ export const CHECKPOINT_HEADER = "Orch-Checkpoint";
 export const N_HEADER = "Orch-N";
 /** Stream sequence of the commit before. */
 export const AFTER_HEADER = "Orch-After";
+/** Stream sequence of the last commit before it whose number is a multiple of `MARK_EVERY`: the way back in long strides. */
+export const MARK_HEADER = "Orch-Mark";
+export const MARK_EVERY = 64;
 /** Stream sequence of the commit a snapshot was taken at. */
 export const SEQ_HEADER = "Orch-Seq";
 

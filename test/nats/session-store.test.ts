@@ -265,6 +265,43 @@ describe("what another peer changed", () => {
   });
 });
 
+describe("a long log", () => {
+  it("is read from any position on, by whoever has not seen it before", async () => {
+    await Promise.all(Array.from({ length: 300 }, (_, i) => append(store, "s1", i + 1)));
+    for (const n of [100, 150]) await store.saveSnapshot("s1", snapshotOf(n));
+    for (const from of [1, 2, 63, 64, 65, 130, 192, 257, 296, 299, 300, 301]) {
+      const ns: number[] = [];
+      for await (const { n } of anotherWorld().store.read("s1", from)) ns.push(n);
+      expect([from, ns]).toEqual([from, Array.from({ length: 301 - from }, (_, i) => from + i)]);
+    }
+    await store.compact("s1", 300);
+    for (const from of [1, 90, 101, 110, 299]) {
+      const ns: number[] = [];
+      for await (const { n } of anotherWorld().store.read("s1", from)) ns.push(n);
+      expect([from, ns[0], ns.at(-1), ns.length]).toEqual([from, Math.max(from, 101), 300, 301 - Math.max(from, 101)]);
+    }
+  });
+
+  it("is not sent whole to whoever reads its end", async () => {
+    await Promise.all(Array.from({ length: 300 }, (_, i) => append(store, "s1", i + 1)));
+    const proxy = await startNatsProxy(server.url);
+    const { store: behind } = anotherWorld({}, proxy.url);
+    await behind.open();
+    let bytes = 0;
+    proxy.intercept({
+      from: "server",
+      when: ({ payload }) => {
+        bytes += payload?.byteLength ?? 0;
+        return false;
+      },
+    });
+    for await (const { n } of behind.read("s1", 280)) expect(n).toBeGreaterThanOrEqual(280);
+    const { jsm } = await hostile();
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan((await jsm.streams.info(LOG)).state.bytes / 2);
+  });
+});
+
 describe("the list of sessions", () => {
   const ids = async (from: SessionStore, status?: "running" | "completed" | "paused"): Promise<string[]> =>
     (await from.listSessions({ limit: 500, ...(status === undefined ? {} : { status }) })).map((one) => one.sessionId);
