@@ -4,6 +4,8 @@
 // Running
 export { Orchestra } from "./runtime/orchestra.ts";
 export { OrchestraInstance } from "./runtime/orchestra-instance.ts";
+export { OrchestraHost } from "./runtime/orchestra-host.ts";
+export type { HostOptions } from "./runtime/orchestra-host.ts";
 export type {
   CheckpointInfo,
   ExecuteOptions,
@@ -25,6 +27,7 @@ export type {
   InstanceOptions,
   RunObserver,
   RunOptions,
+  SharedBus,
   SharedOptions,
   Task,
   TaskOptions,
@@ -126,7 +129,7 @@ export type { Exporter, MetricName, MetricsCollectorOptions } from "./telemetry/
 export { ERROR_CODES, OrchestraError, isOrchestraError } from "./base/errors.ts";
 export type { ErrorData, OrchestraErrorCode } from "./base/errors.ts";
 export { createLocalBus } from "./bus/local-bus.ts";
-export type { Bus } from "./bus/ports.ts";
+export type { Bus, DeadLetter, DeadLetters, HostInfo } from "./bus/ports.ts";
 export { systemClock } from "./base/clock.ts";
 export type { Clock } from "./base/clock.ts";
 export { seededRandom, systemRandom } from "./base/random.ts";

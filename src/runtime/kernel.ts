@@ -12,6 +12,7 @@ import type { SessionStore } from "../state/ports.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine-api.ts";
 import { createEngine } from "./engine.ts";
+import { DEFAULT_UNSERVED, type HostingOptions } from "./hosting.ts";
 import { planNestedRun } from "./nested-run.ts";
 import { QuestionDesk } from "./question-desk.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
@@ -46,7 +47,8 @@ export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "log
 /** Without a store of their own, this many ended sessions can be continued or looked at; a service must not grow for ever. */
 const ENDED_SESSIONS_MAX = 1_000;
 
-export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
+export interface KernelOptions extends Pick<SharedOptions, "bus" | "random" | "unserved" | "unservedAfterMs"> {
+  readonly hosting?: HostingOptions;
   readonly stateManager?: StateManager;
   readonly channel: Channel | undefined;
   readonly maxSessions?: number;
@@ -54,8 +56,11 @@ export interface KernelOptions extends Pick<SharedOptions, "bus" | "random"> {
 
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
 export async function openKernel(options: KernelOptions, { clock, ids, logger }: Grounds): Promise<Kernel> {
-  const lease = await options.stateManager?.acquire();
-  const store = lease?.store ?? memoryStorage({ endedSessionsMax: ENDED_SESSIONS_MAX });
+  const sessions = options.bus?.sessions;
+  // What all hosts must reach is nowhere but there.
+  const lease = sessions === undefined ? await options.stateManager?.acquire() : undefined;
+  const store = sessions ?? lease?.store ?? memoryStorage({ endedSessionsMax: ENDED_SESSIONS_MAX });
+  await sessions?.open();
   const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
   const bus = options.bus ?? ownBus;
   if (bus === undefined) throw new TypeError("a kernel without a bus");
@@ -67,6 +72,11 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     ids,
     logger,
     busIsOwn: ownBus !== undefined,
+    unserved: {
+      afterMs: options.unservedAfterMs ?? DEFAULT_UNSERVED.afterMs,
+      fails: options.unserved === "fail",
+    },
+    ...(options.hosting !== undefined && { hosting: options.hosting }),
     ...(options.maxSessions !== undefined && { maxSessions: options.maxSessions }),
     ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
@@ -79,7 +89,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     clock,
     logger,
     desk,
-    alone: lease?.first ?? true,
+    alone: sessions === undefined && (lease?.first ?? true),
     close() {
       closing ??= closeAll(
         [() => desk?.close(), () => engine.close(), () => ownBus?.close(), () => lease?.release()],

@@ -344,13 +344,10 @@ export class OrchestraInstance implements AsyncDisposable {
     observers: DriveOptions["observers"],
     followUp: boolean,
   ): Promise<OrchestraResult> {
-    const { request, execution } = planRun(
-      this.#checkedTopology(),
-      this.#options,
-      this.#options.initialConfig ?? {},
-      options,
-      sessionId,
-    );
+    const checked = this.#checkedTopology();
+    const { bus, initialConfig = {} } = this.#options;
+    const elsewhere = bus === undefined ? undefined : await (await this.#engine()).servedElsewhere();
+    const { request, execution } = planRun(checked, this.#options, initialConfig, options, sessionId, elsewhere);
     const kernel = await this.#open();
     // Time and chance that were handed in may be those of an earlier process.
     const idIsChance = sessionIdOf(options) === undefined && options.idempotencyKey === undefined;
@@ -421,7 +418,7 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   async #openKernel(recover: (kernel: Kernel) => Promise<void>): Promise<Kernel> {
-    const { stateManager, bus, random, maxSessions } = this.#options;
+    const { stateManager, bus, random, maxSessions, unserved, unservedAfterMs } = this.#options;
     const kernel = await openKernel(
       {
         channel: this.#communication.channel,
@@ -429,6 +426,8 @@ export class OrchestraInstance implements AsyncDisposable {
         ...(bus !== undefined && { bus }),
         ...(random !== undefined && { random }),
         ...(maxSessions !== undefined && { maxSessions }),
+        ...(unserved !== undefined && { unserved }),
+        ...(unservedAfterMs !== undefined && { unservedAfterMs }),
       },
       this.#grounds,
     );

@@ -41,6 +41,8 @@ export async function recoverSessions(
           continue;
         }
       }
+      // Hosts that are alive may have what this one lacks.
+      if (((await parts.cluster?.roster.look()) ?? []).some(({ adopts }) => adopts)) continue;
       if (!(await leavePaused(ports, sessionId, "its process ended"))) continue;
       recovered.push({ sessionId, runId, action: "left" });
     } catch (error) {

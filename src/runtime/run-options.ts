@@ -6,6 +6,7 @@ import { parseSessionId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus } from "../bus/ports.ts";
+import type { SessionStore } from "../state/ports.ts";
 import type { TopologyInput } from "../topology/read.ts";
 import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-source.ts";
 import type { Channel } from "./channel.ts";
@@ -30,6 +31,7 @@ import {
   having,
   isRecord,
   isRecordLike,
+  list,
   object,
   record,
   required,
@@ -70,6 +72,9 @@ export interface CommunicationConfig {
   readonly channel?: "terminal" | "none" | Channel;
 }
 
+/** A bus, and where sessions are kept that all who share it can reach. */
+export type SharedBus = Bus & { readonly sessions?: SessionStore };
+
 export type AgentsOption = Readonly<Record<string, AgentLike>> | AgentDirectory;
 
 /** What holds for every run of an instance, and may be said for one run too. */
@@ -92,7 +97,12 @@ export interface SharedOptions {
   readonly budget?: Budget;
   readonly metricsCollector?: RunObserver;
   readonly verbosity?: Verbosity;
-  readonly bus?: Bus;
+  /** Shared with other hosts where it is one of those (`natsBus` of `orchestra/nats`); one that keeps sessions itself is the store, too. */
+  readonly bus?: SharedBus;
+  /** A step whose agent no host that is alive serves waits, or fails with `ORCH_STEP_UNSERVED`. Said, a run may also begin where nobody serves its agents yet. Default: it waits. */
+  readonly unserved?: "wait" | "fail";
+  /** How long such a step waits before it is told of, and before it fails. Default 30_000. */
+  readonly unservedAfterMs?: number;
   readonly logger?: Logger;
   /** Time and chance, for tests and simulations. Default: the machine's. */
   readonly clock?: Clock;
@@ -160,6 +170,8 @@ const shared = {
   metricsCollector: having("a MetricsCollector", "observe"),
   verbosity: check((value) => value === 0 || value === 1 || value === 2, "0, 1 or 2"),
   bus: check((value) => isRecordLike(value) && isRecordLike(value["steps"]) && isRecordLike(value["results"]), "a bus"),
+  unserved: check((value) => value === "wait" || value === "fail", '"wait" or "fail"'),
+  unservedAfterMs: check((value) => Number.isFinite(value) && Number(value) > 0, "milliseconds above 0"),
   logger: having("a logger such as pino's", "info", "warn", "error", "debug", "child"),
   clock: having("a Clock", "nowMs", "monotonicMs", "setTimer"),
   random: having("a Random", "next"),
@@ -187,6 +199,32 @@ const perTask = {
 const topology = anything;
 
 const runOptionsSchema = object({ ...shared, ...perTask, topology });
+/** What a host takes as instances do, and what only it takes. @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertHostOptions(options: object): void {
+  const { agents, agentRegistry, conditions, errorConfig, stateManager } = shared;
+  const { unserved, unservedAfterMs, logger, clock, random } = shared;
+  const common = { agents, agentRegistry, conditions, errorConfig, stateManager, unserved, unservedAfterMs };
+  const own = {
+    bus: required((value) => isRecordLike(value) && isRecordLike(value["steps"]), "a bus that hosts share"),
+    topologies: list(anything),
+    executionConfig: executionConfigSchema,
+    slots: count,
+    perAgent: check(
+      (value) => isRecord(value) && Object.values(value).every((one) => Number.isInteger(one) && Number(one) >= 1),
+      "an object from agents to whole numbers from 1",
+    ),
+    adopt: flag,
+    maxSessions: count,
+    labels: check(
+      (value) => isRecord(value) && Object.values(value).every((one) => typeof one === "string"),
+      "an object of texts",
+    ),
+    version: text,
+  };
+  assertOptions(object({ ...common, logger, clock, random, ...own }), options);
+  assertExclusive(options);
+}
+
 const taskOptionsSchema = object(perTask);
 const instanceOptionsSchema = object({
   ...shared,

@@ -40,7 +40,7 @@ export function checkTopology(input: TopologyInput | undefined, shared: SharedOp
 }
 
 /**
- * What `engine.start` is to be asked for.
+ * What `engine.start` is to be asked for. `elsewhere`: agents that other hosts serve.
  *
  * @throws {OrchestraError} `ORCH_AGENT_UNKNOWN`, `ORCH_BAD_OPTION`.
  */
@@ -50,9 +50,11 @@ export function planRun(
   initialConfig: ExecutionConfig,
   task: TaskOptions,
   sessionId: string,
+  elsewhere?: ReadonlySet<string>,
 ): RunPlan {
   const execution = mergeExecutionConfig(initialConfig, task.executionConfig ?? {});
-  assertAgentsKnown(topology.data, agents);
+  const mayComeLater = shared.bus !== undefined && shared.unserved !== undefined;
+  if (!mayComeLater) assertAgentsKnown(topology.data, agents, elsewhere);
   const limits = resolveLimits({
     execution,
     maxSteps: task.maxSteps ?? shared.maxSteps,
