@@ -5,10 +5,10 @@
 //
 // No `after`, no invoked promises, no children: timers and steps belong to the runtime.
 
-import type { ActorRefFrom } from "xstate";
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
+import { ChartActor } from "./chart-actor.ts";
 import type { Fact } from "./facts.ts";
-import { remembering } from "./remembering.ts";
+import { Chart } from "./remembering.ts";
 import { reduceAll } from "./reduce.ts";
 import type { CommitReduction } from "./reduction.ts";
 import type { SessionState } from "./session-state.ts";
@@ -87,21 +87,19 @@ export const runMachine = onFirstUse(() => {
   });
 });
 
-export type RunActor = ActorRefFrom<ReturnType<typeof runMachine>>;
-
 /** What live sessions are actors of: the machine, with its transitions remembered. */
-export const runLogic = onFirstUse(() =>
-  remembering(runMachine(), {
-    begin: (input) => input,
-    fold,
-    kindOf: ({ session }) => session.status,
-  }),
+const runChart = onFirstUse(
+  () =>
+    new Chart(runMachine(), {
+      begin: (input) => input,
+      fold,
+      kindOf: ({ session }) => session.status,
+    }),
 );
+
+export type RunActor = ChartActor<ReturnType<typeof runMachine>>;
 
 /** A live session. `onError` hears of a defect in the reducer, which ends this actor and nothing else. */
 export function createRunActor(session: SessionState, onError: (error: unknown) => void): RunActor {
-  const actor = xstate().createActor(runLogic(), { input: { session } });
-  actor.subscribe({ error: onError });
-  actor.start();
-  return actor;
+  return new ChartActor(runChart(), { session }, onError);
 }

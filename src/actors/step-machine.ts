@@ -1,11 +1,11 @@
 // Step machine
 //
-// One step from its offer to its end. Each is a root actor of its own, in a registry of the runtime: stopping a
-// parent with a thousand children would block for seconds. Deadlines and back-off come in as events.
+// One step from its offer to its end. Each is an actor of its own, in a registry of the runtime and nobody's child:
+// stopping a parent with a thousand children would block for seconds. Deadlines and back-off come in as events.
 
-import type { ActorRefFrom } from "xstate";
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
-import { remembering } from "./remembering.ts";
+import { ChartActor } from "./chart-actor.ts";
+import { Chart } from "./remembering.ts";
 
 const xstate = loadedOnFirstUse<typeof import("xstate")>("xstate");
 
@@ -89,21 +89,20 @@ export const stepMachine = onFirstUse(() => {
   });
 });
 
-export type StepActor = ActorRefFrom<ReturnType<typeof stepMachine>>;
-
 /** What live steps are actors of: the machine, with its transitions remembered. */
-export const stepLogic = onFirstUse(() =>
-  remembering(stepMachine(), {
-    begin,
-    fold,
-    kindOf: (_, event) =>
-      event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? ""),
-  }),
+const stepChart = onFirstUse(
+  () =>
+    new Chart(stepMachine(), {
+      begin,
+      fold,
+      kindOf: (_, event) =>
+        event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? ""),
+    }),
 );
 
+export type StepActor = ChartActor<ReturnType<typeof stepMachine>>;
+
+/** A live step. `onError` hears of a defect, which ends this actor and nothing else. */
 export function createStepActor(input: StepInput, onError: (error: unknown) => void): StepActor {
-  const actor = xstate().createActor(stepLogic(), { input });
-  actor.subscribe({ error: onError });
-  actor.start();
-  return actor;
+  return new ChartActor(stepChart(), input, onError);
 }

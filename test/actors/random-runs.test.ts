@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { createActor } from "xstate";
 import { describe, expect, it } from "vitest";
 import { reduce, reduceAll, initialState } from "../../src/actors/reduce.ts";
-import { runLogic, runMachine } from "../../src/actors/run-machine.ts";
+import { createRunActor, runMachine } from "../../src/actors/run-machine.ts";
 import { decodeState, encodeState, outstandingEffects } from "../../src/actors/view.ts";
 import { REDUCER_VERSION, type SessionState } from "../../src/actors/session-state.ts";
 import type { Play } from "./play.ts";
@@ -91,8 +91,9 @@ describe("random runs", () => {
       fc.property(worldArbitrary(false, ["->", "->", "error", "<->"]), fc.integer(), (world, schedule) => {
         if (!startable(world)) return;
         const run = playWorld(world, schedule, true);
-        for (const logic of [runMachine(), runLogic()]) {
-          const actor = createActor(logic, { input: { session: initialState("s") } }).start();
+        const session = initialState("s");
+        const bare = createActor(runMachine(), { input: { session } }).start();
+        for (const actor of [bare, createRunActor(session, (error) => expect.unreachable(String(error)))]) {
           for (const { fact, atMs } of run.facts) actor.send({ type: "facts.committed", facts: [fact], atMs });
           expect(actor.getSnapshot().value).toBe(run.state.status);
           expect(encodeState(actor.getSnapshot().context.session)).toEqual(encodeState(run.state));
