@@ -30,7 +30,7 @@ import {
   SESSION_HEADER,
 } from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
-import { Turns } from "./store-turns.ts";
+import { Turns } from "../base/turns.ts";
 
 /** Larger records are stored among the blobs. */
 const INLINE_BYTES_MAX = 256 * 1024;

@@ -16,7 +16,7 @@ import type { Names } from "./names.ts";
 import type { LogReader } from "./store-read.ts";
 import type { Snapshots } from "./store-snapshots.ts";
 import type { StreamAccess } from "./store-stream.ts";
-import { Turns } from "./store-turns.ts";
+import { Turns } from "../base/turns.ts";
 
 export interface RetentionPorts {
   readonly streams: StreamAccess;
