@@ -44,6 +44,12 @@ export function isUnanswered(error: unknown): boolean {
   );
 }
 
+/** The stream or the account has no room (`max_msgs`, `max_bytes`); told under the code of a subject that is taken. */
+export function isFull(error: unknown): boolean {
+  if (jsCode(error) === undefined) return false;
+  return /maximum (messages|bytes) exceeded|insufficient|resource limits/.test((error as Error).message);
+}
+
 /** An error of the client as ours, with `what` was being done; any other as it is. */
 export function busError(error: unknown, what: string): unknown {
   if (isOrchestraError(error)) return error;

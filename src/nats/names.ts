@@ -25,6 +25,11 @@ export function encodeName(name: string): string {
   return `h-${createHash("sha256").update(name, "utf8").digest("base64url")}`;
 }
 
+/** The durable consumer of an agent in the work queue, by the agent's token. */
+export function agentConsumerName(agentToken: string): string {
+  return `agent_${agentToken}`;
+}
+
 /** Subjects, streams and buckets of one tenant. */
 export interface Names {
   readonly tenant: string | undefined;

@@ -6,9 +6,8 @@
 
 import { JS_CODE, jsCode } from "./bus-errors.ts";
 import type { NatsLink } from "./link.ts";
-import { encodeName } from "./names.ts";
+import { agentConsumerName, encodeName } from "./names.ts";
 import { answered } from "./requests.ts";
-import { agentConsumerName } from "./undertaker.ts";
 
 const STALE_MS = 250;
 

@@ -10,10 +10,11 @@
 // R3  The result of a step that was kept in this process stays in it as long as the session is followed here: the log is
 //     what counts. When it is not, the result goes to the stream, where the next owner finds it.
 
+import { OrchestraError } from "../base/errors.ts";
 import { LocalResults } from "../bus/local-results.ts";
 import { closedError } from "../bus/closed-error.ts";
 import type { ResultRegister, StepResult } from "../bus/ports.ts";
-import { JS_CODE, jsCode } from "./bus-errors.ts";
+import { isFull, JS_CODE, jsCode } from "./bus-errors.ts";
 import { encodeName } from "./names.ts";
 import type { NatsParts } from "./parts.ts";
 import type { OutstandingSteps } from "./outstanding-steps.ts";
@@ -47,7 +48,7 @@ export class NatsResults implements ResultRegister {
     this.#here = new LocalResults(parts.link.logger);
   }
 
-  /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`, `ORCH_BUS_UNREACHABLE`; the result is not registered then, as far as is known. */
+  /** @throws {OrchestraError} `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`, `ORCH_OVERLOADED`, `ORCH_BUS_UNREACHABLE`; the result is not registered then, as far as is known. */
   async put(result: StepResult): Promise<"first" | "already"> {
     if (this.#closed) throw closedError("put of a result");
     const watched = this.#watched.get(result.sessionId);
@@ -127,7 +128,13 @@ export class NatsResults implements ResultRegister {
       this.#hint(sessionId, { stepId, attempt, seq, packed });
       return "first";
     } catch (error) {
-      if (!isTaken(error)) throw error;
+      if (isFull(error))
+        throw new OrchestraError(
+          "ORCH_OVERLOADED",
+          `the result of step ${stepId} of session "${sessionId}" was not registered: ${link.names.streams.results} is full (${(error as Error).message})`,
+          { cause: error, details: { sessionId, stepId, stream: link.names.streams.results } },
+        );
+      if (jsCode(error) !== JS_CODE.maxMessagesPerSubject) throw error;
       this.#hint(sessionId, { stepId, attempt, seq: 0 });
       return "already";
     }
@@ -240,9 +247,4 @@ export class NatsResults implements ResultRegister {
     const what = `result ${subject}`;
     return { result: read.result(await spill.unpack(message.data, what), what), seq: message.seq };
   }
-}
-
-/** The stream's own bounds are told under the same code. */
-function isTaken(error: unknown): boolean {
-  return jsCode(error) === JS_CODE.maxMessagesPerSubject && /per subject/.test((error as Error).message);
 }

@@ -15,19 +15,18 @@
 import { headers } from "@nats-io/transport-node";
 import { closedError } from "../bus/closed-error.ts";
 import type { Claim, StepMessage, StepQueue, StepServer } from "../bus/ports.ts";
-import { JS_CODE, jsCode } from "./bus-errors.ts";
+import { isFull, JS_CODE, jsCode } from "./bus-errors.ts";
 import type { NatsDeadLetters } from "./dead-letters.ts";
 import type { DurableConfig } from "./durable-pull.ts";
-import { encodeName } from "./names.ts";
+import { agentConsumerName, encodeName } from "./names.ts";
 import type { NatsParts } from "./parts.ts";
 import { OpenClaims, type HandedStep } from "./open-claims.ts";
 import type { KeptStep, OutstandingSteps } from "./outstanding-steps.ts";
 import type { Pulled } from "./pulled.ts";
 import { QueueDepth } from "./queue-depth.ts";
 import { answered, deleteAt, lastOn, subjectsOf } from "./requests.ts";
-import { plainStep } from "./step-encoding.ts";
+import { plainStep, readStep, SESSION_HEADER, STEP_HEADER } from "./step-encoding.ts";
 import { NatsStepServer } from "./step-server.ts";
-import { agentConsumerName, readStep } from "./undertaker.ts";
 import { read } from "./shapes.ts";
 
 /** How often a step was handed out before it was sent. */
@@ -286,6 +285,8 @@ export class NatsStepQueue implements StepQueue {
     const what = `offer step ${stepId} of session "${sessionId}"`;
     const answer = await answered(link, what, async ({ js }): Promise<Answer> => {
       const sent = headers();
+      sent.set(SESSION_HEADER, encodeURIComponent(sessionId));
+      sent.set(STEP_HEADER, encodeURIComponent(stepId));
       if (deliveries > 0) sent.set(DELIVERIES_HEADER, String(deliveries));
       try {
         await js.publish(subject, payload, { headers: sent });
@@ -315,7 +316,7 @@ export class NatsStepQueue implements StepQueue {
       step = read.step(await spill.unpack(pulled.data, what), what);
     } catch (error) {
       if ((error as { code?: unknown }).code !== "ORCH_BUS_PAYLOAD") throw error;
-      return bury(await readStep(spill, pulled.subject, pulled.data), delivery, (error as Error).message);
+      return bury(await readStep(spill, pulled), delivery, (error as Error).message);
     }
     const { maxDelivery } = this.#options;
     if (delivery > maxDelivery) return bury(step, maxDelivery, tooOften(maxDelivery, "no worker ended it"));
@@ -384,11 +385,4 @@ export class NatsStepQueue implements StepQueue {
 
 function tooOften(deliveries: number, why: string): string {
   return `handed out ${deliveries} times, the most allowed; the last time ${why}`;
-}
-
-/** The stream's own bounds (`max_msgs`, `max_bytes`, the account's storage). */
-function isFull(error: unknown): boolean {
-  const code = jsCode(error);
-  if (code === undefined) return false;
-  return /maximum (messages|bytes) exceeded|insufficient|resource limits/.test((error as Error).message);
 }

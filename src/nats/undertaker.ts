@@ -15,7 +15,7 @@ import { DurablePull } from "./durable-pull.ts";
 import type { NatsParts } from "./parts.ts";
 import type { Pulled } from "./pulled.ts";
 import { answered, deleteAt, lastOn, messageAt, nextOn } from "./requests.ts";
-import { read } from "./shapes.ts";
+import { readStep } from "./step-encoding.ts";
 
 const ADVISORIES_AT_ONCE = 16;
 const ACK_WAIT_MS = 60_000;
@@ -154,7 +154,7 @@ export class Undertaker {
   async #bury(message: StoredMsg, deliveries: number): Promise<void> {
     const { link, spill } = this.#parts;
     const { names } = link;
-    const step = await readStep(spill, message.subject, message.data);
+    const step = await readStep(spill, { subject: message.subject, data: message.data, headers: message.header });
     const { sessionId, stepId, attempt } = step;
     const result = await lastOn(link, names.streams.results, names.result(sessionId, stepId, attempt));
     if (result === undefined)
@@ -168,31 +168,10 @@ export class Undertaker {
   }
 }
 
-/** The step of a message of the work queue; of one that cannot be read, what its subject tells. */
-export async function readStep(
-  spill: NatsParts["spill"],
-  subject: string,
-  data: Uint8Array,
-): Promise<ReturnType<typeof read.step>> {
-  const what = `step ${subject}`;
-  try {
-    return read.step(await spill.unpack(data, what), what);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "ORCH_BUS_PAYLOAD") throw error;
-    const [agent = "", sessionId = "", stepId = "", attempt = ""] = subject.split(".").slice(-4);
-    return { sessionId, runId: "", stepId, agent, attempt: Number(attempt) || 1, body: null };
-  }
-}
-
 function readAdvisory(data: Uint8Array): z.infer<typeof advisoryShape> | undefined {
   try {
     return advisoryShape.parse(JSON.parse(Buffer.from(data).toString("utf8")));
   } catch {
     return undefined;
   }
-}
-
-/** The durable consumer of an agent, by its token. */
-export function agentConsumerName(agentToken: string): string {
-  return `agent_${agentToken}`;
 }

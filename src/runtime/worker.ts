@@ -269,6 +269,8 @@ export class Worker {
     return this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end }).then(
       () => claim.done(),
       (error: unknown) => {
+        const instead = end.kind === "failed" ? undefined : refusedForGood(claim.step.body as StepBody, error, end);
+        if (instead !== undefined) return this.#register(claim, instead, aborted);
         this.#ports.logger.error(
           { sessionId, stepId, error: errorToData(error) },
           "the result register refused a result; the step will be repeated",
@@ -333,4 +335,13 @@ function unknownAgent(name: string, body: StepBody): StepEnd {
     tookMs: 0,
     forGood: true,
   };
+}
+
+/** The failure that takes the place of a result no bus will ever take. Undefined where it may take it later. */
+function refusedForGood(body: StepBody, error: unknown, end: StepEnd): StepEnd | undefined {
+  const { code, ...rest } = errorToData(error);
+  if (code !== "ORCH_PAYLOAD_TOO_LARGE" && code !== "ORCH_NOT_SERIALIZABLE") return undefined;
+  const { node, branchId } = body.offer;
+  const tookMs = end.kind === "suspended" ? 0 : end.tookMs;
+  return { kind: "failed", class: "permanent", error: { code, ...rest, node, branchId }, tookMs };
 }

@@ -8,6 +8,7 @@ import { createLink, type NatsLink } from "../../src/nats/link.ts";
 import type { NatsParts } from "../../src/nats/parts.ts";
 import { resolveBusOptions, type NatsBusOptions } from "../../src/nats/options.ts";
 import { createSpill } from "../../src/nats/spill.ts";
+import type { Logger } from "../../src/base/logger.ts";
 
 export interface BusWorld extends NatsParts {
   readonly ports: BusPorts;
@@ -73,4 +74,27 @@ async function wipeBus(link: NatsLink): Promise<void> {
     for await (const { name } of jsm.consumers.list(stream)) await jsm.consumers.delete(stream, name);
   const all = [...Object.values(streams), streamOfBucket(link.names.buckets.hosts)];
   await Promise.all(all.map((stream) => jsm.streams.purge(stream)));
+}
+
+export interface Logged {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly fields: Record<string, unknown>;
+  readonly message: string;
+}
+
+/** Keeps what is logged. */
+export function keepingLogger(): { readonly logger: Logger; readonly logged: readonly Logged[] } {
+  const logged: Logged[] = [];
+  const at =
+    (level: Logged["level"]) =>
+    (fields: Record<string, unknown>, message: string): void =>
+      void logged.push({ level, fields, message });
+  const logger: Logger = {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: () => logger,
+  };
+  return { logger, logged };
 }
