@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
-import { occupiedBytes } from "./children/bytes-written.ts";
+import { folderSize, occupiedBytes } from "./children/bytes-written.ts";
 import { runChild } from "./children.ts";
 import { complete, inRounds, type Measured } from "./rounds.ts";
 import type { Outcome, Scenario, ScenarioOptions } from "./scenario.ts";
@@ -52,8 +52,14 @@ function measuredOf(contenders: readonly { readonly id: string; readonly name: s
   );
 }
 
-/** Bytes on disk of an empty project after `npm install` of the packed package, without development dependencies. */
-async function installedBytes(folder: string): Promise<number> {
+interface Installed {
+  /** The sum of what its files hold, as npm counts. */
+  readonly bytes: number;
+  readonly onDisk: number;
+}
+
+/** An empty project after `npm install` of the packed package, without development dependencies. */
+async function installed(folder: string): Promise<Installed> {
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   const run = (args: readonly string[], cwd: string): string =>
     execFileSync(npm, [...args, "--loglevel=error"], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
@@ -64,7 +70,8 @@ async function installedBytes(folder: string): Promise<number> {
   ];
   writeFileSync(join(project, "package.json"), '{"private":true}');
   run(["install", "--omit=dev", "--no-audit", "--no-fund", join(folder, packed.filename)], project);
-  return occupiedBytes(join(project, "node_modules"));
+  const modules = join(project, "node_modules");
+  return { bytes: await folderSize(modules), onDisk: await occupiedBytes(modules) };
 }
 
 const IMPORTED = [
@@ -85,9 +92,11 @@ async function measureImport(options: ScenarioOptions): Promise<Outcome> {
   const said = all.find(({ id }) => id === "orchestra")?.samples[0]?.said as { readonly loaded: string[] } | undefined;
   if (said !== undefined) {
     parts.push(`Loaded by the import, of LevelDB, NATS and hnswlib: ${said.loaded.join(", ") || "none"}.`);
-    const bytes = await installedBytes(mkdtempSync(join(options.folder, "install-")));
+    const { bytes, onDisk } = await installed(mkdtempSync(join(options.folder, "install-")));
     figures["import: installed MB"] = spreadOf([bytes / 1e6]);
-    parts.push(`Installed by a user, with all it depends on: ${(bytes / 1e6).toFixed(1)} MB.`);
+    parts.push(
+      `Installed by a user, with all it depends on: ${(bytes / 1e6).toFixed(1)} MB of files, ${(onDisk / 1e6).toFixed(1)} MB on disk.`,
+    );
   }
   return outcome(parts, figures, all);
 }
