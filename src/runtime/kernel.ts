@@ -8,6 +8,7 @@ import { systemRandom } from "../base/random.ts";
 import { createLocalBus } from "../bus/local-bus.ts";
 import type { Bus } from "../bus/ports.ts";
 import { memoryStorage } from "../state/memory-store.ts";
+import { copiedStoreOf } from "../state/copied-store.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine-api.ts";
@@ -57,9 +58,12 @@ export interface KernelOptions extends Pick<SharedOptions, "bus" | "random" | "u
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
 export async function openKernel(options: KernelOptions, { clock, ids, logger }: Grounds): Promise<Kernel> {
   const sessions = options.bus?.sessions;
-  // What all hosts must reach is nowhere but there.
-  const lease = sessions === undefined ? await options.stateManager?.acquire() : undefined;
-  const store = sessions ?? lease?.store ?? memoryStorage({ endedSessionsMax: ENDED_SESSIONS_MAX });
+  // What all hosts must reach is nowhere but there; a folder of one's own beside it holds a copy.
+  const isUsed = sessions === undefined || options.stateManager?.storage.another !== undefined;
+  const lease = isUsed ? await options.stateManager?.acquire() : undefined;
+  const own = lease?.store ?? memoryStorage({ endedSessionsMax: ENDED_SESSIONS_MAX });
+  const copied = sessions === undefined || lease === undefined ? undefined : copiedStoreOf(sessions, own, logger);
+  const store = copied ?? sessions ?? own;
   await sessions?.open();
   const ownBus: Bus | undefined = options.bus === undefined ? createLocalBus({ clock, logger }) : undefined;
   const bus = options.bus ?? ownBus;
@@ -92,7 +96,13 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     alone: sessions === undefined && (lease?.first ?? true),
     close() {
       closing ??= closeAll(
-        [() => desk?.close(), () => engine.close(), () => ownBus?.close(), () => lease?.release()],
+        [
+          () => desk?.close(),
+          () => engine.close(),
+          () => ownBus?.close(),
+          () => copied?.idle(),
+          () => lease?.release(),
+        ],
         logger,
       );
       return closing;

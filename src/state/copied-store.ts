@@ -26,6 +26,17 @@ import type {
   VerifyReport,
 } from "./ports.ts";
 
+const COPIED = new WeakMap<SessionStore, WeakMap<SessionStore, CopiedStore>>();
+
+/** One and the same for the same two stores: engines that share them must know of each other's sessions. */
+export function copiedStoreOf(truth: SessionStore, copy: SessionStore, logger?: Logger): CopiedStore {
+  const copies = COPIED.get(truth) ?? new WeakMap<SessionStore, CopiedStore>();
+  COPIED.set(truth, copies);
+  const store = copies.get(copy) ?? new CopiedStore(truth, copy, logger);
+  copies.set(copy, store);
+  return store;
+}
+
 /** Writes to the copy that may wait; beyond it the copy falls behind and is completed when the log is read. */
 const WAITING_MAX = 1_000;
 
@@ -37,7 +48,7 @@ export class CopiedStore implements SessionStore {
   #waiting = 0;
   #closing: Promise<void> | null = null;
 
-  /** Both are held by this store alone: it closes them. */
+  /** Both stay their owners' to close, after this one. */
   constructor(truth: SessionStore, copy: SessionStore, logger: Logger = silentLogger) {
     this.#truth = truth;
     this.#copy = copy;
@@ -52,20 +63,22 @@ export class CopiedStore implements SessionStore {
   }
 
   async open(): Promise<void> {
-    this.#checkOpen();
-    await Promise.all([this.#truth.open(), this.#copy.open()]);
+    await Promise.all([this.#asked.open(), this.#copy.open()]);
   }
 
+  /** Waits for what is being written to the copy. */
   close(): Promise<void> {
-    this.#closing ??= this.#turns.idle().then(async () => {
-      await Promise.all([this.#truth.close(), this.#copy.close()]);
-    });
+    this.#closing ??= this.idle();
     return this.#closing;
   }
 
+  /** Resolves when nothing is being written to the copy. */
+  idle(): Promise<void> {
+    return this.#turns.idle();
+  }
+
   async append(request: AppendRequest): Promise<AppendResult> {
-    this.#checkOpen();
-    const result = await this.#truth.append(request);
+    const result = await this.#asked.append(request);
     if (result.ok) this.#note(request.sessionId, () => this.#copy.append(request));
     return result;
   }
@@ -106,40 +119,40 @@ export class CopiedStore implements SessionStore {
     }
   }
 
-  last(sessionId: string): ReturnType<SessionStore["last"]> {
-    return this.#truth.last(sessionId);
+  async last(sessionId: string): ReturnType<SessionStore["last"]> {
+    return this.#asked.last(sessionId);
   }
 
   async saveSnapshot(sessionId: string, snapshot: Snapshot): Promise<void> {
-    await this.#truth.saveSnapshot(sessionId, snapshot);
+    await this.#asked.saveSnapshot(sessionId, snapshot);
     this.#note(sessionId, async () => {
       if ((await this.#copy.last(sessionId)) !== null) await this.#copy.saveSnapshot(sessionId, snapshot);
     });
   }
 
-  latestSnapshot(sessionId: string, atMostN?: number): Promise<Snapshot | null> {
-    return this.#truth.latestSnapshot(sessionId, atMostN);
+  async latestSnapshot(sessionId: string, atMostN?: number): Promise<Snapshot | null> {
+    return this.#asked.latestSnapshot(sessionId, atMostN);
   }
 
   async compact(sessionId: string, belowN: number): Promise<void> {
-    await this.#truth.compact(sessionId, belowN);
+    await this.#asked.compact(sessionId, belowN);
     this.#note(sessionId, () => this.#copy.compact(sessionId, belowN));
   }
 
-  saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
-    return this.#truth.saveCheckpoint(checkpoint);
+  async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
+    return this.#asked.saveCheckpoint(checkpoint);
   }
 
-  getCheckpoint(checkpointId: string): Promise<Checkpoint | null> {
-    return this.#truth.getCheckpoint(checkpointId);
+  async getCheckpoint(checkpointId: string): Promise<Checkpoint | null> {
+    return this.#asked.getCheckpoint(checkpointId);
   }
 
-  listCheckpoints(sessionId: string): Promise<readonly Checkpoint[]> {
-    return this.#truth.listCheckpoints(sessionId);
+  async listCheckpoints(sessionId: string): Promise<readonly Checkpoint[]> {
+    return this.#asked.listCheckpoints(sessionId);
   }
 
-  deleteCheckpoint(checkpointId: string): Promise<void> {
-    return this.#truth.deleteCheckpoint(checkpointId);
+  async deleteCheckpoint(checkpointId: string): Promise<void> {
+    return this.#asked.deleteCheckpoint(checkpointId);
   }
 
   /** Its hash proves it, wherever it comes from. */
@@ -148,26 +161,26 @@ export class CopiedStore implements SessionStore {
     return this.#copy.getBlob(ref).catch(() => this.#truth.getBlob(ref));
   }
 
-  getSession(sessionId: string): Promise<SessionEntry | null> {
-    return this.#truth.getSession(sessionId);
+  async getSession(sessionId: string): Promise<SessionEntry | null> {
+    return this.#asked.getSession(sessionId);
   }
 
-  listSessions(options?: Parameters<SessionStore["listSessions"]>[0]): Promise<readonly SessionEntry[]> {
-    return this.#truth.listSessions(options);
+  async listSessions(options?: Parameters<SessionStore["listSessions"]>[0]): Promise<readonly SessionEntry[]> {
+    return this.#asked.listSessions(options);
   }
 
   async deleteSession(sessionId: string): Promise<boolean> {
-    const existed = await this.#truth.deleteSession(sessionId);
+    const existed = await this.#asked.deleteSession(sessionId);
     await this.#drop(sessionId);
     return existed;
   }
 
-  verify(): Promise<VerifyReport> {
-    return this.#truth.verify();
+  async verify(): Promise<VerifyReport> {
+    return this.#asked.verify();
   }
 
-  stats(): Promise<StoreStats> {
-    return this.#truth.stats();
+  async stats(): Promise<StoreStats> {
+    return this.#asked.stats();
   }
 
   async *#readAndCopy(sessionId: string, from: number, copies: boolean): AsyncIterable<Commit> {
@@ -227,6 +240,11 @@ export class CopiedStore implements SessionStore {
 
   #complain(sessionId: string, error: unknown): void {
     this.#logger.warn({ sessionId, err: error }, "the local copy of a log could not be written");
+  }
+
+  get #asked(): SessionStore {
+    this.#checkOpen();
+    return this.#truth;
   }
 
   #checkOpen(): void {
