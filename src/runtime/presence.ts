@@ -80,8 +80,12 @@ export class Presence {
       while (!this.#isDone) {
         if (this.#wanted && this.#lease === null) {
           this.#stale = false;
-          this.#lease = await liveness.announce(this.#options.info());
-          this.#lease.held.watch((held) => this.#options.onHeld(held));
+          const lease = await liveness.announce(this.#options.info());
+          this.#lease = lease;
+          // One that is being released is not held, and nobody need be told.
+          lease.held.watch((held) => {
+            if (this.#lease === lease) this.#options.onHeld(held);
+          });
         } else if (this.#wanted) {
           this.#stale = false;
           await this.#lease?.update(this.#options.info());
