@@ -1,12 +1,12 @@
 // Assets on a server: looked at by every host, made and removed by an operator.
 
 import type { JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
-import { errors, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { findProblems, type AssetProblem } from "./assets-check.ts";
 import { assetsOf, STORAGE, type Asset } from "./assets.ts";
-import { busError, isNobodyThere, isUnanswered, JS_CODE, jsCode } from "./bus-errors.ts";
+import { busError, isNobodyThere, isUnanswered, JS_CODE, jsCode, violationIn } from "./bus-errors.ts";
 import type { Names } from "./names.ts";
 import type { InitOptions } from "./options.ts";
 
@@ -125,7 +125,7 @@ export class AssetAdmin {
       return await this.#managed(`look at ${name}`, () => this.#options.jsm.streams.info(name));
     } catch (error) {
       if (jsCode(error) === JS_CODE.streamNotFound) return undefined;
-      if (error instanceof OrchestraError && error.cause instanceof errors.PermissionViolationError) return "hidden";
+      if (violationIn(error) !== undefined) return "hidden";
       throw error;
     }
   }

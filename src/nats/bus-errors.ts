@@ -24,6 +24,13 @@ export function jsCode(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }
 
+/** What the server said of a subject that these credentials may not use; the client wraps it for requests. */
+export function violationIn(error: unknown): InstanceType<typeof errors.PermissionViolationError> | undefined {
+  for (let one = error; one instanceof Error; one = one.cause)
+    if (one instanceof errors.PermissionViolationError) return one;
+  return undefined;
+}
+
 /** No server listens to the JetStream API. Raised for "no responders"; its class is not exported. */
 export function isNobodyThere(error: unknown): boolean {
   return error instanceof Error && error.name === "JetStreamNotEnabled";
@@ -31,6 +38,7 @@ export function isNobodyThere(error: unknown): boolean {
 
 /** No answer, or one that says that nobody can answer now: it is not known whether anything happened. */
 export function isUnanswered(error: unknown): boolean {
+  if (violationIn(error) !== undefined) return false;
   // A message that was refused is told with 503, too, and is an answer.
   if (error instanceof JetStreamApiError) return error.status === 503 && error.code !== JS_CODE.maxMessagesPerSubject;
   return (
@@ -53,12 +61,13 @@ export function isFull(error: unknown): boolean {
 /** An error of the client as ours, with `what` was being done; any other as it is. */
 export function busError(error: unknown, what: string): unknown {
   if (isOrchestraError(error)) return error;
-  if (error instanceof errors.PermissionViolationError)
+  const violation = violationIn(error);
+  if (violation !== undefined)
     return new OrchestraError(
       "ORCH_BUS_DENIED",
-      `${what}: these credentials may not ${error.operation === "publish" ? "publish to" : "subscribe to"} ` +
-        `${error.subject}; "orchestra nats permissions" prints what each role must be allowed`,
-      { cause: error, details: { operation: error.operation, subject: error.subject } },
+      `${what}: these credentials may not ${violation.operation === "publish" ? "publish to" : "subscribe to"} ` +
+        `${violation.subject}; "orchestra nats permissions" prints what each role must be allowed`,
+      { cause: error, details: { operation: violation.operation, subject: violation.subject } },
     );
   const code = jsCode(error);
   if (code === JS_CODE.notEnabled || code === JS_CODE.notEnabledForAccount)

@@ -45,6 +45,8 @@ export interface DurablePullOptions {
   onMessage(message: Pulled): void;
   /** A request ended without its messages. Default: asks again. */
   onEmpty?(): void;
+  /** These credentials may not have it. Default: that is an error, told once, and tried again. */
+  onDenied?(error: unknown): void;
 }
 
 const WAIT_MS = 30_000;
@@ -63,6 +65,7 @@ export class DurablePull {
   #asking = false;
   #stopped = false;
   #retryMs = RETRY_MS;
+  #toldDenied = false;
   #cancelRetry: (() => void) | undefined;
   #cancelWatch: (() => void) | undefined;
 
@@ -178,10 +181,14 @@ export class DurablePull {
     if (this.#stopped || this.#cancelRetry !== undefined || link.status === "closed") return;
     this.#ensured = false;
     const isOurs = error instanceof OrchestraError;
-    link.logger[isOurs ? "error" : "debug"](
-      { stream: config.stream, consumer: config.name, error, againInMs: this.#retryMs },
-      isOurs ? "no messages can be asked for; tried again" : "a request for messages ended early; made again",
-    );
+    const isDenied = isOurs && error.code === "ORCH_BUS_DENIED";
+    if (isDenied && this.#options.onDenied !== undefined) return this.#options.onDenied(error);
+    if (!isDenied || !this.#toldDenied)
+      link.logger[isOurs ? "error" : "debug"](
+        { stream: config.stream, consumer: config.name, error, againInMs: this.#retryMs },
+        isOurs ? "no messages can be asked for; tried again" : "a request for messages ended early; made again",
+      );
+    this.#toldDenied = isDenied;
     this.#cancelRetry = link.clock.setTimer(this.#retryMs, () => {
       this.#cancelRetry = undefined;
       this.ask();

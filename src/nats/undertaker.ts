@@ -52,6 +52,7 @@ export class Undertaker {
       },
       room: () => ADVISORIES_AT_ONCE - this.#open,
       onMessage: (pulled) => this.#advised(pulled),
+      onDenied: () => this.#leaveToOthers(),
     });
     this.#pull.ask();
     this.#planLook();
@@ -61,6 +62,12 @@ export class Undertaker {
     this.#stopped = true;
     this.#cancelLook?.();
     await this.#pull.stop();
+  }
+
+  /** A worker may not look into the queue; hosts do. */
+  #leaveToOthers(): void {
+    this.#parts.link.logger.debug({}, "these credentials may not bury steps; that is left to hosts");
+    void this.stop();
   }
 
   /** T2. Resolves to how many were found. */
