@@ -8,8 +8,7 @@
 //     step, and take no step of another agent.
 
 import { streamOfBucket } from "./assets.ts";
-import { encodeName, type Names } from "./names.ts";
-import { agentConsumerName } from "./undertaker.ts";
+import { agentConsumerName, encodeName, type Names } from "./names.ts";
 
 export const ROLES = ["client", "worker", "owner", "operator"] as const;
 /** client: starts, steers and watches sessions. worker: runs steps of some agents. owner: a host. operator: prepares NATS. */
