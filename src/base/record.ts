@@ -43,13 +43,18 @@ const KIND_CODES: Readonly<Record<RecordKind, number>> = {
 export const RECORD_VERSION = 1;
 export const RECORD_HEADER_BYTES = 6;
 
+/** Version and kind, as the frame of each kind begins. */
+const BEGINNINGS = Object.fromEntries(
+  Object.entries(KIND_CODES).map(([kind, code]) => [kind, Uint8Array.of(RECORD_VERSION, code)]),
+) as Record<RecordKind, Uint8Array>;
+
 /** `binding` says where the record stands (its key): read from elsewhere it fails its checksum. */
 export function encodeRecord(kind: RecordKind, payload: Uint8Array, binding: string): Uint8Array {
   const record = Buffer.allocUnsafe(RECORD_HEADER_BYTES + payload.byteLength);
-  record[0] = RECORD_VERSION;
-  record[1] = KIND_CODES[kind];
+  const begin = BEGINNINGS[kind];
+  record.set(begin);
   record.set(payload, RECORD_HEADER_BYTES);
-  record.writeUInt32LE(sumOf(record, binding), 2);
+  record.writeUInt32LE(checksum(payload, checksum(begin, checksum(binding))), 2);
   return record;
 }
 
@@ -83,7 +88,8 @@ export function recordKind(record: Uint8Array): RecordKind | undefined {
 
 /** The checksum a record carries. */
 export function recordSum(record: Uint8Array): number {
-  return Buffer.from(record.buffer, record.byteOffset, record.byteLength).readUInt32LE(2);
+  const at = (index: number): number => record[index] ?? 0;
+  return (at(2) | (at(3) << 8) | (at(4) << 16) | (at(5) << 24)) >>> 0;
 }
 
 function sumOf(record: Buffer, binding: string): number {

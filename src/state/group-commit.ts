@@ -58,10 +58,14 @@ export class GroupCommit {
    * @throws {OrchestraError} `ORCH_STORE_FAILED` when the batch could not be written; nothing of it is then visible.
    *   `ORCH_CLOSED` after `close`.
    */
-  async submit<T>(job: Job<T>): Promise<T> {
-    if (this.#closed) throw new OrchestraError("ORCH_CLOSED", `store ${this.#target.name} is closed`);
+  submit<T>(job: Job<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new OrchestraError("ORCH_CLOSED", `store ${this.#target.name} is closed`));
     if (this.#queue.length >= QUEUE_MAX || this.#forRoom.length > 0)
-      await new Promise<void>((resolve) => this.#forRoom.push(resolve));
+      return new Promise<void>((resolve) => this.#forRoom.push(resolve)).then(() => this.#enqueue(job));
+    return this.#enqueue(job);
+  }
+
+  #enqueue<T>(job: Job<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ job, resolve: resolve as (value: unknown) => void, reject });
       this.#running ??= this.#run();

@@ -36,6 +36,12 @@ interface Known {
 /** Hash, and the record to be. */
 type Blob = readonly [string, Uint8Array | Promise<Uint8Array>];
 
+const NO_BLOBS: readonly Blob[] = [];
+
+function encodeBlobs(blobs: NonNullable<AppendRequest["blobs"]>, compression: boolean): readonly Blob[] {
+  return [...blobs].map(([ref, bytes]) => [ref, encodeBlob(ref, bytes, compression)]);
+}
+
 export interface WriteOptions {
   readonly sync: boolean;
   readonly compression: boolean;
@@ -68,21 +74,20 @@ export class LevelLog {
     await this.kv.close();
   }
 
-  async append(request: AppendRequest, options: WriteOptions): Promise<AppendResult> {
+  /** Throws at once what cannot be encoded. */
+  append(request: AppendRequest, options: WriteOptions): Promise<AppendResult> {
     const { sessionId, commit } = request;
-    const record = encodeCommit(commit, keys.commit(sessionId, commit.n));
-    const blobs = [...(request.blobs ?? [])].map(([ref, bytes]): Blob => [
-      ref,
-      encodeBlob(ref, bytes, options.compression),
-    ]);
+    const key = keys.commit(sessionId, commit.n);
+    const record = encodeCommit(commit, key);
+    const blobs = request.blobs === undefined ? NO_BLOBS : encodeBlobs(request.blobs, options.compression);
     // Whatever takes time is awaited in `prepare`: appends are submitted in the order of their calls.
     return this.#writer.submit<AppendResult>({
       sync: options.sync,
       prepare: (ops) => {
         const known = this.#heads.get(sessionId) ?? (request.idIsNew === true ? null : undefined);
         return known === undefined
-          ? this.#load(sessionId).then((loaded) => this.#prepare(request, record, blobs, loaded, ops))
-          : this.#prepare(request, record, blobs, known, ops);
+          ? this.#load(sessionId).then((loaded) => this.#prepare(request, key, record, blobs, loaded, ops))
+          : this.#prepare(request, key, record, blobs, known, ops);
       },
     });
   }
@@ -162,6 +167,7 @@ export class LevelLog {
   /** W1: runs under the queue. */
   #prepare(
     request: AppendRequest,
+    key: string,
     record: Uint8Array,
     blobs: readonly Blob[],
     known: Known | null,
@@ -174,10 +180,7 @@ export class LevelLog {
     const { n, epoch, id, atMs } = commit;
     const head: Head = { n, epoch, id, atMs, first: known?.head.first ?? n };
     const headKey = keys.head(sessionId);
-    ops.push(
-      { type: "put", key: keys.commit(sessionId, n), value: record },
-      { type: "put", key: headKey, value: encodeHead(head, headKey) },
-    );
+    ops.push({ type: "put", key, value: record }, { type: "put", key: headKey, value: encodeHead(head, headKey) });
     const newEntry = entry !== undefined && (known?.entry == null || differs(entry, known.entry)) ? entry : null;
     if (newEntry !== null)
       ops.push({
@@ -185,12 +188,16 @@ export class LevelLog {
         key: keys.entry(sessionId),
         value: encodePlain("entry", newEntry, keys.entry(sessionId)),
       });
-    const finish = (): AppendResult => {
-      this.#remember(sessionId, { head, sum: recordSum(record), entry: newEntry ?? known?.entry ?? null });
-      return ACCEPTED;
-    };
+    const written: Known = { head, sum: recordSum(record), entry: newEntry ?? known?.entry ?? null };
     const refs = blobRefs(commit.facts);
-    return blobs.length === 0 && refs.size === 0 ? finish() : this.#useBlobs(sessionId, blobs, refs, ops).then(finish);
+    if (blobs.length > 0 || refs.size > 0)
+      return this.#useBlobs(sessionId, blobs, refs, ops).then(() => this.#accept(sessionId, written));
+    return this.#accept(sessionId, written);
+  }
+
+  #accept(sessionId: string, written: Known): AppendResult {
+    this.#remember(sessionId, written);
+    return ACCEPTED;
   }
 
   /** L3: a repeat of what is stored there is fine. */

@@ -60,6 +60,8 @@ export class LevelStorage implements SessionStore {
   readonly #options: LevelStorageOptions;
   readonly #write: WriteOptions;
   #hold: Promise<Hold> | null = null;
+  /** What is held, once it is. */
+  #opened: LevelLog | null = null;
   #closing: Promise<void> | null = null;
 
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
@@ -94,8 +96,15 @@ export class LevelStorage implements SessionStore {
     return new LevelStorage(this.name, this.#options);
   }
 
-  async append(request: AppendRequest): Promise<AppendResult> {
-    return (await this.#log()).append(request, this.#write);
+  append(request: AppendRequest): Promise<AppendResult> {
+    // Without a promise of its own for each step: by then the folder has long been open.
+    const log = this.#closing === null ? this.#opened : null;
+    if (log === null) return this.#log().then((opened) => opened.append(request, this.#write));
+    try {
+      return log.append(request, this.#write);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   async *read(sessionId: string, from?: number): AsyncIterable<Commit> {
@@ -181,7 +190,7 @@ export class LevelStorage implements SessionStore {
       this.#hold = null;
       throw error;
     });
-    return (await this.#hold).log;
+    return (this.#opened = (await this.#hold).log);
   }
 
   async #release(): Promise<void> {
