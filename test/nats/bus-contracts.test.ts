@@ -6,6 +6,10 @@ let server: NatsServer;
 beforeAll(async () => {
   server = await startNats({ version: "2.15" });
 });
-afterAll(() => server[Symbol.asyncDispose]());
+afterAll(async () => {
+  // In order it would take its time over all the streams.
+  await server.kill();
+  await server[Symbol.asyncDispose]();
+});
 
 busContracts("the NATS bus on 2.15", () => [server.url]);

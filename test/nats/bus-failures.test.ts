@@ -26,7 +26,11 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((host) => host.close()));
   tenant = "";
 });
-afterAll(() => server[Symbol.asyncDispose]());
+afterAll(async () => {
+  // In order it would take its time over all the streams.
+  await server.kill();
+  await server[Symbol.asyncDispose]();
+});
 
 /** Hosts of one test share a bus. */
 async function host(options: BusWorldOptions = {}): Promise<BusWorld> {
