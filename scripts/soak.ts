@@ -1,19 +1,20 @@
 // Runs whole simulated systems from one seed after another, for as long as somebody has time.
 //
-//   npm run soak -- --seeds 10000 [--from 1]
-//   npm run soak -- --seed 4711 [--faults process-crash:3,power-loss:0 | --faults none] [--without session:s1,edge:0.2] [--trace]
+//   npm run soak -- --seeds 10000 [--from 1] [--hosts 4]
+//   npm run soak -- --seed 4711 [--hosts 4] [--faults process-crash:3,power-loss:0 | --faults none] [--without session:s1,edge:0.2] [--trace]
 
 import { parseArgs } from "node:util";
 
 import { describeFailingSeed, type SimulationReport } from "../src/testing/simulation/campaign.ts";
 import { DEFAULT_FAULT_RATES, parseFault, ratesOf } from "../src/testing/simulation/faults.ts";
-import { RANDOM_SYSTEMS, simulateRandomSystems } from "../src/testing/simulation/random-system.ts";
+import { randomSystems, simulateRandomSystems } from "../src/testing/simulation/random-system.ts";
 import { runSeed } from "../src/testing/simulation/world.ts";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
+    hosts: { type: "string", default: "1" },
     seed: { type: "string" },
     faults: { type: "string" },
     without: { type: "string", default: "" },
@@ -36,11 +37,12 @@ const first = wholeNumber("from", values.seed ?? values.from);
 const count = values.seed === undefined ? wholeNumber("seeds", values.seeds) : 1;
 const faults = values.faults === undefined ? DEFAULT_FAULT_RATES : list(values.faults);
 const without = list(values.without);
+const hosts = wholeNumber("hosts", values.hosts);
 
 if (values.trace) {
   const exactly =
     values.faults === undefined ? undefined : list(values.faults).flatMap((name) => parseFault(name) ?? []);
-  const { trace } = await runSeed(RANDOM_SYSTEMS.scenario(first, new Set(without)), {
+  const { trace } = await runSeed(randomSystems(hosts).scenario(first, new Set(without)), {
     seed: first,
     rates: ratesOf(first, DEFAULT_FAULT_RATES),
     traced: true,
@@ -55,6 +57,7 @@ const report = await simulateRandomSystems({
   seeds: Array.from({ length: count }, (_, i) => first + i),
   faults,
   without,
+  hosts,
   // A seed that is replayed is as small as it is to be.
   shrink: values.faults === undefined,
   onSeed(result) {

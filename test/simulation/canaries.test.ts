@@ -1,16 +1,17 @@
 // A simulation that does not find known defects finds nothing: each checker has one that only it is there for.
 
 import { describe, expect, it } from "vitest";
-import { CANARIES, type Canary } from "../../src/testing/simulation/canaries.ts";
+import { CANARIES, CLUSTER_CANARIES, type Canary } from "../../src/testing/simulation/canaries.ts";
 import { CHECKS } from "../../src/testing/simulation/findings.ts";
 import { simulateRandomSystems } from "../../src/testing/simulation/random-system.ts";
 
 const SEEDS_MAX = 150;
+const HOSTS = 4;
 
-async function seenChecks(canary: Canary, check: string): Promise<Set<string>> {
+async function seenChecks(canary: Canary, check: string, hosts = 1): Promise<Set<string>> {
   const seen = new Set<string>();
   for (let seed = 1; seed <= SEEDS_MAX && !seen.has(check); seed++) {
-    const { findings } = await simulateRandomSystems({ seeds: [seed], canary, shrink: false });
+    const { findings } = await simulateRandomSystems({ seeds: [seed], hosts, canary, shrink: false });
     for (const failing of findings) for (const finding of failing.findings) seen.add(finding.check);
   }
   return seen;
@@ -20,6 +21,14 @@ describe("a planted defect is found", () => {
   it.each(Object.entries(CANARIES))("%s", { timeout: 120_000 }, async (canary, { check }) => {
     expect(await seenChecks(canary as Canary, check)).toContain(check);
   });
+
+  it.each(Object.entries(CLUSTER_CANARIES))(
+    "%s, with several hosts",
+    { timeout: 120_000 },
+    async (canary, { check }) => {
+      expect(await seenChecks(canary as Canary, check, HOSTS)).toContain(check);
+    },
+  );
 
   it("by every checker", () => {
     const own = Object.keys(CHECKS).filter((check) => check !== "user" && check !== "success");

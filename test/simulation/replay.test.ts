@@ -2,15 +2,15 @@
 
 import { describe, expect, it } from "vitest";
 import { DEFAULT_FAULT_RATES, ratesOf } from "../../src/testing/simulation/faults.ts";
-import { RANDOM_SYSTEMS, simulateRandomSystems } from "../../src/testing/simulation/random-system.ts";
+import { RANDOM_SYSTEMS, randomSystems, simulateRandomSystems } from "../../src/testing/simulation/random-system.ts";
 import { shrink } from "../../src/testing/simulation/shrink.ts";
 import { runSeed } from "../../src/testing/simulation/world.ts";
 
 describe("a seed", () => {
-  it("does the same every time, to the last event", async () => {
+  it.each([1, 4])("does the same every time, to the last event, with %d hosts", async (hosts) => {
     for (const seed of [3, 29, 150, 4711]) {
       const once = (): Promise<readonly string[] | undefined> =>
-        runSeed(RANDOM_SYSTEMS.scenario(seed, new Set()), {
+        runSeed(randomSystems(hosts).scenario(seed, new Set()), {
           seed,
           rates: ratesOf(seed, DEFAULT_FAULT_RATES),
           traced: true,

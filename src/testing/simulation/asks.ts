@@ -14,7 +14,14 @@ const BLAMED_ON: Readonly<Partial<Record<OrchestraErrorCode, readonly FaultKind[
   ORCH_FENCED: ["failed-write"],
 };
 
-/** What can only be the runtime's own mistake on a machine with one process. */
+/** The same with several hosts. Who loses a session to another is told so. */
+const BLAMED_ON_THE_BUS: Readonly<Partial<Record<OrchestraErrorCode, readonly FaultKind[]>>> = {
+  ORCH_STORE_CORRUPT: [],
+  ORCH_STORE_FAILED: ["partition", "bus-away", "lost-message", "lost-acknowledgement"],
+  ORCH_BUS_UNREACHABLE: ["partition", "bus-away", "lost-message", "lost-acknowledgement"],
+};
+
+/** What can only be the runtime's own mistake. */
 const NEVER: ReadonlySet<string> = new Set(["ORCH_STORE_LOCKED", "ORCH_STORE_VERSION", "ORCH_CLOSED"]);
 
 export class Asks {
@@ -59,7 +66,7 @@ export class Asks {
       return;
     }
     this.refusals.set(what, `${error.code}: ${error.message}`);
-    const blamed = BLAMED_ON[error.code];
+    const blamed = (this.#machine.hosts > 1 ? BLAMED_ON_THE_BUS : BLAMED_ON)[error.code];
     const struck = this.#machine.faults.struck;
     const unexplained = blamed !== undefined && !struck.some(({ kind }) => blamed.includes(kind));
     if (unexplained || NEVER.has(error.code))

@@ -67,6 +67,9 @@ export interface SimulationReport {
   readonly simulatedMs: number;
   /** Processes that died and were followed by another. */
   readonly crashes: number;
+  /** Attempts of steps that were begun, and how many of those were begun again: after a crash, or by another host. */
+  readonly attempts: number;
+  readonly repeatedAttempts: number;
   /** Faults that struck, by kind. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** Sessions by how they ended. */
@@ -86,6 +89,8 @@ export async function runCampaign(options: CampaignOptions): Promise<SimulationR
     commits: 0,
     simulatedMs: 0,
     crashes: 0,
+    attempts: 0,
+    repeatedAttempts: 0,
     faults: {} as Partial<Record<FaultKind, number>>,
     endings: {} as Record<string, number>,
     findings: [] as FailingSeed[],
@@ -98,7 +103,9 @@ export async function runCampaign(options: CampaignOptions): Promise<SimulationR
     total.events += result.events;
     total.commits += result.commits;
     total.simulatedMs += result.simulatedMs;
-    total.crashes += Math.max(0, result.processes - 1);
+    total.crashes += Math.max(0, result.processes - result.sites);
+    total.attempts += result.attempts;
+    total.repeatedAttempts += result.repeatedAttempts;
     for (const { kind } of result.struck) total.faults[kind] = (total.faults[kind] ?? 0) + 1;
     for (const [status, count] of Object.entries(result.endings)) {
       total.endings[status] = (total.endings[status] ?? 0) + count;

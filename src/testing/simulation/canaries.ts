@@ -20,6 +20,17 @@ export const CANARIES = {
   "loses-a-result": { check: "L1", plants: "a registered result never reaches the owner of its session" },
   "leaves-a-step": { check: "L2", plants: "a step stays in the queue when all is over" },
   "leaks-a-timer": { check: "L3", plants: "a timer of a closed process stays" },
-} as const satisfies Readonly<Record<string, { readonly check: Check; readonly plants: string }>>;
+} as const satisfies Canaries;
 
-export type Canary = keyof typeof CANARIES;
+/** Those that take several hosts. */
+export const CLUSTER_CANARIES = {
+  "ignores-the-position": { check: "S1", plants: "the log accepts a commit wherever its writer thinks that it ends" },
+  "last-result-wins": { check: "S3", plants: "a second result of an attempt takes the place of the first" },
+  "goes-on-when-fenced": { check: "S7", plants: "a host offers steps of a session that it was told another owns" },
+  "trusts-hints": { check: "L1", plants: "nobody looks for results that no hint told of" },
+  "buries-nobody": { check: "L1", plants: "a lease never runs out" },
+} as const satisfies Canaries;
+
+type Canaries = Readonly<Record<string, { readonly check: Check; readonly plants: string }>>;
+
+export type Canary = keyof typeof CANARIES | keyof typeof CLUSTER_CANARIES;

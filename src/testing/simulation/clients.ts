@@ -3,6 +3,7 @@
 import { isOrchestraError } from "../../base/errors.ts";
 import type { RunOutcome } from "../../runtime/engine-api.ts";
 import type { RunStatus } from "../../actors/effects.ts";
+import type { Random } from "../../base/random.ts";
 import type { Asks } from "./asks.ts";
 import { between, chance, streamFor } from "./chance.ts";
 import type { Observer } from "./observer.ts";
@@ -25,8 +26,8 @@ export interface ClientParts {
   readonly scenario: Scenario;
   readonly observer: Observer;
   readonly asks: Asks;
-  /** The process that is up, as soon as one is. */
-  host(): Promise<SimHost>;
+  /** A process that is up, as soon as one is. */
+  host(random?: Random): Promise<SimHost>;
   onOutcome(sessionId: string, outcome: RunOutcome): void;
 }
 
@@ -36,6 +37,7 @@ export class Clients {
   readonly told = new Map<string, Told>();
   readonly #parts: ClientParts;
   readonly #checkpoints = new Map<string, string[]>();
+  #insisted = 0;
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
@@ -125,7 +127,7 @@ export class Clients {
 
   async #giveCommand({ sessionId, atMs, what }: SimulatedCommand): Promise<void> {
     await this.#sleep(atMs);
-    const host = await this.#parts.host();
+    const host = await this.#parts.host(streamFor(this.#parts.seed, "command", sessionId, atMs));
     try {
       await this.#command(host, sessionId, what);
     } catch (error) {
@@ -176,8 +178,9 @@ export class Clients {
 
   /** Asks again, on whatever host is up, until there is an answer. */
   async #insist<T>(act: (host: SimHost) => Promise<T>): Promise<T> {
+    const random = streamFor(this.#parts.seed, "insist", this.#insisted++);
     for (let wait = 50; ; wait = Math.min(wait * 2, 10_000)) {
-      const host = await this.#parts.host();
+      const host = await this.#parts.host(random);
       try {
         return await act(host);
       } catch (error) {

@@ -4,17 +4,17 @@ import { isDeepStrictEqual } from "node:util";
 import { loadSession } from "../../runtime/log-fold.ts";
 import type { Asks } from "./asks.ts";
 import type { Told } from "./clients.ts";
+import type { Fleet } from "./fleet.ts";
 import type { Observer } from "./observer.ts";
 import type { SimHost } from "./sim-host.ts";
 import type { Machine } from "./sim-machine.ts";
 
 export interface EndParts {
-  readonly host: SimHost;
+  readonly fleet: Fleet;
   readonly observer: Observer;
   readonly told: ReadonlyMap<string, Told>;
   readonly asks: Asks;
   readonly machine: Machine;
-  damaged(): boolean;
   beforeClosing(): void;
   /** Until what was set off has been done; outlives the process. */
   aMoment(): Promise<void>;
@@ -24,7 +24,8 @@ export interface EndParts {
 const AFTERMATH_MS = 600_000;
 
 export async function checkTheEnd(parts: EndParts): Promise<void> {
-  const { host, observer, machine, asks } = parts;
+  const { fleet, observer, machine, asks } = parts;
+  const host = await fleet.host();
   const { engine, store } = host.kernel;
   host.bus.offerAgain();
   await machine.scheduler.sleep(host.scope, AFTERMATH_MS, "aftermath");
@@ -42,12 +43,15 @@ export async function checkTheEnd(parts: EndParts): Promise<void> {
     if (model.state.run?.end == null && model.state.run !== null)
       machine.report("L1", `session ${sessionId} has not ended: it is ${entry.status}`);
   }
-  await checkTold(parts);
-  await checkLeftovers(parts);
+  await checkTold(host, parts);
+  await checkStored(host, parts);
+  for (const what of asks.open()) machine.report("S10", `${what} was never answered`);
+  parts.beforeClosing();
+  for (const one of fleet.up()) await checkClosed(one, parts);
 }
 
 /** Whoever was told how a run ended finds it so. */
-async function checkTold({ host, told, asks, machine }: EndParts): Promise<void> {
+async function checkTold(host: SimHost, { told, asks, machine }: EndParts): Promise<void> {
   for (const [sessionId, { runId, status, finalResponse }] of told) {
     const outcome = await asks.ask(host, `outcome of ${sessionId}`, () => host.kernel.engine.outcome(sessionId));
     if (outcome.state.run?.runId !== runId) continue;
@@ -59,25 +63,18 @@ async function checkTold({ host, told, asks, machine }: EndParts): Promise<void>
   }
 }
 
-async function checkLeftovers({
-  host,
-  observer,
-  asks,
-  machine,
-  damaged,
-  beforeClosing,
-  aMoment,
-}: EndParts): Promise<void> {
-  for (const left of await host.bus.left(observer.sessions().map(({ sessionId }) => sessionId)))
+async function checkStored(host: SimHost, { fleet, observer, asks, machine }: EndParts): Promise<void> {
+  for (const left of await fleet.left(observer.sessions().map(({ sessionId }) => sessionId)))
     machine.report("L2", `left on the bus: ${left}`);
   const verified = await asks.ask(host, "verify", () => host.kernel.store.verify());
-  if (!verified.ok && !damaged())
+  if (!verified.ok && !fleet.damaged)
     machine.report(
       "S1",
       `the store is not whole: ${verified.problems.map(({ key, message }) => `${key}: ${message}`).join("; ")}`,
     );
-  for (const what of asks.open()) machine.report("S10", `${what} was never answered`);
-  beforeClosing();
+}
+
+async function checkClosed(host: SimHost, { asks, machine, aMoment }: EndParts): Promise<void> {
   await asks.ask(host, "closing", () => host.close());
   await aMoment();
   if (machine.canary === "leaks-a-timer") machine.scheduler.after(host.scope, 1_000, "timer", () => undefined);

@@ -21,10 +21,15 @@ export const FAULT_KINDS = {
   "lost-acknowledgement": "something was done, and its caller hears an error, or nothing",
   repeated: "a message, an append or a result comes twice",
   delayed: "a message takes up to three seconds, and others overtake it",
-  "clock-jump": "the wall clock is set forward or back, up to an hour",
+  "clock-jump": "the wall clock of a machine is set forward or back, up to an hour",
   stall: "the process stands still for up to two seconds in the middle of its work",
   "agent-throw": "an agent fails before or after its work, in a way that may be tried again",
   "agent-hang": "an agent does not answer until it is stopped",
+  freeze: "a host stands still for up to a minute, and then all that fell due meanwhile happens at once",
+  partition: "a host is cut off from the bus, in one direction or both, for up to a minute",
+  "bus-away": "the bus answers nobody for up to ten seconds",
+  "lost-message": "a message to the bus or from it never comes",
+  "lost-hint": "a hint of the bus never comes: that there is a result, a command, a host",
 } as const;
 
 export type FaultKind = keyof typeof FAULT_KINDS;
@@ -53,6 +58,11 @@ export const DEFAULT_FAULT_RATES: Readonly<Record<FaultKind, number>> = Object.f
   stall: 0.01,
   "agent-throw": 0.1,
   "agent-hang": 0.03,
+  freeze: 0.01,
+  partition: 0.01,
+  "bus-away": 0.003,
+  "lost-message": 0.05,
+  "lost-hint": 0.3,
 });
 
 /** In each seed some kinds do not strike at all, and some rarely: uniform storms hide what a single fault does. */

@@ -10,6 +10,8 @@ export class Observer {
   readonly #models = new Map<string, SessionModel>();
   /** Commits acknowledged so far. */
   commits = 0;
+  /** How often each attempt of a step was begun. */
+  readonly attempts = new Map<string, number>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -25,6 +27,13 @@ export class Observer {
     return model;
   }
 
+  /** An agent is called. */
+  called(sessionId: string, stepId: string, attempt: number): void {
+    const key = `${sessionId}/${stepId}/${attempt}`;
+    this.attempts.set(key, (this.attempts.get(key) ?? 0) + 1);
+    this.session(sessionId).called(stepId);
+  }
+
   processDied(): void {
     for (const model of this.#models.values()) model.resultsLost();
   }
@@ -33,8 +42,11 @@ export class Observer {
     return [...this.#models.values()];
   }
 
-  acknowledged(sessionId: string, commit: Commit): void {
+  acknowledged(sessionId: string, commit: Commit, by?: string): void {
     this.commits++;
-    this.session(sessionId).acknowledged(commit);
+    // It is begun again under the same number, once it was answered.
+    for (const fact of commit.facts)
+      if (fact.type === "step.suspended") this.attempts.delete(`${sessionId}/${fact.stepId}/${fact.attempt}`);
+    this.session(sessionId).acknowledged(commit, by);
   }
 }

@@ -4,23 +4,36 @@ import { runCampaign, type CampaignOptions, type ScenarioSource, type Simulation
 import { DEFAULT_FAULT_RATES } from "./faults.ts";
 import { drawScenario, scenarioFrom, type DrawnScenario } from "./random-scenario.ts";
 import { canStart } from "./random-topology.ts";
+import { hostsOf } from "./several-hosts.ts";
 
-export const RANDOM_SYSTEMS: ScenarioSource = {
-  parts: (seed) => partsOf(drawScenario(seed)),
-  scenario: (seed, without) => scenarioFrom(cut(drawScenario(seed), without)),
-};
+export const RANDOM_SYSTEMS: ScenarioSource = randomSystems(1);
 
-export type RandomSystemOptions = Partial<Omit<CampaignOptions, "source" | "replay">> & Pick<CampaignOptions, "seeds">;
+/** With `hostsMax` above 1, each seed has two hosts or more, up to as many. */
+export function randomSystems(hostsMax: number): ScenarioSource {
+  return {
+    parts: (seed) => partsOf(drawScenario(seed)),
+    scenario: (seed, without) => ({
+      ...scenarioFrom(cut(drawScenario(seed), without)),
+      hosts: hostsOf(seed, hostsMax),
+    }),
+  };
+}
 
-export function simulateRandomSystems(options: RandomSystemOptions): Promise<SimulationReport> {
+export type RandomSystemOptions = Partial<Omit<CampaignOptions, "source" | "replay">> &
+  Pick<CampaignOptions, "seeds"> & {
+    /** Hosts of a seed, at most. Default 1. */
+    readonly hosts?: number;
+  };
+
+export function simulateRandomSystems({ hosts = 1, ...options }: RandomSystemOptions): Promise<SimulationReport> {
   return runCampaign({
     faults: DEFAULT_FAULT_RATES,
     shrink: true,
     failingSeedsMax: 5,
     ...options,
-    source: RANDOM_SYSTEMS,
+    source: randomSystems(hosts),
     replay: (seed, faults, without) =>
-      `npm run soak -- --seed ${seed} --faults ${faults.join(",") || "none"}${without.length > 0 ? ` --without ${without.join(",")}` : ""}`,
+      `npm run soak -- --seed ${seed}${hosts > 1 ? ` --hosts ${hosts}` : ""} --faults ${faults.join(",") || "none"}${without.length > 0 ? ` --without ${without.join(",")}` : ""}`,
   });
 }
 

@@ -51,6 +51,8 @@ export interface Scenario {
   readonly sessions: readonly SimulatedSession[];
   readonly commands: readonly SimulatedCommand[];
   readonly durability: "disk" | "process";
+  /** Processes on one simulated bus, each on a machine of its own; they keep sessions on the bus. Default 1: one process, with a disk. */
+  readonly hosts?: number;
   readonly retention?: RetentionPolicy;
   /** What a person says to a question. */
   answer(question: { readonly sessionId: string; readonly node: string; readonly prompt: unknown }): unknown;

@@ -6,6 +6,7 @@
 // T1  One event happens at a time; every promise job it sets off runs before the next.
 // T2  Of the events due at one moment, chance says which is first; the same seed says the same.
 // T3  An event of a process that has died never happens, and nothing new is scheduled for it.
+// T4  What falls due in a process that stands still happens once it goes on, late and in its order.
 
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
@@ -13,6 +14,8 @@ import type { Random } from "../../base/random.ts";
 /** What lives and dies together: a process of the simulated machine, or the world around it. */
 export class Scope {
   readonly name: string;
+  /** It stands still: the process was stopped (SIGSTOP), its machine sleeps. Set by the scheduler. */
+  frozen = false;
   #alive = true;
   #onDeath: (() => void)[] = [];
 
@@ -57,6 +60,8 @@ export class Scheduler {
   /** The label and time of every event; undefined when nobody asked for it. */
   readonly trace: string[] | undefined;
   readonly #random: Random;
+  /** T4. */
+  readonly #held: Scheduled[] = [];
   #heap: Scheduled[] = [];
   #wallOffsetMs = START_MS;
 
@@ -116,6 +121,10 @@ export class Scheduler {
       if (first === undefined) return undefined;
       const { run, scope, label } = first;
       if (run === null || !scope.alive) continue;
+      if (scope.frozen) {
+        this.#held.push(first);
+        continue;
+      }
       this.nowMs = Math.max(this.nowMs, first.atMs);
       this.executed++;
       this.trace?.push(`${this.nowMs} ${scope.name} ${label}`);
@@ -123,14 +132,28 @@ export class Scheduler {
     }
   }
 
+  freeze(scope: Scope): void {
+    scope.frozen = true;
+  }
+
+  /** T4. */
+  thaw(scope: Scope): void {
+    scope.frozen = false;
+    const due = this.#held.filter((one) => one.scope === scope);
+    this.#held.splice(0, Infinity, ...this.#held.filter((one) => one.scope !== scope));
+    for (const [i, one] of due.entries())
+      this.#push({ ...one, run: () => one.run?.(), atMs: this.nowMs, tie: i / due.length });
+  }
+
   /** What is still to happen in a scope. */
   pending(scope: Scope): readonly string[] {
     return this.#heap.filter((one) => one.scope === scope && one.run !== null).map(({ label }) => label);
   }
 
-  clockOf(scope: Scope, onRead: () => void = () => undefined): Clock {
+  /** `aheadMs`: how far the wall clock of its machine is ahead of the others'. */
+  clockOf(scope: Scope, onRead: () => void = () => undefined, aheadMs: () => number = () => 0): Clock {
     return {
-      nowMs: () => this.wallMs,
+      nowMs: () => this.wallMs + aheadMs(),
       monotonicMs: () => {
         onRead();
         return this.nowMs;

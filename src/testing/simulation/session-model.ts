@@ -35,9 +35,11 @@ export class SessionModel {
   readonly #commits: Commit[] = [];
   /** `#states[n]` is the state after commit n. */
   readonly #states: SessionState[];
-  readonly #handedIn = new Map<string, Commit>();
+  readonly #handedIn = new Map<string, { readonly commit: Commit; readonly by: string | undefined }>();
   readonly #ends = new Set<string>();
   readonly #results = new Map<string, StepEnd>();
+  /** Results that stayed in the process that owned the session, by that process. */
+  readonly #kept = new Map<string, Map<string, StepEnd>>();
   readonly #barriers: BarrierLedger;
   /** Steps some commit asked for. */
   readonly #offered = new Set<string>();
@@ -63,26 +65,26 @@ export class SessionModel {
     return this.#commits[n - 1];
   }
 
-  /** The store is asked to write it. */
-  handIn(commit: Commit): void {
-    this.#handedIn.set(commit.id, commit);
+  /** The store is asked to write it, by one of several processes. */
+  handIn(commit: Commit, by?: string): void {
+    this.#handedIn.set(commit.id, { commit, by });
   }
 
   /** The store said that it is written. */
-  acknowledged(commit: Commit): void {
+  acknowledged(commit: Commit, by = this.#handedIn.get(commit.id)?.by): void {
     if (this.commit(commit.n)?.id === commit.id) return;
     if (commit.n !== this.n + 1) {
       this.#report("S1", `commit ${commit.n} was accepted where ${this.n + 1} must come next`);
       return;
     }
-    this.#append(commit);
+    this.#append(commit, by);
   }
 
   /** The store showed it to a reader. */
   shown(commit: Commit): void {
     const known = this.commit(commit.n);
     if (known === undefined) {
-      if (this.#handedIn.get(commit.id)?.n === commit.n) this.acknowledged(commit);
+      if (this.#handedIn.get(commit.id)?.commit.n === commit.n) this.acknowledged(commit);
       else this.#report("S1", `commit ${commit.n} (${commit.id}) was read, and was never written`);
       return;
     }
@@ -104,24 +106,30 @@ export class SessionModel {
     this.#compare(snapshot.state, state, `a snapshot after commit ${snapshot.n}`);
   }
 
-  /** A state that the runtime holds for that of the log's end. */
-  compare(state: SessionState, what: string): void {
-    if (state === this.state) return;
-    this.#compare(encodeState(state), this.state, what);
+  /** A state that the runtime holds for that of the log's end; of one that may be behind, for that after commit `from` or later. */
+  compare(state: SessionState, what: string, from = this.n): void {
+    for (let n = this.n; n > from; n--) if (isSame(state, this.stateAt(n))) return;
+    const own = this.stateAt(from);
+    if (state !== own) this.#compare(encodeState(state), own, what);
   }
 
   /** Somebody was told that the run has stopped moving, in this state. */
   told(state: SessionState): void {
     if (state.run === null) return;
     const { runId, end } = state.run;
-    const told = JSON.stringify(encodeState(state));
-    for (let n = this.n; n > 0; n--) if (JSON.stringify(encodeState(this.stateAt(n))) === told) return;
+    for (let n = this.n; n > 0; n--) if (isSame(state, this.stateAt(n))) return;
     this.#report("S5", `run ${runId} was told to be ${end?.status ?? state.status}, in a state the log never comes to`);
   }
 
   resultRegistered({ stepId, attempt, body }: StepResult): void {
     const key = `${stepId}/${attempt}`;
     if (!this.#results.has(key)) this.#results.set(key, body as StepEnd);
+  }
+
+  /** The owner ran the step itself, and told nobody. */
+  resultKept(by: string, { stepId, attempt, body }: StepResult): void {
+    const kept = this.#kept.get(by) ?? new Map<string, StepEnd>();
+    this.#kept.set(by, kept.set(`${stepId}/${attempt}`, body as StepEnd));
   }
 
   /** The step has not ended. */
@@ -134,13 +142,14 @@ export class SessionModel {
     this.#results.clear();
   }
 
-  /** S6, S7, S9: a step goes to the queue. */
-  offer(stepId: string, attempt: number, attemptsMax: number): void {
-    const { status, run } = this.state;
+  /** S6, S7, S9: a step goes to the queue. `knows`: the last commit known to who offers it. */
+  offer(stepId: string, attempt: number, attemptsMax: number, knows = this.n): void {
+    const state = this.stateAt(knows);
+    const { status, run } = state;
     // One that was in flight when the run was paused may finish, so it may be offered again where nobody said that it was taken.
     const finishes = run?.pause?.inFlight === "finish" && this.#offered.has(stepId);
     if (status !== "running" && !finishes) this.#report("S7", `step ${stepId} is offered while the run is ${status}`);
-    const offer = stepOffer(this.state, stepId);
+    const offer = stepOffer(state, stepId);
     if (offer === undefined && status === "running")
       this.#report("S6", `step ${stepId} is offered, and no commit asks for it`);
     else if (offer !== undefined && offer.attempt !== attempt)
@@ -157,7 +166,7 @@ export class SessionModel {
       this.#report("S6", `an agent is called for step ${stepId}, which was never offered`);
   }
 
-  #append(commit: Commit): void {
+  #append(commit: Commit, by: string | undefined): void {
     const before = this.state;
     const last = this.commit(this.n);
     if (last !== undefined && commit.epoch < last.epoch)
@@ -175,7 +184,7 @@ export class SessionModel {
       this.#report("S2", `commit ${commit.n} holds ${fact.type}, which cannot be: ${reason}`);
     for (const fact of commit.facts)
       if (fact.type === "step.succeeded" || fact.type === "step.failed" || fact.type === "step.suspended")
-        this.#noteEnd(fact);
+        this.#noteEnd(fact, by);
     this.#barriers.note(reduction.events, reduction.state, (message) =>
       this.#report("S4", `commit ${commit.n}: ${message}`),
     );
@@ -184,20 +193,17 @@ export class SessionModel {
     this.#handedIn.delete(commit.id);
   }
 
-  #noteEnd(fact: StepFact): void {
+  #noteEnd(fact: StepFact, by = ""): void {
     const key = `${fact.stepId}/${fact.attempt}`;
     if (this.#ends.has(key) && fact.type !== "step.suspended")
       this.#report("S3", `attempt ${fact.attempt} of step ${fact.stepId} has ended twice`);
     // A step that was suspended runs again under the same number.
     if (fact.type === "step.suspended") this.#results.delete(key);
     else this.#ends.add(key);
-    const result = this.#results.get(key);
-    if (result === undefined) return;
-    const differs =
-      fact.type === "step.succeeded"
-        ? result.kind !== "succeeded" || JSON.stringify(result.outcome) !== JSON.stringify(fact.outcome)
-        : fact.type === "step.failed" && result.kind === "suspended";
-    if (differs)
+    const kept = this.#kept.get(by)?.get(key);
+    if (kept !== undefined && isRecordedAs(fact, kept)) return;
+    const result = this.#results.get(key) ?? kept;
+    if (result !== undefined && !isRecordedAs(fact, result))
       this.#report("S3", `attempt ${fact.attempt} of step ${fact.stepId} is recorded otherwise than it was registered`);
   }
 
@@ -211,4 +217,14 @@ export class SessionModel {
       `${what} differs from the fold of the log: …${a.slice(Math.max(0, at - 40), at + 60)}… instead of …${b.slice(Math.max(0, at - 40), at + 60)}…`,
     );
   }
+}
+
+function isSame(a: SessionState, b: SessionState): boolean {
+  return a === b || JSON.stringify(encodeState(a)) === JSON.stringify(encodeState(b));
+}
+
+function isRecordedAs(fact: StepFact, result: StepEnd): boolean {
+  if (fact.type === "step.succeeded")
+    return result.kind === "succeeded" && JSON.stringify(result.outcome) === JSON.stringify(fact.outcome);
+  return fact.type !== "step.failed" || result.kind !== "suspended";
 }

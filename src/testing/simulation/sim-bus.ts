@@ -15,11 +15,11 @@ import type {
   StepQueue,
   StepResult,
 } from "../../bus/ports.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { Logger } from "../../base/logger.ts";
 import { between } from "./chance.ts";
 import type { FaultKind } from "./faults.ts";
+import type { GroundParts, SimulatedBus } from "./ground.ts";
 import type { Observer } from "./observer.ts";
+import { changed } from "./network-results.ts";
 import type { Latency } from "./scheduler.ts";
 import type { Process } from "./sim-machine.ts";
 
@@ -30,14 +30,7 @@ const DELIVERIES_MAX = 1_000;
 
 const BUS_FAULTS: ReadonlySet<FaultKind> = new Set(["lost-acknowledgement", "repeated", "delayed", "stall"]);
 
-export interface SimBusOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Attempts the policies of the run allow, for S9. */
-  attemptsMax(sessionId: string): number;
-}
-
-export class SimBus implements Bus {
+export class SimBus implements SimulatedBus {
   readonly name = "simulated";
   readonly steps: StepQueue;
   readonly results: ResultRegister;
@@ -49,7 +42,7 @@ export class SimBus implements Bus {
   readonly #inner: Bus;
   readonly #process: Process;
   readonly #observer: Observer;
-  readonly #options: SimBusOptions;
+  readonly #options: GroundParts;
   /** What was taken hold of and not let go, for L3. */
   readonly #held = new Map<string, number>();
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -61,7 +54,7 @@ export class SimBus implements Bus {
   /** What a canary keeps from who asks for it. */
   #lost: string | undefined;
 
-  constructor(process: Process, observer: Observer, options: SimBusOptions) {
+  constructor(process: Process, observer: Observer, options: GroundParts) {
     this.#process = process;
     this.#observer = observer;
     this.#options = options;
@@ -75,6 +68,11 @@ export class SimBus implements Bus {
     this.liveness = this.#inner.liveness;
     this.live = this.#inner.live;
     this.deadLetters = this.#inner.deadLetters;
+  }
+
+  /** All that was acknowledged, it knows: there is nobody else. */
+  known(sessionId: string): number {
+    return this.#observer.session(sessionId).n;
   }
 
   /** Of L2: what lies here and nobody will fetch. */
@@ -284,10 +282,4 @@ export class SimBus implements Bus {
 
 function never<T>(): Promise<T> {
   return new Promise(() => undefined);
-}
-
-function changed(result: StepResult): StepResult {
-  const body = result.body as { kind?: string; outcome?: unknown };
-  if (body.kind !== "succeeded") return result;
-  return { ...result, body: { ...body, outcome: { kind: "value", value: { v: "something else" } } } };
 }

@@ -1,23 +1,20 @@
-// Simulated host: one process of the machine, with the whole runtime in it, from its start to its crash or closing.
+// Simulated host: one process, with the whole runtime in it, from its start to its crash or closing.
 
 import { createIds } from "../../base/ids.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { AgentFunction, RunnableAgent } from "../../runtime/agent.ts";
-import { toAgentSource } from "../../runtime/agent-source.ts";
+import type { AgentFunction, AgentSource, RunnableAgent } from "../../runtime/agent.ts";
+import { eitherSource, toAgentSource } from "../../runtime/agent-source.ts";
 import type { RunCode, StartRequest } from "../../runtime/engine-api.ts";
+import type { HostingOptions } from "../../runtime/hosting.ts";
 import { openKernel, type Kernel } from "../../runtime/kernel.ts";
 import { checkTopology, planRun } from "../../runtime/run-plan.ts";
 import { StateManager } from "../../runtime/state-manager.ts";
 import type { AgentsOption } from "../../runtime/run-options.ts";
-import { LevelStorage } from "../../state/level-store.ts";
 import { between, streamFor } from "./chance.ts";
-import { diskFor } from "./sim-database.ts";
-import { ObservedStore } from "./observed-store.ts";
+import type { Ground, GroundParts, SimulatedBus } from "./ground.ts";
 import type { Observer } from "./observer.ts";
 import type { AgentWorld, Scenario, SimulatedSession, SimulatedTeam } from "./scenario.ts";
 import { Scope } from "./scheduler.ts";
-import { SimBus } from "./sim-bus.ts";
-import type { SimDisk } from "./sim-disk.ts";
 import type { Machine, Process } from "./sim-machine.ts";
 
 /** Rejects what was asked of a host that has died since. */
@@ -27,11 +24,15 @@ export class HostGone extends Error {
 
 export interface HostParts {
   readonly machine: Machine;
-  readonly disk: SimDisk;
   readonly observer: Observer;
   readonly scenario: Scenario;
   readonly seed: number;
   readonly outside: Map<string, unknown>;
+  ground(host: SimHost, parts: GroundParts): Ground;
+  /** Serves agents and takes over sessions: a host among several. `client`: it has no agents, and owns nothing. */
+  readonly role: "alone" | "host" | "client";
+  /** How far the wall clock of its machine is ahead of the others'. */
+  aheadMs(): number;
   crash(host: SimHost, why: Parameters<Process["crash"]>[0]): void;
 }
 
@@ -44,11 +45,14 @@ const DEFECTS: ReadonlySet<string> = new Set([
 ]);
 
 const STALL_MS = 2_000;
+/** Steps a host takes at a time, at most. */
+const SLOTS_MAX = 6;
+const NO_AGENTS: AgentSource = { get: () => undefined, names: () => [] };
 
 export class SimHost implements Process {
   readonly machine: Machine;
   readonly scope: Scope;
-  readonly bus: SimBus;
+  readonly #ground: Ground;
   readonly #parts: HostParts;
   readonly #prepared: readonly PreparedTeam[];
   #kernel: Kernel | undefined;
@@ -64,11 +68,15 @@ export class SimHost implements Process {
     this.#death.catch(() => undefined);
     this.scope.onDeath(() => this.#gone(new HostGone(`${name} has died`)));
     this.#prepared = parts.scenario.teams.map((team, i) => prepare(team, this.#agentsOf(team, i)));
-    this.bus = new SimBus(this, parts.observer, {
+    this.#ground = parts.ground(this, {
       clock: this.#clock(),
       logger: this.#logger(),
       attemptsMax: (sessionId) => this.#attemptsMax(sessionId),
     });
+  }
+
+  get bus(): SimulatedBus {
+    return this.#ground.bus;
   }
 
   get kernel(): Kernel {
@@ -80,36 +88,43 @@ export class SimHost implements Process {
     this.#parts.crash(this, why);
   }
 
-  /** Opens the store, and goes on with what was interrupted. */
+  /** Opens the store, and goes on with what was interrupted; or serves, and takes over what others have left. */
   async open(): Promise<void> {
-    const { machine, disk, observer, scenario, seed } = this.#parts;
-    const logger = this.#logger();
+    const { machine } = this.#parts;
+    await this.until(this.#open());
+    machine.scheduler.trace?.push(`${machine.scheduler.nowMs} ${this.scope.name} is open`);
+  }
+
+  async #open(): Promise<void> {
+    const { scenario, seed, role } = this.#parts;
     const clock = this.#clock();
     const random = streamFor(seed, "host", this.scope.name);
-    const open = async (): Promise<void> => {
-      const storage = new LevelStorage("sim", {
-        durability: scenario.durability,
-        disk: diskFor(this, disk),
-        logger,
-      });
-      const kernel = await openKernel(
-        {
-          channel: undefined,
-          bus: this.bus,
-          random,
-          stateManager: new StateManager({
-            storage: new ObservedStore(storage, this, observer),
-            clock,
-            ...(scenario.retention !== undefined && { retention: scenario.retention }),
-          }),
-        },
-        { clock, ids: createIds(clock, random), logger },
-      );
-      this.#kernel = kernel;
-      await kernel.engine.recover({ code: (entry) => this.codeOf(entry.topologyHash) });
-    };
-    await this.until(open());
-    machine.scheduler.trace?.push(`${machine.scheduler.nowMs} ${this.scope.name} is open`);
+    const kernel = await openKernel(
+      {
+        channel: undefined,
+        bus: this.bus,
+        random,
+        stateManager: new StateManager({
+          storage: this.#ground.storage(),
+          clock,
+          ...(scenario.retention !== undefined && { retention: scenario.retention }),
+        }),
+        ...(role === "host" && { hosting: this.#hosting() }),
+      },
+      { clock, ids: createIds(clock, random), logger: this.#logger() },
+    );
+    this.#kernel = kernel;
+    if (role === "alone") await kernel.engine.recover({ code: (entry) => this.codeOf(entry.topologyHash) });
+    else await kernel.engine.host();
+  }
+
+  #hosting(): HostingOptions {
+    const codes = this.#prepared.map(({ code }) => code);
+    const [first, ...others] = codes as [RunCode, ...RunCode[]];
+    const agents = others.reduce((all, { agents: more }) => eitherSource(all, more), first.agents);
+    const slots = between(streamFor(this.#parts.seed, "slots", this.scope.name), 1, SLOTS_MAX);
+    const topologies = this.#prepared.map(({ checked }) => checked.topology.hash);
+    return { code: { ...first, agents }, slots, perAgent: {}, adopts: true, topologies, version: "1" };
   }
 
   /** What was promised, or `HostGone` should the process die first. */
@@ -131,31 +146,41 @@ export class SimHost implements Process {
       },
       session.sessionId,
     );
-    return request;
+    return { ...request, code: this.#own(request.code) };
   }
 
   codeOf(topologyHash: string | null): RunCode | undefined {
     const found = this.#prepared.find(({ checked }) => checked.topology.hash === topologyHash);
-    return found?.code;
+    return found === undefined ? undefined : this.#own(found.code);
+  }
+
+  #own(code: RunCode): RunCode {
+    return this.#parts.role === "client" ? { ...code, agents: NO_AGENTS } : code;
   }
 
   async close(): Promise<void> {
     await this.until(this.kernel.close());
-    await this.bus.close();
+    await this.#ground.bus.close();
   }
 
+  /** Whoever takes a session over may go by the policies of another team. */
   #attemptsMax(sessionId: string): number {
     const hash = this.#parts.observer.session(sessionId).state.run?.topologyHash ?? null;
-    const retry = this.codeOf(hash)?.retry;
-    return retry === undefined ? Infinity : Math.max(...Object.values(retry).map(({ maxAttempts }) => maxAttempts));
+    const codes = this.#parts.role === "alone" ? [this.codeOf(hash)] : this.#prepared.map(({ code }) => code);
+    return Math.max(
+      ...codes.flatMap((code) =>
+        code === undefined ? [Infinity] : Object.values(code.retry).map(({ maxAttempts }) => maxAttempts),
+      ),
+    );
   }
 
   #clock() {
     const { scheduler, faults } = this.machine;
-    return scheduler.clockOf(this.scope, () => {
-      const stall = faults.strikes("stall");
-      if (stall !== undefined) scheduler.nowMs += between(stall, 50, STALL_MS);
-    });
+    const stall = (): void => {
+      const stalled = faults.strikes("stall");
+      if (stalled !== undefined) scheduler.nowMs += between(stalled, 50, STALL_MS);
+    };
+    return scheduler.clockOf(this.scope, stall, () => this.#parts.aheadMs());
   }
 
   #logger(): Logger {
@@ -199,7 +224,7 @@ export class SimHost implements Process {
     const { faults } = this.machine;
     const run: AgentFunction = async (input, ctx) => {
       if (!this.scope.alive) return new Promise(() => undefined);
-      this.#parts.observer.session(ctx.sessionId).called(ctx.stepId);
+      this.#parts.observer.called(ctx.sessionId, ctx.stepId, ctx.attempt);
       if (faults.strikes("agent-hang") !== undefined) return untilStopped(ctx.signal);
       const failing = faults.strikes("agent-throw");
       if (failing !== undefined && failing.next() < 0.5) throw transient("failed before its work");

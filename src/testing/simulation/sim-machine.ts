@@ -14,6 +14,8 @@ export interface Machine {
   /** Delays that are no fault. */
   readonly random: Random;
   readonly canary: Canary | undefined;
+  /** Hosts on the bus; 1: there is no bus but the process's own. */
+  readonly hosts: number;
   report(check: Finding["check"], message: string): void;
 }
 

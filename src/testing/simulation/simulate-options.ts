@@ -15,6 +15,7 @@ export const simulateSchema = object({
   conditions: anything,
   tasks: check((value) => Array.isArray(value) && value.length > 0, "a list of at least one task"),
   sessions: count,
+  hosts: count,
   errorConfig: errorConfigSchema,
   executionConfig: executionConfigSchema,
   maxSteps: maxStepsSchema,

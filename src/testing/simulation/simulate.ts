@@ -11,6 +11,7 @@ import { describeFailingSeed, runCampaign, type ScenarioSource, type SimulationR
 import { simulateSchema } from "./simulate-options.ts";
 import { between, chance, pick, streamFor } from "./chance.ts";
 import { DEFAULT_FAULT_RATES, type FaultRates } from "./faults.ts";
+import { hostsOf } from "./several-hosts.ts";
 import type { AgentWorld, Scenario, SimulatedCommand, SimulatedSession, SimulatedTeam } from "./scenario.ts";
 
 export interface SimulateOptions {
@@ -40,7 +41,12 @@ export interface SimulateOptions {
     result: OrchestraResult,
     about: { readonly seed: number; readonly sessionId: string; readonly outside: Map<string, any> },
   ): unknown;
-  /** What the store promises. Default "disk". */
+  /**
+   * Hosts at most: each seed has two or more on one simulated bus, and keeps its sessions there; any of them runs steps and
+   * takes over from those that are gone. Default 1: one process with a disk of its own.
+   */
+  readonly hosts?: number;
+  /** What the store of a single process promises. Default "disk". */
   readonly durability?: "disk" | "process";
   /** The highest rate of each kind of fault (`{}`: none at all), or exactly those faults a report names. Default: `DEFAULT_FAULT_RATES`. */
   readonly faults?: FaultRates | readonly string[];
@@ -67,8 +73,8 @@ const SESSIONS_MAX = 3;
 const TASKS: readonly Task[] = ["simulated task"];
 
 /**
- * Runs the team once per seed in a simulated process, on a simulated clock, bus and disk, while crashes, lost
- * acknowledgements, slow and failing disks and the like strike; then lets things calm down, and demands that every
+ * Runs the team once per seed in a simulated process, or in several hosts, on a simulated clock, bus and disk, while crashes,
+ * lost acknowledgements, slow and failing disks, partitions and the like strike; then lets things calm down, and demands that every
  * session ends. What must hold meanwhile is checked after every event (`docs/reliability.md`). The same seed does the
  * same, to the last event, as long as the agents draw on nothing but their input, their context and their `world`.
  *
@@ -87,7 +93,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulationRepo
     failingSeedsMax: options.failingSeedsMax ?? 3,
     ...(successShareMin !== false && { successShareMin }),
     replay: (seed, faults, without) =>
-      `simulate({ …, seeds: [${seed}], faults: ${JSON.stringify(faults)}${without.length > 0 ? `, without: ${JSON.stringify(without)}` : ""} })`,
+      `simulate({ …, seeds: [${seed}]${(options.hosts ?? 1) > 1 ? `, hosts: ${options.hosts}` : ""}, faults: ${JSON.stringify(faults)}${without.length > 0 ? `, without: ${JSON.stringify(without)}` : ""} })`,
     ...(check !== undefined && {
       onOutcome: (about, outcome) =>
         outcome.state.run?.end == null ? undefined : complaintOf(() => check(resultFromOutcome(outcome), about)),
@@ -139,6 +145,7 @@ function sourceOf(options: SimulateOptions): ScenarioSource {
         ({ sessionId }, i) => !without.has(`command:${i}`) && !without.has(`session:${sessionId}`),
       ),
       durability: options.durability ?? "disk",
+      hosts: hostsOf(seed, options.hosts ?? 1),
       answer: (question) => options.answer?.(question) ?? "yes",
     };
   };

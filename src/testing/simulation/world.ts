@@ -1,26 +1,28 @@
 // World
 //
-// Owns:      one seed from its beginning to its end: the machine, its process and the clients outside.
-// Does not:  know what a scenario is about (scenario.ts), or what to make of what is found (simulate.ts).
+// Owns:      one seed from its beginning to its end: the processes and the clients outside.
+// Does not:  know what a scenario is about (scenario.ts), what befalls the processes (one-machine.ts, several-hosts.ts), or
+//            what to make of what is found (simulate.ts).
 //
 // V1  First a storm, in which faults strike; then calm, in which nothing goes wrong and every session must come to an end.
-// V2  A process may die before any event of its own. The next one is started after a while, until all is over.
+// V2  A process may die before any event of its own.
 
 import type { RunEnd } from "../../actors/session-state.ts";
 import type { RunOutcome } from "../../runtime/engine-api.ts";
 import { Asks } from "./asks.ts";
 import type { Canary } from "./canaries.ts";
-import { between, chance, streamFor } from "./chance.ts";
+import { between, streamFor } from "./chance.ts";
 import { Clients } from "./clients.ts";
 import { checkTheEnd } from "./end-checks.ts";
 import { FaultPlan, type Fault, type FaultRates } from "./faults.ts";
 import type { Check, Finding } from "./findings.ts";
+import type { Fleet } from "./fleet.ts";
+import { OneMachine } from "./one-machine.ts";
 import { Observer } from "./observer.ts";
 import type { Scenario } from "./scenario.ts";
 import { Scheduler, Scope } from "./scheduler.ts";
-import { SimDisk } from "./sim-disk.ts";
-import { HostGone, SimHost } from "./sim-host.ts";
-import type { Machine, Process } from "./sim-machine.ts";
+import { SeveralHosts } from "./several-hosts.ts";
+import type { Machine } from "./sim-machine.ts";
 
 export interface SeedOptions {
   readonly seed: number;
@@ -39,6 +41,8 @@ export interface SeedResult {
   readonly events: number;
   readonly commits: number;
   readonly simulatedMs: number;
+  /** Processes at a time. */
+  readonly sites: number;
   /** How often a process was started. */
   readonly processes: number;
   readonly struck: readonly Fault[];
@@ -47,6 +51,9 @@ export interface SeedResult {
   readonly endings: Readonly<Record<string, number>>;
   /** What the sessions of the scenario ended in; nested ones are not among them. */
   readonly ends: readonly RunEnd[];
+  /** Attempts of steps that were begun, and how many of those more than once. */
+  readonly attempts: number;
+  readonly repeatedAttempts: number;
   readonly trace: readonly string[] | undefined;
 }
 
@@ -57,7 +64,7 @@ const STORM_MS_MAX = 240_000;
 /** Within which everything must have ended once it is calm: far more than any run here can take. */
 const CALM_EVENTS_MAX = 15_000;
 const CALM_MS_MAX = 12 * 3_600_000;
-const DOWNTIME_MS_MAX = 20_000;
+/** Events of one process between two looks at it. */
 const LOOK_EVERY = 20;
 
 export async function runSeed(scenario: Scenario, options: SeedOptions): Promise<SeedResult> {
@@ -72,21 +79,19 @@ class World {
   readonly #faults: FaultPlan;
   readonly #machine: Machine;
   readonly #observer: Observer;
-  readonly #disk = new SimDisk();
   readonly #asks: Asks;
   readonly #clients: Clients;
+  readonly #fleet: Fleet;
   readonly #findings: Finding[] = [];
-  readonly #awaitingHost: ((host: SimHost) => void)[] = [];
   readonly #stormEvents: number;
   readonly #outside = new Map<string, unknown>();
-  #host: SimHost | undefined;
-  #hostIsOpen = false;
-  #processes = 0;
   #over = false;
   #calmSince: { readonly event: number; readonly ms: number } | undefined;
 
+  /** @throws what a scenario throws that cannot start at all. */
   constructor(scenario: Scenario, options: SeedOptions) {
     const { seed } = options;
+    const { hosts = 1 } = scenario;
     this.#options = options;
     this.#scenario = scenario;
     this.#scheduler = new Scheduler(streamFor(seed, "order"), { traced: options.traced ?? false });
@@ -96,19 +101,25 @@ class World {
       faults: this.#faults,
       random: streamFor(seed, "latency"),
       canary: options.canary,
+      hosts,
       report: (check, message) => this.#report(check, message),
     };
-    this.#stormEvents = between(streamFor(seed, "storm"), 50, STORM_EVENTS_MAX);
+    this.#stormEvents = between(streamFor(seed, "storm"), 50, STORM_EVENTS_MAX) * hosts;
     this.#observer = new Observer(this.#machine);
     this.#asks = new Asks(this.#machine);
-    this.#clients = new Clients({
+    const parts = {
       machine: this.#machine,
-      scope: this.#scope,
-      seed,
-      scenario,
       observer: this.#observer,
       asks: this.#asks,
-      host: () => this.#hostUp(),
+      scenario,
+      seed,
+      scope: this.#scope,
+      outside: this.#outside,
+    };
+    this.#fleet = hosts === 1 ? new OneMachine(parts) : new SeveralHosts(parts, hosts);
+    this.#clients = new Clients({
+      ...parts,
+      host: (random) => this.#fleet.host(random),
       onOutcome: (sessionId, outcome) => this.#outcome(sessionId, outcome),
     });
   }
@@ -119,11 +130,9 @@ class World {
         "S10",
         `a promise was rejected and nobody noticed: ${error instanceof Error ? (error.stack ?? "") : String(error)}`,
       );
-    // What cannot start at all is thrown here, at the caller.
-    const first = this.#newHost();
     process.on("unhandledRejection", stray);
     try {
-      void this.#keepAHostUp(first);
+      this.#fleet.begin();
       const story = this.#story();
       let ended = false;
       story.then(
@@ -146,15 +155,16 @@ class World {
   async #story(): Promise<void> {
     await this.#clients.run();
     this.#calm();
-    const host = await this.#hostUp();
     await checkTheEnd({
-      host,
+      fleet: this.#fleet,
       observer: this.#observer,
       told: this.#clients.told,
       asks: this.#asks,
       machine: this.#machine,
-      damaged: () => this.#disk.damaged,
-      beforeClosing: () => (this.#over = true),
+      beforeClosing: () => {
+        this.#over = true;
+        this.#fleet.end();
+      },
       aMoment: () => this.#scheduler.sleep(this.#scope, 1, "a moment"),
     });
   }
@@ -170,7 +180,7 @@ class World {
     }
     const since = this.#calmSince;
     if (since === undefined) return false;
-    if (executed - since.event < CALM_EVENTS_MAX && nowMs - since.ms < CALM_MS_MAX) return false;
+    if (executed - since.event < CALM_EVENTS_MAX * this.#machine.hosts && nowMs - since.ms < CALM_MS_MAX) return false;
     this.#reportStuck("has not come to an end");
     return true;
   }
@@ -183,84 +193,13 @@ class World {
       this.#ended();
       return;
     }
-    const host = this.#host;
-    if (event.scope === host?.scope && this.#dies(host)) return;
+    if (this.#fleet.befalls(event.scope)) return;
     event.run();
-    if (this.#scheduler.executed % LOOK_EVERY === 0 && this.#hostIsOpen && !this.#over) await this.#look();
+    if (this.#scheduler.executed % (LOOK_EVERY * this.#machine.hosts) === 0 && !this.#over) await this.#look();
   }
 
   #ended(): void {
-    this.#calmSince = { event: -CALM_EVENTS_MAX, ms: -CALM_MS_MAX };
-  }
-
-  /** V2. */
-  #dies(host: SimHost): boolean {
-    const jump = this.#faults.strikes("clock-jump");
-    if (jump !== undefined) this.#scheduler.jumpWall(between(jump, -3_600_000, 3_600_000));
-    if (this.#faults.strikes("process-crash") !== undefined) {
-      this.#crash(host, "process-crash");
-      return true;
-    }
-    // What `process` promises is to outlive the process, and no more.
-    if (this.#scenario.durability === "disk" && this.#faults.strikes("power-loss") !== undefined) {
-      this.#crash(host, "power-loss");
-      return true;
-    }
-    return false;
-  }
-
-  #crash(host: SimHost, why: Parameters<Process["crash"]>[0]): void {
-    if (!host.scope.alive) return;
-    this.#scheduler.trace?.push(`${this.#scheduler.nowMs} ${host.scope.name} dies: ${why}`);
-    this.#hostIsOpen = false;
-    host.scope.die();
-    this.#observer.processDied();
-    if (why === "power-loss") this.#disk.losePower(streamFor(this.#options.seed, "power", host.scope.name));
-    const flip = this.#faults.strikes("bit-flip");
-    if (flip !== undefined) {
-      const key = this.#disk.flipBit(flip);
-      this.#scheduler.trace?.push(`${this.#scheduler.nowMs} disk: a bit of ${key ?? "nothing"} changes`);
-    }
-  }
-
-  #newHost(): SimHost {
-    return new SimHost(`process-${++this.#processes}`, {
-      machine: this.#machine,
-      disk: this.#disk,
-      observer: this.#observer,
-      scenario: this.#scenario,
-      seed: this.#options.seed,
-      outside: this.#outside,
-      crash: (host, why) => this.#crash(host, why),
-    });
-  }
-
-  async #keepAHostUp(first: SimHost): Promise<void> {
-    for (let host = first; !this.#over; host = this.#newHost()) {
-      this.#host = host;
-      try {
-        await this.#asks.ask(host, "opening of the store", () => host.open());
-        this.#hostIsOpen = true;
-        for (const tell of this.#awaitingHost.splice(0)) tell(host);
-        await host.until(new Promise<never>(() => undefined));
-      } catch (error) {
-        this.#hostIsOpen = false;
-        if (!(error instanceof HostGone)) {
-          host.scope.die();
-          this.#observer.processDied();
-          // Its operator puts back a copy.
-          this.#disk.mend();
-        }
-      }
-      const random = streamFor(this.#options.seed, "downtime", host.scope.name);
-      await this.#scheduler.sleep(this.#scope, chance(random, 0.5) ? 0 : between(random, 1, DOWNTIME_MS_MAX), "down");
-    }
-  }
-
-  #hostUp(): Promise<SimHost> {
-    const host = this.#host;
-    if (host !== undefined && this.#hostIsOpen) return Promise.resolve(host);
-    return new Promise((resolve) => this.#awaitingHost.push(resolve));
+    this.#calmSince = { event: -Infinity, ms: -Infinity };
   }
 
   #calm(): void {
@@ -268,25 +207,23 @@ class World {
     this.#faults.calm();
     this.#calmSince = { event: this.#scheduler.executed, ms: this.#scheduler.nowMs };
     this.#scheduler.trace?.push(`${this.#scheduler.nowMs} the storm is over`);
-    this.#disk.mend();
-    // In one half of the seeds what the storm left behind must recover without a new process.
-    if (this.#host !== undefined && chance(streamFor(this.#options.seed, "calm"), 0.5))
-      this.#crash(this.#host, "process-crash");
+    this.#fleet.calm();
   }
 
-  /** S5 in the middle of it all: what a live session holds is what its log comes to. */
+  /** S5 in the middle of it all: what a live session holds is what its log came to, as far as its host knows. */
   async #look(): Promise<void> {
-    const host = this.#host;
-    if (host === undefined) return;
     let looking = true;
-    for (const model of this.#observer.sessions()) {
-      if (model.n === 0 || !this.#asks.open().includes(`outcome of ${model.sessionId}`)) continue;
-      // Of one that is not live after all, the state is read from the store, and comes later.
-      host.kernel.engine.state(model.sessionId).then(
-        (state) => looking && model.compare(state, "the live session"),
-        () => undefined,
-      );
-    }
+    for (const host of this.#fleet.up())
+      for (const model of this.#observer.sessions()) {
+        const known = host.bus.known(model.sessionId);
+        if (known === undefined || known === 0 || !host.kernel.engine.isLive(model.sessionId)) continue;
+        // Of one that is not live after all, the state is read from the store, and comes later.
+        host.kernel.engine.state(model.sessionId).then(
+          (state) => looking && model.compare(state, `the live session of ${host.scope.name}`, known),
+          () => undefined,
+        );
+      }
+    // Lets go of what waits for the answer, without an event.
     await this.#scheduler.settle();
     looking = false;
   }
@@ -332,11 +269,14 @@ class World {
       events: this.#scheduler.executed,
       commits: this.#observer.commits,
       simulatedMs: this.#scheduler.nowMs,
-      processes: this.#processes,
+      sites: this.#fleet.sites,
+      processes: this.#fleet.processes,
       struck: this.#faults.struck,
       findings: this.#findings,
       endings,
       ends,
+      attempts: this.#observer.attempts.size,
+      repeatedAttempts: [...this.#observer.attempts.values()].filter((times) => times > 1).length,
       trace: this.#scheduler.trace,
     };
   }
