@@ -3,13 +3,14 @@
 // Steps that left the work queue without a result, kept in a stream of their own. Their ids are positions there.
 //
 // X1  A step is buried once for each time it was sent, however often that is tried: the letter names the position the
-//     step had in the work queue, and is written only as the next after the one that was looked at.
+//     step had in the work queue, and is written only as the next after the one that was looked at. Who may not look
+//     (a mere worker) leaves that to the stream, which knows the position for two minutes.
 // X2  The letter is written before the step leaves the work queue; a crash between the two repeats the burial (X1).
 // X3  Watchers are told in order. A lost hint costs them a while, no letter.
 
 import type { StoredMsg } from "@nats-io/jetstream";
 import { z } from "zod";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { closedError } from "../bus/closed-error.ts";
 import type { DeadLetter, DeadLetters, StepMessage } from "../bus/ports.ts";
 import { JS_CODE, jsCode } from "./bus-errors.ts";
@@ -81,9 +82,9 @@ export class NatsDeadLetters implements DeadLetters {
       ...(workSeq !== undefined && { workSeq }),
     });
     for (let race = 0; race < RACES_MAX; race++) {
-      const last = await lastOn(this.#link, names.streams.dead, subject);
-      if (last !== undefined && workSeq !== undefined && (await this.#letterOf(last)).workSeq === workSeq) return;
-      const written = await this.#writeAfter(subject, payload, last?.seq ?? 0);
+      const last = await this.#lastLetter(subject);
+      if (last !== undefined && workSeq !== undefined && last.workSeq === workSeq) return;
+      const written = await this.#write(subject, payload, last?.seq, workSeq);
       if (!written) continue;
       logger.error({ sessionId, stepId, agent, attempt, deliveries, reason }, "step became a dead letter");
       const { nc } = await this.#link.connected();
@@ -161,12 +162,27 @@ export class NatsDeadLetters implements DeadLetters {
     return { letter: { id, sessionId, stepId, attempt, agent, reason, atMs, deliveries, step }, workSeq };
   }
 
-  /** False when another was quicker. */
-  async #writeAfter(subject: string, payload: Uint8Array, lastSubjectSequence: number): Promise<boolean> {
+  /** Undefined: these credentials may not look. `seq` 0: there is none. */
+  async #lastLetter(subject: string): Promise<{ seq: number; workSeq: number | undefined } | undefined> {
     try {
-      await answered(this.#link, `write the dead letter ${subject}`, ({ js }) =>
-        js.publish(subject, payload, { expect: { lastSubjectSequence } }),
-      );
+      const last = await lastOn(this.#link, this.#stream, subject);
+      return last === undefined
+        ? { seq: 0, workSeq: undefined }
+        : { seq: last.seq, workSeq: (await this.#letterOf(last)).workSeq };
+    } catch (error) {
+      if (isOrchestraError(error) && error.code === "ORCH_BUS_DENIED") return undefined;
+      throw error;
+    }
+  }
+
+  /** False when another was quicker. */
+  async #write(subject: string, payload: Uint8Array, after: number | undefined, workSeq?: number): Promise<boolean> {
+    const options = {
+      ...(after !== undefined && { expect: { lastSubjectSequence: after } }),
+      ...(workSeq !== undefined && { msgID: `${this.#link.names.streams.work}/${workSeq}` }),
+    };
+    try {
+      await answered(this.#link, `write the dead letter ${subject}`, ({ js }) => js.publish(subject, payload, options));
       return true;
     } catch (error) {
       const code = jsCode(error);
