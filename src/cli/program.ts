@@ -13,12 +13,13 @@ import { EXIT, EXIT_CODES_HELP, exitCodeOfError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
 import type { Io } from "./io.ts";
 import { addNatsCommand } from "./nats-command.ts";
+import { onNats } from "./nats-options.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand, STATUSES, whyCommand } from "./session-commands.ts";
 import { answerCommand, cancelCommand, pauseCommand } from "./steer-commands.ts";
 import { addCheckCommand, graphCommand, validateCommand } from "./topology-commands.ts";
 import { upgradeCheckCommand, type UpgradeFlags } from "./upgrade-command.ts";
-import { exportCommand, importCommand } from "./transfer-commands.ts";
+import { exportCommand, importCommand, moveCommand } from "./transfer-commands.ts";
 
 const EXAMPLES = `
 Examples:
@@ -188,6 +189,18 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .option("--as <id>", "under another id")
     .addHelpText("after", example("import otters.orchestra --store ./elsewhere --as otters-copy"))
     .action(async (file: string, flags) => ended(await importCommand(file, flags, io)));
+
+  onNats(
+    stored(
+      program
+        .command("move <session>")
+        .description("move a session between a store and NATS, with what is nested in it"),
+    ).addOption(
+      new Option("--to <where>", "where it goes: bus or folder").choices(["bus", "folder"]).makeOptionMandatory(),
+    ),
+  )
+    .addHelpText("after", example("move otters --store ./state --to bus --servers nats://127.0.0.1:4222"))
+    .action(async (sessionId: string, flags) => ended(await moveCommand(sessionId, flags, io)));
 
   program
     .command("graph <file>")

@@ -1,4 +1,4 @@
-// `export` and `import`: a session carried from one store to another, as a file.
+// `export`, `import`, `move`: a session carried from one store to another, as a file or directly.
 
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -7,7 +7,8 @@ import { LevelStorage, StateManager } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { json } from "./json.ts";
-import { requiredFolder, type StoreFlags } from "./session-options.ts";
+import { loadNats, requiredNats, type NatsFlags } from "./nats-options.ts";
+import { assertStoreExists, requiredFolder, type StoreFlags } from "./session-options.ts";
 import { knownSession, untilFree, withStore } from "./store-access.ts";
 
 export async function exportCommand(
@@ -71,6 +72,30 @@ export async function importCommand(
   );
   io.out(flags.json ? json({ sessionId, file: source }) : sessionId);
   return EXIT.ok;
+}
+
+export type MoveTarget = "bus" | "folder";
+
+/** Between the folder of `--store` and the bus of `--servers`. */
+export async function moveCommand(
+  sessionId: string,
+  flags: StoreFlags & NatsFlags & { to: MoveTarget; json?: boolean },
+  io: Io,
+): Promise<number> {
+  const folder = requiredFolder(flags, io);
+  const { natsBus } = await loadNats();
+  const bus = natsBus(requiredNats(flags, io));
+  try {
+    const local = new StateManager({ storage: new LevelStorage(folder) });
+    const shared = new StateManager({ storage: bus.sessions });
+    if (flags.to === "bus") assertStoreExists(folder);
+    const [from, to] = flags.to === "bus" ? [local, shared] : [shared, local];
+    const sessions = await untilFree(() => from.moveSession(sessionId, to));
+    io.out(flags.json ? json({ sessionId, to: flags.to, sessions }) : sessionId);
+    return EXIT.ok;
+  } finally {
+    await bus.close();
+  }
 }
 
 function exists(path: string): Promise<boolean> {

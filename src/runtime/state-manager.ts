@@ -14,6 +14,7 @@ import { OrchestraError } from "../base/errors.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { SessionStore, StoreStats, VerifyReport } from "../state/ports.ts";
 import { applyRetention, resolveRetention, type RetentionPolicy } from "../state/retention.ts";
+import { moveSession } from "../state/move-session.ts";
 import { exportSession, importSession } from "../state/transfer.ts";
 
 export interface StateManagerOptions {
@@ -117,6 +118,17 @@ export class StateManager {
   async importSession(file: string | Uint8Array, options: { as?: string } = {}): Promise<string> {
     const bytes = typeof file === "string" ? await readFile(file) : file;
     return this.#with((store) => importSession(store, bytes, options));
+  }
+
+  /**
+   * Moves a session, with what is nested in it, to another store: copied whole, then deleted here. Resolves with how many
+   * sessions that were. One that was cut short is ended by calling it again.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`; `ORCH_SESSION_STATE` while a run in it moves, for a session that is nested
+   *   in another, and when the other store has another of that id; `ORCH_STORE_CORRUPT` when a part of it cannot be read.
+   */
+  async moveSession(sessionId: string, to: StateManager): Promise<number> {
+    return this.#with((from) => to.#with((target) => moveSession(from, target, sessionId)));
   }
 
   /** Walks every record's checksum and number; changes nothing. */
