@@ -79,6 +79,16 @@ const AIMS: readonly Aim[] = [
   below(25, "MB", "installed size of the core", "import: installed MB"),
   below(16, "kB", "heap of a session that waits in an agent", "heap: orchestra-live-process, kB each"),
   below(400, "MB", "resident memory with 10,000 sessions waiting in an agent", "heap: orchestra-live-process, RSS MB"),
+  above(3_000, "steps/s", "cluster on one server, 200 sessions", "cluster-nats-1: steps per second"),
+  above(
+    1_000,
+    "steps/s",
+    "cluster on three servers with `sync_interval: always`, 200 sessions",
+    "cluster-nats-3-sync: steps per second",
+  ),
+  below(3, "ms", "cluster on one server, one session alone: added to a step, p50", "cluster-nats-1: alone, p50 ms"),
+  below(5, "s", "take-over of 500 sessions, beyond the lease", "cluster-take-over: seconds beyond the lease"),
+  above(0.85, "× linear", "four worker hosts on steps that wait 20 ms", "cluster-hosts-4: of linear"),
   below(10, "B", "soak: growth of the heap per session that ended", "soak: heap bytes per session"),
 ];
 

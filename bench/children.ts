@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 /** Runs `children/<file>` and reads the JSON of the last line it prints. */
 export async function runChild<T>(file: string, args: readonly string[], flags: readonly string[] = []): Promise<T> {
-  const path = file.endsWith(".ts") ? await compiled(file) : `children/${file}`;
+  const path = file.endsWith(".ts") ? await compiledChild(file) : `children/${file}`;
   const { stdout } = await run(process.execPath, [...flags, fileURLToPath(new URL(path, import.meta.url)), ...args], {
     cwd: ROOT,
     timeout: TIMEOUT_MS,
@@ -25,7 +25,7 @@ export async function runChild<T>(file: string, args: readonly string[], flags: 
 let compiling: Promise<unknown> | undefined;
 
 /** The file as plain JavaScript: a loader of TypeScript takes tens of megabytes of the process that is measured. */
-async function compiled(file: string): Promise<string> {
+export async function compiledChild(file: string): Promise<string> {
   await (compiling ??= compileAll());
   return `built/children/${file.replace(/\.ts$/, ".js")}`;
 }

@@ -7,18 +7,20 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { aimsTable } from "./aims.ts";
 import { appendsScenario } from "./appends.ts";
+import { clusterHosts, clusterTakeOver } from "./cluster-hosts.ts";
+import { clusterSteps } from "./cluster-steps.ts";
 import { coldScenarios } from "./cold.ts";
 import { cycleScenarios } from "./cycle.ts";
 import { floorContenders } from "./floors.ts";
 import { heapScenario } from "./heap.ts";
 import { describeMachine } from "./machine.ts";
-import { orchestraContenders } from "./orchestra.ts";
+import { natsContenders, orchestraContenders } from "./orchestra.ts";
 import { bullmqContenders } from "./peers/bullmq.ts";
 import { langgraphContenders } from "./peers/langgraph.ts";
 import { mastraContenders } from "./peers/mastra.ts";
 import { restateContenders } from "./peers/restate.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
-import { shapeScenarios } from "./shapes.ts";
+import { clusterShapeScenarios, shapeScenarios } from "./shapes.ts";
 import { soakScenario } from "./soak.ts";
 
 const USAGE = `npm run bench -- [options]
@@ -62,6 +64,10 @@ const SCENARIOS: readonly Scenario[] = [
   ...coldScenarios,
   heapScenario,
   appendsScenario,
+  clusterSteps,
+  ...clusterShapeScenarios([...natsContenders, ...bullmqContenders, ...restateContenders]),
+  clusterHosts,
+  clusterTakeOver,
   soakScenario,
 ];
 

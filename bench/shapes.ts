@@ -42,6 +42,18 @@ const PAIRS: readonly (readonly [string, string])[] = [
   ["orchestra-process", "level"],
   ["orchestra-disk", "level-fsync"],
   ["orchestra-memory", "xstate"],
+  ["bullmq", "orchestra-nats-1"],
+  ["bullmq-one-job", "orchestra-nats-1"],
+  ["bullmq-fsync", "orchestra-nats-1-sync"],
+  ["bullmq-one-job-fsync", "orchestra-nats-1-sync"],
+  ["restate", "orchestra-nats-1-sync"],
+  ["restate", "orchestra-nats-3-sync"],
+];
+
+/** Where what runs beside each other are clusters, or could be. */
+const CLUSTER_SHAPES: readonly Shape[] = [
+  { kind: "pipeline", size: 10 },
+  { kind: "sessions", size: 100 },
 ];
 
 async function timed(prepared: Prepared, shape: Shape, repeats: number): Promise<number> {
@@ -73,7 +85,12 @@ async function warmUp(contender: Contender, shape: Shape, folder: string): Promi
   }
 }
 
-async function measure(shape: Shape, contenders: readonly Contender[], options: ScenarioOptions): Promise<Outcome> {
+async function measure(
+  title: string,
+  shape: Shape,
+  contenders: readonly Contender[],
+  options: ScenarioOptions,
+): Promise<Outcome> {
   const ready = new Map<string, Ready>();
   const all: Measured<number>[] = [];
   for (const contender of contenders) {
@@ -82,16 +99,17 @@ async function measure(shape: Shape, contenders: readonly Contender[], options: 
     const own = join(options.folder, `${shape.kind}-${shape.size}`, contender.id);
     await attempt(measured, async () => void ready.set(contender.id, await warmUp(contender, shape, own)));
   }
-  await inRounds(nameOf(shape), options.rounds, all, (id) => {
+  await inRounds(title, options.rounds, all, (id) => {
     const one = ready.get(id);
     if (one === undefined) throw new TypeError(`${id} is not prepared`);
     return timed(one.prepared, shape, one.repeats);
   });
   for (const { prepared } of ready.values()) await prepared.close();
-  return report(shape, contenders, all, options.rounds);
+  return report(title, shape, contenders, all, options.rounds);
 }
 
 function report(
+  title: string,
   shape: Shape,
   contenders: readonly Contender[],
   all: readonly Measured<number>[],
@@ -104,7 +122,7 @@ function report(
     const keeps = contenders.find((one) => one.id === id)?.keeps ?? "";
     if (problem !== undefined) return [name, problem, "", ...(many ? [""] : []), keeps];
     const spread = spreadOf(samples);
-    figures[`${nameOf(shape)}: ${id}`] = spread;
+    figures[`${title}: ${id}`] = spread;
     const sessions = many ? [perSecond(shape.size, spread.median)] : [];
     return [name, withSpread(spread), ...sessions, perSecond(stepsOf(shape), spread.median), keeps];
   });
@@ -113,7 +131,7 @@ function report(
     const b = complete(all, fast, rounds);
     if (a === undefined || b === undefined) return [];
     const ratio = ratioOf(a, b);
-    figures[`${nameOf(shape)}: ${slow} / ${fast}`] = ratio;
+    figures[`${title}: ${slow} / ${fast}`] = ratio;
     return [[`${slow} / ${fast}`, withSpread(ratio, "×")]];
   });
   const head = ["", "ms per run", ...(many ? ["sessions/s"] : []), "steps/s", "what is kept"];
@@ -128,20 +146,28 @@ function report(
 }
 
 export function shapeScenarios(contenders: readonly Contender[]): Scenario[] {
-  return SHAPES.map((shape) => {
-    const able = contenders.filter(({ without }) => without?.includes(shape.kind) !== true);
-    const isLong = shape.size >= 1_000;
-    return {
-      name: nameOf(shape),
-      ids: able.map(({ id }) => id),
-      slow: isLong,
-      run(options) {
-        return measure(
-          shape,
-          able.filter(({ id }) => options.isWanted(id)),
-          isLong ? { ...options, rounds: Math.min(options.rounds, LONG_ROUNDS_MAX) } : options,
-        );
-      },
-    };
-  });
+  return SHAPES.map((shape) => scenarioOf(nameOf(shape), shape, contenders));
+}
+
+/** What keeps steps on servers beside, in one run. */
+export function clusterShapeScenarios(contenders: readonly Contender[]): Scenario[] {
+  return CLUSTER_SHAPES.map((shape) => scenarioOf(`cluster: ${nameOf(shape)}`, shape, contenders));
+}
+
+function scenarioOf(name: string, shape: Shape, contenders: readonly Contender[]): Scenario {
+  const able = contenders.filter(({ without }) => without?.includes(shape.kind) !== true);
+  const isLong = shape.size >= 1_000;
+  return {
+    name,
+    ids: able.map(({ id }) => id),
+    slow: isLong,
+    run(options) {
+      return measure(
+        name,
+        shape,
+        able.filter(({ id }) => options.isWanted(id)),
+        isLong ? { ...options, rounds: Math.min(options.rounds, LONG_ROUNDS_MAX) } : options,
+      );
+    },
+  };
 }

@@ -1,0 +1,2 @@
+/** Agents of a row, one after another. */
+export const ROW = 10;
