@@ -1,8 +1,10 @@
 // Step ends: what a step's own facts (its result, its failure, what it waits for, what it recorded) do to its branch.
 
+import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { branchName } from "./draft.ts";
 import type { Draft } from "./draft.ts";
+import type { KernelEvent } from "./effects.ts";
 import type { Fact, StateWrite } from "./facts.ts";
 import { findStep } from "./find-step.ts";
 import { aheadKey, recordIn, withRecord } from "./journal.ts";
@@ -33,18 +35,13 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
     const refusal = refusalOf(draft, branch, fact.outcome);
     if (refusal !== undefined) {
       const idle = settleStep(draft, branch, work);
-      draft.events.push({ ...shown(draft, fact, branch), type: "step.failed", error: refusal });
+      draft.events.push(failure(draft, fact, branch, refusal));
       failStep(draft, idle, refusal, source);
       return undefined;
     }
     const idle = settleStep(draft, branch, work);
     writeState(draft, branch, fact.state ?? []);
-    draft.events.push({
-      ...shown(draft, fact, branch),
-      type: "step.succeeded",
-      outcome: fact.outcome,
-      ...(fact.usage === undefined ? {} : { usage: fact.usage }),
-    });
+    draft.events.push(success(draft, fact, branch));
     applyOutcome(draft, idle, fact.outcome, source);
     return undefined;
   }
@@ -62,18 +59,34 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
     return undefined;
   }
   const idle = settleStep(draft, branch, work);
-  draft.events.push({ ...shown(draft, fact, branch), type: "step.failed", error: fact.error });
+  draft.events.push(failure(draft, fact, branch, fact.error));
   failStep(draft, idle, fact.error, source);
   return undefined;
 }
 
-function shown(draft: Draft, fact: StepEnd, branch: Branch) {
-  return {
-    stepId: fact.stepId,
+function success(draft: Draft, fact: Extract<StepEnd, { type: "step.succeeded" }>, branch: Branch): KernelEvent {
+  const { stepId, attempt, tookMs, outcome, usage } = fact;
+  const event = {
+    stepId,
     branchId: branchName(branch.id),
     node: draft.nodeName(branch.node),
-    attempt: fact.attempt,
-    tookMs: fact.tookMs,
+    attempt,
+    tookMs,
+    type: "step.succeeded" as const,
+    outcome,
+  };
+  return usage === undefined ? event : { ...event, usage };
+}
+
+function failure(draft: Draft, { stepId, attempt, tookMs }: StepEnd, branch: Branch, error: ErrorData): KernelEvent {
+  return {
+    stepId,
+    branchId: branchName(branch.id),
+    node: draft.nodeName(branch.node),
+    attempt,
+    tookMs,
+    type: "step.failed",
+    error,
   };
 }
 
