@@ -272,11 +272,16 @@ describe("what an agent does", () => {
       },
       Function: () => () => 1,
       Huge: () => new Uint8Array(80 * 1024 * 1024),
+      // Each may be stored; together they are more than a bus takes.
+      Sum: (_input, context) => {
+        for (let i = 0; i < 5; i++) context.state.set(`k${i}`, String(i).repeat(15 * 1024 * 1024));
+        return "sum";
+      },
       Large: () => "x".repeat(3_000_000),
       Fine: () => "fine",
     });
     const outcomes: Record<string, string | undefined> = {};
-    for (const name of ["Throws", "Function", "Huge"]) {
+    for (const name of ["Throws", "Function", "Huge", "Sum"]) {
       const handle = await engine.start(request("t", topology(name), agents));
       outcomes[name] = (await handle.outcome).error?.code;
     }
@@ -284,6 +289,7 @@ describe("what an agent does", () => {
       Throws: "ORCH_AGENT_FAILED",
       Function: "ORCH_NOT_SERIALIZABLE",
       Huge: "ORCH_PAYLOAD_TOO_LARGE",
+      Sum: "ORCH_PAYLOAD_TOO_LARGE",
     });
     expect((await run(engine, "t", topology("Large"), agents)).finalResponse).toBe("x".repeat(3_000_000));
     expect((await run(engine, "t", topology("Fine"), agents)).finalResponse).toBe("fine");
