@@ -3,14 +3,15 @@
 import { createInterface } from "node:readline/promises";
 import { Argument, Option, type Command } from "commander";
 
-import type { CheckedAsset, InitOptions, NatsAdmin } from "../nats/index.ts";
+import type { CheckedAsset, InitOptions, NatsAdmin, Role } from "../nats/index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { json } from "./json.ts";
 import { loadNats, onNats, replicaCount, requiredNats, type NatsFlags } from "./nats-options.ts";
 import { paint } from "./style.ts";
 
-const ACTIONS = ["init", "check", "purge"] as const;
+const ACTIONS = ["init", "check", "purge", "permissions"] as const;
+const ROLES = ["client", "worker", "owner", "operator"] as const satisfies readonly Role[];
 type Action = (typeof ACTIONS)[number];
 
 /** Somebody waits at a terminal. */
@@ -20,6 +21,8 @@ interface NatsCommandFlags extends NatsFlags {
   readonly replicas?: 1 | 3 | 5;
   readonly storage?: "file" | "memory";
   readonly yes?: boolean;
+  readonly role?: Role;
+  readonly agents?: string;
   readonly json?: boolean;
 }
 
@@ -28,9 +31,11 @@ Actions:
   init         create the streams and buckets that are missing, and mend settings that are not safe
   check        say what is missing or not safe; exit code 1 when something is. Changes nothing
   purge        remove them, with every session in them; asks first
+  permissions  print what a role must be allowed, for the server's configuration; asks no server
 
-Example:
+Examples:
   orchestra nats init --servers nats://n1:4222,nats://n2:4222,nats://n3:4222 --replicas 3
+  orchestra nats permissions --role worker --agents Writer,Editor
 `;
 
 export function addNatsCommand(program: Command, io: Io, ended: (code: number) => void): void {
@@ -45,12 +50,15 @@ export function addNatsCommand(program: Command, io: Io, ended: (code: number) =
     .option("--replicas <n>", "copies of each stream: 1, 3 or 5 (default: 3 in a cluster)", replicaCount)
     .addOption(new Option("--storage <storage>", "where streams that are created live").choices(["file", "memory"]))
     .option("--yes", "purge without asking")
+    .addOption(new Option("--role <role>", "permissions of whom").choices(ROLES))
+    .option("--agents <names>", "whose steps a worker takes, separated by commas (default: all)")
     .option("--json", "what was done or found as JSON")
     .addHelpText("after", HELP)
     .action(async (action: Action, flags: NatsCommandFlags) => ended(await natsCommand(action, flags, io)));
 }
 
 async function natsCommand(action: Action, flags: NatsCommandFlags, io: Io): Promise<number> {
+  if (action === "permissions") return permissions(flags, io);
   const options = requiredNats(flags, io);
   const { openNatsAdmin } = await loadNats();
   await using admin = await openNatsAdmin({ ...options, connectTimeoutMs: PATIENCE_MS });
@@ -62,6 +70,21 @@ async function natsCommand(action: Action, flags: NatsCommandFlags, io: Io): Pro
     case "purge":
       return await purge(admin, options.tenant, flags, io);
   }
+}
+
+async function permissions(flags: NatsCommandFlags, io: Io): Promise<number> {
+  const { role, agents, inboxPrefix, tenant = io.env["ORCHESTRA_NATS_TENANT"] } = flags;
+  if (role === undefined) throw new UsageError(`whose permissions? Say --role ${ROLES.join(", --role ")}`);
+  const { natsPermissions } = await loadNats();
+  const names = agents?.split(",").map((name) => name.trim());
+  const { serverConfig, ...printed } = natsPermissions(role, {
+    ...(tenant !== undefined && { tenant }),
+    ...(names !== undefined && { agents: names }),
+    ...(inboxPrefix !== undefined && { inboxPrefix }),
+  });
+  if (flags.json) io.out(json(printed));
+  else io.out(`# ${role}: natsBus({ servers, inboxPrefix: "${printed.inboxPrefix}" })\n${serverConfig}`);
+  return EXIT.ok;
 }
 
 async function init(admin: NatsAdmin, flags: NatsCommandFlags, io: Io): Promise<number> {

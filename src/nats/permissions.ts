@@ -4,11 +4,14 @@
 // real servers, so that what is documented is what works.
 //
 // G1  Everything not listed is denied; what is listed names one tenant only.
-// G2  A worker can take the steps of its agents and put results; it can write neither a session's log, an inbox nor a
-//     step, and take no step of another agent.
+// G2  A worker can take the steps of its agents and put results; it may publish neither to a session's log, an inbox nor
+//     the queue, and take no step of another agent.
+// G3  Permissions do not cover where the server sends its answers: who may ask for anything can have the answer sent to a
+//     subject of a stream. Against programs that mean harm only an account of their own helps (docs/guides/cluster-security.md).
 
 import { streamOfBucket } from "./assets.ts";
-import { agentConsumerName, encodeName, type Names } from "./names.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { agentConsumerName, encodeName, namesOf, type Names } from "./names.ts";
 
 export const ROLES = ["client", "worker", "owner", "operator"] as const;
 /** client: starts, steers and watches sessions. worker: runs steps of some agents. owner: a host. operator: prepares NATS. */
@@ -19,6 +22,37 @@ export interface Permissions {
   readonly subscribe: readonly string[];
   /** May answer requests it received, and nothing else, outside of `publish`. */
   readonly allowResponses: boolean;
+}
+
+export interface NatsPermissionOptions {
+  readonly tenant?: string;
+  /** Of a worker: those whose steps it takes. Default: all. */
+  readonly agents?: readonly string[];
+  /** As the option of the bus. Users that share one can read each other's answers. Default `_INBOX_<role>`. */
+  readonly inboxPrefix?: string;
+}
+
+export interface NatsPermissions extends Permissions {
+  readonly role: Role;
+  readonly inboxPrefix: string;
+  /** As they stand in nats-server's configuration, inside of a user. */
+  readonly serverConfig: string;
+}
+
+/**
+ * What a role must be allowed on NATS, everything else denied.
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` for an unknown role, no agents, or a tenant that is none.
+ */
+export function natsPermissions(role: Role, options: NatsPermissionOptions = {}): NatsPermissions {
+  if (!ROLES.includes(role))
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `role: expected one of ${ROLES.join(", ")}, got ${JSON.stringify(role)}`,
+    );
+  if (options.agents?.length === 0) throw new OrchestraError("ORCH_BAD_OPTION", "agents: expected at least one name");
+  const inboxPrefix = options.inboxPrefix ?? `_INBOX_${role}`;
+  const permissions = permissionsOf(role, { names: namesOf(options), agents: options.agents, inboxPrefix });
+  return { role, inboxPrefix, ...permissions, serverConfig: serverBlock(permissions) };
 }
 
 export interface PermissionOptions {
@@ -56,7 +90,7 @@ function client({ names }: PermissionOptions): Permissions {
       ],
       ...[pattern("ev", "*"), pattern("rpc", "*"), pattern("sig", "*")],
       ...sessionBuckets.map((bucket) => `$KV.${bucket}.>`),
-      ...[...sessions, streams.inbox, streams.spill, streamOfBucket(buckets.hosts)].flatMap(reading),
+      ...[...sessions, streams.inbox, streams.spill, streamOfBucket(buckets.hosts)].flatMap(scanning),
       ...sessions.flatMap(removing),
     ],
     subscribe: [pattern("ev", "*"), pattern("sig", "*"), `$KV.${buckets.hosts}.*`],
@@ -93,7 +127,7 @@ function owner(options: PermissionOptions): Permissions {
       ...client(all).publish,
       ...worker(all).publish,
       pattern("work", "*", "*", "*", "*"),
-      ...[streams.work, streams.dead].flatMap(reading),
+      ...[streams.work, streams.dead].flatMap(scanning),
       ...[streams.work, streams.results, streams.inbox, streams.dead].flatMap(removing),
       ...[streams.work, streams.dead].flatMap((stream) => [
         `$JS.API.CONSUMER.LIST.${stream}`,
@@ -130,13 +164,20 @@ function operator(options: PermissionOptions): Permissions {
   };
 }
 
-/** Looking at a stream, and reading it, by a consumer of one's own where the server cannot hand out many at once. */
+/** Looking at a stream, and reading single messages of it. */
 function reading(stream: string): string[] {
   return [
     `$JS.API.STREAM.INFO.${stream}`,
     `$JS.API.STREAM.MSG.GET.${stream}`,
     `$JS.API.DIRECT.GET.${stream}`,
     `$JS.API.DIRECT.GET.${stream}.>`,
+  ];
+}
+
+/** Reading many at once, by a consumer of one's own where the server has no other way. */
+function scanning(stream: string): string[] {
+  return [
+    ...reading(stream),
     `$JS.API.CONSUMER.CREATE.${stream}.>`,
     `$JS.API.CONSUMER.INFO.${stream}.*`,
     `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
@@ -162,8 +203,7 @@ function serving({ streams, pattern }: Names, token: string): string[] {
   ];
 }
 
-/** Permissions as they stand in nats-server's configuration, inside of a user. */
-export function serverBlock({ publish, subscribe, allowResponses }: Permissions): string {
+function serverBlock({ publish, subscribe, allowResponses }: Permissions): string {
   const list = (subjects: readonly string[]): string =>
     subjects.map((one) => `      ${JSON.stringify(one)}`).join("\n");
   return [

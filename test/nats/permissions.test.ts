@@ -3,11 +3,10 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { natsBus, openNatsAdmin, type NatsBus } from "orchestra/nats";
+import { natsBus, natsPermissions, openNatsAdmin, type NatsBus, type Role } from "orchestra/nats";
 import type { Engine } from "../../src/runtime/engine-api.ts";
 import type { HostingOptions } from "../../src/runtime/hosting.ts";
 import { namesOf } from "../../src/nats/names.ts";
-import { permissionsOf, serverBlock, type Role } from "../../src/nats/permissions.ts";
 import { code, request, topology, world, type Agents } from "../runtime/world.ts";
 import { startNats, type NatsServer } from "../support/nats.ts";
 
@@ -33,9 +32,12 @@ const inboxOf = (user: string): string => `_INBOX_${user}`;
 
 function configuration(): string {
   const users = USERS.map(({ user, role, agents, tenant }) => {
-    const names = namesOf({ tenant });
-    const permissions = permissionsOf(role, { names, agents, inboxPrefix: inboxOf(user) });
-    return `{ user: "${user}", password: "${pass(user)}", ${serverBlock(permissions)} }`;
+    const { serverConfig } = natsPermissions(role, {
+      inboxPrefix: inboxOf(user),
+      ...(agents !== undefined && { agents }),
+      ...(tenant !== undefined && { tenant }),
+    });
+    return `{ user: "${user}", password: "${pass(user)}", ${serverConfig} }`;
   });
   return `authorization { users: [\n${users.join("\n")}\n] }`;
 }
@@ -195,6 +197,17 @@ describe("a worker", () => {
       await nc.flush();
       expect(await refused).toMatchObject({ name: "PermissionViolationError" });
     }
+  });
+});
+
+describe("what permissions do not cover", () => {
+  it("is where the server sends answers: the guide says so as long as this is so", async () => {
+    await using admin = await openNatsAdmin(as("ops"));
+    const messages = async (): Promise<number> => (await admin.check()).assets[0]?.messages ?? 0;
+    const before = await messages();
+    const nc = await raw("writers");
+    nc.publish("$JS.API.STREAM.INFO.ORCH_WORK", "", { reply: "o.log.victim" });
+    await expect.poll(messages).toBe(before + 1);
   });
 });
 
