@@ -203,7 +203,8 @@ function serving({ streams, pattern }: Names, token: string): string[] {
   ];
 }
 
-function serverBlock({ publish, subscribe, allowResponses }: Permissions): string {
+/** As they stand in nats-server's configuration, inside of a user. */
+export function serverBlock({ publish, subscribe, allowResponses }: Permissions): string {
   const list = (subjects: readonly string[]): string =>
     subjects.map((one) => `      ${JSON.stringify(one)}`).join("\n");
   return [
