@@ -90,7 +90,7 @@ class Reader {
     await this.#print(store, false);
     await this.#sayPausing(store);
     if (!this.#flags.follow || (await this.#ended(store))) return true;
-    if (store.pid === null) return false;
+    if (store.pid === null && !store.shared) return false;
     return this.#print(store, true);
   }
 

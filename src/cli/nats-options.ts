@@ -10,6 +10,8 @@ import type { Io } from "./io.ts";
 
 export interface NatsFlags {
   readonly servers?: string;
+  /** The same, of commands that are not about NATS itself. */
+  readonly nats?: string;
   readonly tenant?: string;
   readonly creds?: string;
   readonly nkey?: string;
@@ -20,9 +22,9 @@ export interface NatsFlags {
 }
 
 /** Adds the options that say where NATS is, and who asks. */
-export function onNats(command: Command): Command {
+export function onNats(command: Command, flag: "--servers" | "--nats" = "--servers"): Command {
   return command
-    .option("--servers <urls>", "addresses of NATS, separated by commas (or the variable ORCHESTRA_NATS)")
+    .option(`${flag} <urls>`, "addresses of NATS, separated by commas (or the variable ORCHESTRA_NATS)")
     .option("--tenant <name>", "whose sessions, where several share NATS (or ORCHESTRA_NATS_TENANT)")
     .option("--creds <file>", "credentials: JWT and seed (or ORCHESTRA_NATS_CREDS)")
     .option("--nkey <file>", "credentials: the seed of an nkey")
@@ -32,9 +34,9 @@ export function onNats(command: Command): Command {
     .option("--tls-key <file>", "its key, PEM");
 }
 
-/** Undefined where neither `--servers` nor ORCHESTRA_NATS names a server. */
+/** Undefined where neither `--servers` (or `--nats`) nor ORCHESTRA_NATS names a server. */
 export function natsOptions(flags: NatsFlags, io: Io): NatsConnectOptions | undefined {
-  const servers = flags.servers ?? given(io, "ORCHESTRA_NATS");
+  const servers = flags.servers ?? flags.nats ?? given(io, "ORCHESTRA_NATS");
   if (servers === undefined) return undefined;
   const tenant = flags.tenant ?? given(io, "ORCHESTRA_NATS_TENANT");
   const creds = flags.creds ?? (flags.nkey === undefined ? given(io, "ORCHESTRA_NATS_CREDS") : undefined);
@@ -58,7 +60,7 @@ export function natsOptions(flags: NatsFlags, io: Io): NatsConnectOptions | unde
 export function requiredNats(flags: NatsFlags, io: Io): NatsConnectOptions {
   const options = natsOptions(flags, io);
   if (options === undefined)
-    throw new UsageError("which NATS? Name it with --servers nats://HOST:4222, or in ORCHESTRA_NATS");
+    throw new UsageError("which NATS? Name it with its addresses (nats://HOST:4222), or in ORCHESTRA_NATS");
   return options;
 }
 

@@ -7,10 +7,13 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { checkpointCommand, diffCommand, forkCommand, restoreCommand } from "./checkpoint-commands.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { doctorCommand } from "./doctor-command.ts";
+import { addDlqCommand } from "./dlq-command.ts";
 import { errorText } from "./error-text.ts";
 import { eventsCommand } from "./events-command.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfError } from "./exit-code.ts";
 import { repairCommand, verifyCommand } from "./folder-commands.ts";
+import { addHostCommand } from "./host-command.ts";
+import { addHostsCommand } from "./hosts-command.ts";
 import type { Io } from "./io.ts";
 import { addNatsCommand } from "./nats-command.ts";
 import { onNats } from "./nats-options.ts";
@@ -33,6 +36,8 @@ Examples:
       answers an open question, or continues what was paused or interrupted
   orchestra events otters --store ./state --follow
       watches it from another terminal; why, pause, answer and cancel reach it there, too
+  orchestra host --agents agents.ts --nats nats://127.0.0.1:4222
+      serves the agents to whoever runs a topology on the same NATS; hosts, dlq, and --nats with the other commands go with it
   orchestra sessions --store ./state --status awaiting_user
   orchestra show otters --store ./state --steps
   orchestra verify ./state
@@ -92,7 +97,7 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .showHelpAfterError('(try "orchestra --help")')
     .addHelpText("after", EXAMPLES);
 
-  watched(coded(program.command("run <file>").description("run a topology on a task")))
+  watched(onCluster(coded(program.command("run <file>").description("run a topology on a task"))))
     .option("-t, --task <text>", "the task: text, a JSON object, @FILE, or - for standard input")
     .option(
       "-s, --session <id>",
@@ -105,10 +110,12 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .action(async (file: string, flags: RunFlags) => ended(await runCommand(file, flags, io)));
 
   watched(
-    coded(
-      program
-        .command("resume <session>")
-        .description("continue a session that is paused, waits for an answer, or was interrupted"),
+    onCluster(
+      coded(
+        program
+          .command("resume <session>")
+          .description("continue a session that is paused, waits for an answer, or was interrupted"),
+      ),
     ),
   )
     .option("-f, --file <file>", "the file the session was run from: its agents")
@@ -117,66 +124,66 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .addHelpText("after", example('resume otters --file team.ts --store ./state --answer "yes"'))
     .action(async (session: string, flags: ResumeFlags) => ended(await resumeCommand(session, flags, io)));
 
-  stored(program.command("sessions").description("list the sessions of a store"))
+  reached(program.command("sessions").description("list the sessions of a store"))
     .addOption(new Option("--status <status>", "only those").choices(STATUSES))
     .option("--limit <n>", "at most so many (default: 100)", wholeNumber)
     .addHelpText("after", example("sessions --store ./state --status interrupted"))
     .action(async (flags) => ended(await sessionsCommand(flags, io)));
 
-  stored(program.command("show <session>").description("show one session: status, questions, checkpoints, result"))
+  reached(program.command("show <session>").description("show one session: status, questions, checkpoints, result"))
     .option("--steps", "list its steps, and the branches that were cancelled or timed out")
     .addHelpText("after", example("show otters --store ./state --steps"))
     .action(async (session: string, flags) => ended(await showCommand(session, flags, io)));
 
-  stored(program.command("why <session>").description("say what a run waits for now: steps, joins, calls, questions"))
+  reached(program.command("why <session>").description("say what a run waits for now: steps, joins, calls, questions"))
     .addHelpText("after", example("why otters --store ./state") + LIVE_HELP)
     .action(async (session: string, flags) => ended(await whyCommand(session, flags, io)));
 
-  stored(program.command("events <session>").description("what happened in a session, an event a line"))
+  reached(program.command("events <session>").description("what happened in a session, an event a line"))
     .option("-f, --follow", "go on with what happens, until its run has ended")
     .option("--after <seq>", "only what came after the event of this number", wholeNumber)
     .addHelpText("after", example("events otters --store ./state --follow --json") + LIVE_HELP)
     .action(async (session: string, flags) => ended(await eventsCommand(session, flags, io)));
 
-  stored(program.command("pause <session>").description("offer no more steps; resume continues where it stands"))
+  reached(program.command("pause <session>").description("offer no more steps; resume continues where it stands"))
     .option("--reason <text>", "why, for whoever looks at it")
     .option("--abort", "abort the steps in flight, to be run again on resume; without it they finish")
     .addHelpText("after", example('pause otters --store ./state --reason "prices are being updated"') + LIVE_HELP)
     .action(async (session: string, flags) => ended(await pauseCommand(session, flags, io)));
 
-  stored(program.command("cancel <session>").description("end its run for good; steps in flight are aborted"))
+  reached(program.command("cancel <session>").description("end its run for good; steps in flight are aborted"))
     .option("--reason <text>", "why, for whoever looks at it")
     .addHelpText("after", example("cancel otters --store ./state") + LIVE_HELP)
     .action(async (session: string, flags) => ended(await cancelCommand(session, flags, io)));
 
-  stored(program.command("answer <session> <text>").description("answer an open question; - reads standard input"))
+  reached(program.command("answer <session> <text>").description("answer an open question; - reads standard input"))
     .option("--question <id>", "which, where several are open")
     .addHelpText("after", example("answer otters yes --store ./state") + LIVE_HELP)
     .action(async (session: string, text: string, flags) => ended(await answerCommand(session, text, flags, io)));
 
-  stored(program.command("checkpoint <session> [name]").description("pin where a session stands; prints its id"))
+  reached(program.command("checkpoint <session> [name]").description("pin where a session stands; prints its id"))
     .addHelpText("after", example("checkpoint otters before-review --store ./state") + LIVE_HELP)
     .action(async (session: string, name: string | undefined, flags) =>
       ended(await checkpointCommand(session, name, flags, io)),
     );
 
-  stored(program.command("restore <checkpoint>").description("take a session back to a checkpoint; nothing is erased"))
+  reached(program.command("restore <checkpoint>").description("take a session back to a checkpoint; nothing is erased"))
     .addHelpText("after", example("restore cp_01k… --store ./state") + LIVE_HELP)
     .action(async (checkpoint: string, flags) => ended(await restoreCommand(checkpoint, flags, io)));
 
-  stored(program.command("fork <checkpoint>").description("begin a new session at a checkpoint; prints its id"))
+  reached(program.command("fork <checkpoint>").description("begin a new session at a checkpoint; prints its id"))
     .option("-s, --session <id>", "its name")
     .addHelpText("after", example("fork cp_01k… --session otters-again --store ./state") + LIVE_HELP)
     .action(async (checkpoint: string, flags) => ended(await forkCommand(checkpoint, flags, io)));
 
-  stored(program.command("diff <a> <b>").description("where two histories part; each is a session or a checkpoint"))
+  reached(program.command("diff <a> <b>").description("where two histories part; each is a session or a checkpoint"))
     .addHelpText(
       "after",
       `${example("diff otters otters-again --store ./state")}\nExit code 0 when they are equal, 1 when they part.`,
     )
     .action(async (a: string, b: string, flags) => ended(await diffCommand(a, b, flags, io)));
 
-  stored(
+  reached(
     program.command("export <session> [file]").description("write a session, with all that belongs to it, to a file"),
   )
     .option("--force", "write over a file that exists")
@@ -247,6 +254,9 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .action(async (flags) => ended(await doctorCommand(flags, io)));
 
   addNatsCommand(program, io, ended);
+  addHostCommand(program, io, ended);
+  addHostsCommand(program, io, ended);
+  addDlqCommand(program, io, ended);
 
   program
     .command("completion")
@@ -266,6 +276,15 @@ function stored(command: Command): Command {
   return command
     .option("--store <dir>", "folder of the store (or the variable ORCHESTRA_STORE)")
     .option("--json", "everything as JSON on standard output");
+}
+
+/** In a store, or on NATS. */
+function reached(command: Command): Command {
+  return onCluster(stored(command));
+}
+
+function onCluster(command: Command): Command {
+  return command.option("--nats <urls>", "sessions of hosts: addresses of NATS (or the variable ORCHESTRA_NATS)");
 }
 
 function coded(command: Command): Command {

@@ -16,6 +16,7 @@ import {
   assertStoreExists,
   jsonOrText,
   loadParts,
+  natsPlace,
   parseContext,
   readTask,
   requiredFolder,
@@ -46,7 +47,7 @@ export async function runCommand(file: string, flags: RunFlags, io: Io): Promise
   if (parts.topology === undefined) throw new UsageError(`${file}: it holds no topology`);
   const context = parseContext(flags.context);
   return follow(parts, { ...flags, file }, io, async (instance) => {
-    if (flags.session !== undefined && !flags.fresh && storeFolder(flags, io) !== undefined)
+    if (flags.session !== undefined && !flags.fresh && isKept(flags, io))
       await assertNotUnderWay(instance, flags.session, { ...flags, file });
     return instance.stream({
       task,
@@ -82,8 +83,9 @@ export interface ResumeFlags extends StoreFlags, CodeFlags, WatchFlags {
 }
 
 export async function resumeCommand(sessionId: string, flags: ResumeFlags, io: Io): Promise<number> {
-  assertStoreExists(requiredFolder(flags, io));
-  if (flags.file === undefined && flags.agents === undefined)
+  const isShared = natsPlace(flags, io) !== undefined;
+  if (!isShared) assertStoreExists(requiredFolder(flags, io));
+  if (!isShared && flags.file === undefined && flags.agents === undefined)
     throw new UsageError("whose agents? Name the file with --file FILE (or only its agents with --agents FILE)");
   const parts = await loadParts(flags.file, flags, io);
   const additionalContext = parseContext(flags.context);
@@ -118,7 +120,7 @@ async function follow(
 ): Promise<number> {
   let code: number | undefined;
   const interrupted = new AbortController();
-  const { instance, stateManager, progress } = await runParts(parts, flags, io, interrupted.signal);
+  const { instance, stateManager, progress, bus } = await runParts(parts, flags, io, interrupted.signal);
   const stop = io.onSignal((signal) => {
     // The second time somebody means it.
     if (code !== undefined) {
@@ -144,7 +146,7 @@ async function follow(
       // It may have come to its end in that time.
       const ended = await Promise.race([running.catch(() => undefined), Promise.resolve(undefined)]);
       if (ended?.success) report(ended, flags, io);
-      else if (storeFolder(flags, io) !== undefined)
+      else if (isKept(flags, io))
         io.err(`the session stays in its store; go on with: ${resumeLine(sessionId, 0, flags)}`);
       return code ?? EXIT.interrupted;
     }
@@ -156,6 +158,7 @@ async function follow(
     stop();
     await control?.close();
     await instance.close();
+    await bus?.close();
   }
 }
 
@@ -189,17 +192,23 @@ function report(result: OrchestraResult, flags: FollowFlags, io: Io): void {
   io.err(result.status === "paused" ? `paused${pausedReason ? `: ${pausedReason}` : ""}` : "waits for an answer:");
   for (const question of questions) io.err(`  ${questionLine(question)}`);
   io.err(
-    storeFolder(flags, io) === undefined
+    !isKept(flags, io)
       ? "without --store the session ends with this process; with it, or with --ask, the question can be answered"
       : `go on with: ${resumeLine(result.sessionId, questions.length, flags)}`,
   );
 }
 
-function resumeLine(sessionId: string, questions: number, { file, agents, store }: FollowFlags): string {
+/** The session outlives this process. */
+function isKept(flags: FollowFlags, io: Io): boolean {
+  return natsPlace(flags, io) !== undefined || storeFolder(flags, io) !== undefined;
+}
+
+function resumeLine(sessionId: string, questions: number, { file, agents, store, nats }: FollowFlags): string {
   const told = [
     ...(file === undefined ? [] : ["--file", file]),
     ...(agents === undefined ? [] : ["--agents", agents]),
     ...(store === undefined ? [] : ["--store", store]),
+    ...(nats === undefined ? [] : ["--nats", nats]),
     ...(questions === 0 ? [] : ["--answer", questions === 1 ? "TEXT" : "QUESTION=TEXT …"]),
   ];
   return ["orchestra resume", sessionId, ...told].join(" ");

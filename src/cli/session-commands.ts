@@ -119,7 +119,10 @@ function resultLines(session: SessionView, result: OrchestraResult, steps: boole
   return lines;
 }
 
-function statusText({ sessionId, status }: SessionView, { pid }: OpenStore, why: WhyView): string {
+function statusText({ sessionId, status }: SessionView, { pid, shared }: OpenStore, why: WhyView): string {
+  if (status === "interrupted" && shared)
+    return `running, and nobody owns it: ${why.cluster?.unowned ?? "it is being taken over"}`;
+  if (status === "running" && why.cluster?.host) return `running on ${why.cluster.host}`;
   if (status === "interrupted") return `interrupted: its process is gone; orchestra resume ${sessionId} continues it`;
   if (status === "running" && pid !== null) return `running in process ${pid}`;
   const { pausedReason } = why;
@@ -148,7 +151,7 @@ export async function whyCommand(sessionId: string, flags: StoreFlags & { json?:
 }
 
 function whyLines(why: WhyView): string[] {
-  const { steps, barriers, calls, questions } = why;
+  const { steps, barriers, calls, questions, cluster } = why;
   return [
     ...steps.map((step) => {
       const { node, stepId, branchId, attempt } = step;
@@ -162,6 +165,10 @@ function whyLines(why: WhyView): string[] {
     }),
     ...calls.map(({ node, waitsFor }) => `  call      ${node} waits for ${waitsFor.join(", ")}`),
     ...questions.map((question) => `  question  ${questionLine(question)}`),
+    ...(cluster?.unserved ?? []).map(({ stepId, agent }) => `  unserved  step ${stepId}: no host serves "${agent}"`),
+    ...(cluster?.full ?? []).map(
+      (stepId) => `  full      step ${stepId}: the queue takes no more; it is offered again`,
+    ),
   ];
 }
 

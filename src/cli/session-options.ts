@@ -17,14 +17,17 @@ import {
   type ErrorData,
   type Logger,
 } from "../index.ts";
+import type { NatsBus, NatsConnectOptions } from "../nats/index.ts";
 import { UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { isOwnFrame } from "./load-problem.ts";
 import { loadAgents, loadFile, type Loaded } from "./load-file.ts";
+import { loadNats, natsOptions } from "./nats-options.ts";
 import { Progress } from "./progress.ts";
 
 export interface StoreFlags {
   readonly store?: string;
+  readonly nats?: string;
 }
 export interface CodeFlags {
   readonly agents?: string;
@@ -36,8 +39,17 @@ export interface WatchFlags {
   readonly ask?: boolean;
 }
 
-/** `--store`, else the variable ORCHESTRA_STORE. */
-export function storeFolder({ store }: StoreFlags, io: Io): string | undefined {
+/** `--nats`, or ORCHESTRA_NATS where no store is named. @throws {UsageError} when both are. */
+export function natsPlace({ store, nats }: StoreFlags, io: Io): NatsConnectOptions | undefined {
+  if (store !== undefined && nats !== undefined)
+    throw new UsageError("--store and --nats: sessions are in one place or the other");
+  return store === undefined ? natsOptions(nats === undefined ? {} : { nats }, io) : undefined;
+}
+
+/** `--store`, else the variable ORCHESTRA_STORE; nothing where sessions are on NATS. */
+export function storeFolder({ store, nats }: StoreFlags, io: Io): string | undefined {
+  if (natsPlace({ ...(store !== undefined && { store }), ...(nats !== undefined && { nats }) }, io) !== undefined)
+    return undefined;
   const folder = store ?? io.env["ORCHESTRA_STORE"];
   return folder === undefined || folder === "" ? undefined : resolve(io.cwd, folder);
 }
@@ -78,6 +90,8 @@ export interface RunParts {
   readonly instance: OrchestraInstance;
   readonly stateManager: StateManager | undefined;
   readonly progress: Progress;
+  /** To be closed after the instance. */
+  readonly bus: NatsBus | undefined;
 }
 
 export async function runParts(
@@ -90,6 +104,8 @@ export async function runParts(
   const folder = storeFolder(flags, io);
   const stateManager =
     folder === undefined ? parts.options?.stateManager : new StateManager({ storage: new LevelStorage(folder) });
+  const place = natsPlace(flags, io);
+  const bus = place === undefined ? undefined : (await loadNats()).natsBus(place);
   const verbosity = flags.quiet ? QUIET : flags.verbose ? VERBOSE : NORMAL;
   const instance = new OrchestraInstance(
     {
@@ -98,6 +114,7 @@ export async function runParts(
       ...(parts.agents !== undefined && { agents: parts.agents }),
       ...(parts.conditions !== undefined && { conditions: parts.conditions }),
       ...(stateManager !== undefined && { stateManager }),
+      ...(bus !== undefined && { bus }),
       ...(parts.options?.communicationManager === undefined && {
         communicationConfig: parts.options?.communicationConfig ?? {
           channel: channelOf(flags, io, progress, interrupted) ?? "none",
@@ -114,7 +131,7 @@ export async function runParts(
     },
     { recover: false },
   );
-  return { instance, stateManager, progress };
+  return { instance, stateManager, progress, bus };
 }
 
 /** People are asked on the terminal, or, with `--ask`, by lines on standard input. */
@@ -136,11 +153,12 @@ function channelOf({ ask }: WatchFlags, io: Io, progress: Progress, interrupted:
 }
 
 async function loggerOption({ log, verbose }: WatchFlags, progress: Progress): Promise<{ logger?: Logger }> {
-  if (log !== undefined) return { logger: await fileLogger(log) };
+  if (log !== undefined) return { logger: await levelLogger(log) };
   return verbose ? { logger: failureLogger(progress) } : {};
 }
 
-async function fileLogger(level: string): Promise<Logger> {
+/** @throws {UsageError} for a level that is none. */
+export async function levelLogger(level: string): Promise<Logger> {
   const { pino } = await import("pino");
   if (!(level in pino.levels.values))
     throw new UsageError(`--log ${level}: expected one of ${Object.keys(pino.levels.values).join(", ")}`);

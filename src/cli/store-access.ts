@@ -5,14 +5,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connectControl, operationsOf, type Operations, type SessionView } from "../control/index.ts";
 import { isOrchestraError, LevelStorage, OrchestraError, OrchestraInstance, StateManager } from "../index.ts";
 import { suggest } from "../topology/suggestion.ts";
+import type { NatsConnectOptions } from "../nats/index.ts";
 import type { Io } from "./io.ts";
-import { assertStoreExists, requiredFolder, type StoreFlags } from "./session-options.ts";
+import { loadNats } from "./nats-options.ts";
+import { assertStoreExists, natsPlace, requiredFolder, type StoreFlags } from "./session-options.ts";
 
 export interface OpenStore {
-  readonly folder: string;
+  /** How commands are told of it: `--store DIR` or `--nats URL`. */
+  readonly place: string;
   readonly operations: Operations;
   /** Of the other process that has the store open; null when it is open here. */
   readonly pid: number | null;
+  /** Hosts may be at its sessions, too. */
+  readonly shared?: true;
 }
 
 /** Commands hold a store for a moment only, so one that is found locked may be free at once. */
@@ -26,21 +31,41 @@ const LOCKED_POLL_MS = 50;
  * @throws {OrchestraError} `ORCH_STORE_LOCKED` when another process has it and cannot be spoken to.
  */
 export async function withStore<T>(flags: StoreFlags, io: Io, act: (store: OpenStore) => Promise<T>): Promise<T> {
+  const nats = natsPlace(flags, io);
+  if (nats !== undefined) return withNats(nats, act);
   const folder = requiredFolder(flags, io);
   assertStoreExists(folder);
   return withFolder(folder, act);
+}
+
+/** Acts on the sessions of hosts. */
+async function withNats<T>(options: NatsConnectOptions, act: (store: OpenStore) => Promise<T>): Promise<T> {
+  const { natsBus } = await loadNats();
+  const bus = natsBus(options);
+  const instance = new OrchestraInstance({ bus }, { recover: false });
+  try {
+    const operations = operationsOf(instance, new StateManager({ storage: bus.sessions }));
+    const place = `--nats ${[options.servers].flat().join(",")}`;
+    return await act({ place, operations, pid: null, shared: true });
+  } finally {
+    await instance.close();
+    await bus.close();
+  }
 }
 
 /** @throws {OrchestraError} `ORCH_STORE_LOCKED` */
 export async function withFolder<T>(folder: string, act: (store: OpenStore) => Promise<T>): Promise<T> {
   return untilFree(async () => {
     await using client = await connectControl(folder);
-    if (client !== null) return { value: await act({ folder, operations: client.operations, pid: client.pid }) };
+    if (client !== null)
+      return { value: await act({ place: `--store ${folder}`, operations: client.operations, pid: client.pid }) };
     const stateManager = new StateManager({ storage: new LevelStorage(folder), compression: true });
     const lease = await stateManager.acquire();
     const instance = new OrchestraInstance({ stateManager }, { recover: false });
     try {
-      return { value: await act({ folder, operations: operationsOf(instance, stateManager), pid: null }) };
+      return {
+        value: await act({ place: `--store ${folder}`, operations: operationsOf(instance, stateManager), pid: null }),
+      };
     } finally {
       await instance.close();
       await lease.release();
@@ -93,8 +118,8 @@ export async function knownSession({ operations }: OpenStore, sessionId: string)
 }
 
 /** The command that goes on with a session. */
-export function resumeHint(sessionId: string, { folder }: OpenStore): string {
-  return `orchestra resume ${sessionId} --file FILE --store ${folder}`;
+export function resumeHint(sessionId: string, { place, shared }: OpenStore): string {
+  return `orchestra resume ${sessionId} ${shared ? "" : "--file FILE "}${place}`;
 }
 
 /** Resolves to its session. @throws {OrchestraError} `ORCH_CHECKPOINT_UNKNOWN`, with the name that may have been meant. */

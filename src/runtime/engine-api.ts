@@ -183,6 +183,8 @@ export interface Engine {
   /** The outcome of the last run as the log tells it, for a session that is not live here. */
   outcome(sessionId: string): Promise<RunOutcome>;
   state(sessionId: string): Promise<SessionState>;
+  /** The host that has the session, this one among them; null when nobody does. */
+  owner(sessionId: string): Promise<string | null>;
   /** Whether the session is moved here: by this engine, or by another of this process on the same store. */
   isLive(sessionId: string): boolean;
   events(sessionId: string, options?: EngineEventsOptions): AsyncIterable<RunEvent>;

@@ -204,6 +204,12 @@ class LocalEngine implements Engine {
     return loaded.position.state;
   }
 
+  async owner(sessionId: string): Promise<string | null> {
+    if (this.#parts.live.get(sessionId) !== undefined) return this.#parts.ports.host;
+    const entry = await this.getSession(sessionId);
+    return entry === null ? null : this.#parts.ownerElsewhere(sessionId, entry);
+  }
+
   isLive(sessionId: string): boolean {
     return (
       this.#parts.live.get(sessionId) !== undefined ||

@@ -195,9 +195,11 @@ export class OrchestraInstance implements AsyncDisposable {
     return (await this.#engine()).getSession(parseSessionId(sessionId));
   }
 
-  /** Whether this process moves the session at this moment. One that says `running` and is not live was interrupted. */
+  /** Whether this process, or a host on the same bus, moves the session at this moment. One that says `running` and is not live was interrupted. */
   async isLive(sessionId: string): Promise<boolean> {
-    return (await this.#engine()).isLive(parseSessionId(sessionId));
+    const engine = await this.#engine();
+    const id = parseSessionId(sessionId);
+    return engine.isLive(id) || (this.#options.bus !== undefined && (await engine.owner(id)) !== null);
   }
 
   async listCheckpoints(sessionId: string): Promise<readonly CheckpointInfo[]> {

@@ -17,7 +17,7 @@ const sections = new Map(
     .slice(1)
     .map((section) => [section.slice(0, section.indexOf("\n")).trim(), section.split(/^## /m)[0] ?? ""]),
 );
-const everywhere = ["--store <dir>", "--json"];
+const everywhere = ["--store <dir>", "--nats <urls>", "--json"];
 
 const commands = buildProgram(processIo(), () => undefined).commands.map((command) => {
   const places = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
