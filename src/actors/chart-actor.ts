@@ -9,9 +9,10 @@
 // A3  What is sent after an end, a defect or `stop` changes nothing.
 
 import type { AnyStateMachine, ContextFrom, EventFromLogic, InputFrom, SnapshotFrom } from "xstate";
+import type { LiveActor } from "./live-actor.ts";
 import type { Chart } from "./remembering.ts";
 
-export class ChartActor<M extends AnyStateMachine> {
+export class ChartActor<M extends AnyStateMachine> implements LiveActor<M> {
   readonly #chart: Chart<M>;
   readonly #onError: (error: unknown) => void;
   #context: ContextFrom<M>;

@@ -7,6 +7,8 @@
 
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import { ChartActor } from "./chart-actor.ts";
+import { createInspectedActor } from "./inspected-actor.ts";
+import type { ActorHooks, LiveActor } from "./live-actor.ts";
 import type { Fact } from "./facts.ts";
 import { Chart } from "./remembering.ts";
 import { reduceAll } from "./reduce.ts";
@@ -97,9 +99,11 @@ const runChart = onFirstUse(
     }),
 );
 
-export type RunActor = ChartActor<ReturnType<typeof runMachine>>;
+export type RunActor = LiveActor<ReturnType<typeof runMachine>>;
 
-/** A live session. `onError` hears of a defect in the reducer, which ends this actor and nothing else. */
-export function createRunActor(session: SessionState, onError: (error: unknown) => void): RunActor {
-  return new ChartActor(runChart(), { session }, onError);
+/** A live session. */
+export function createRunActor(session: SessionState, { onError, inspect }: ActorHooks): RunActor {
+  return inspect === undefined
+    ? new ChartActor(runChart(), { session }, onError)
+    : createInspectedActor(runMachine(), { session }, { id: `session ${session.sessionId}`, inspect, onError });
 }

@@ -5,6 +5,8 @@
 
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 import { ChartActor } from "./chart-actor.ts";
+import { createInspectedActor } from "./inspected-actor.ts";
+import type { ActorHooks, LiveActor } from "./live-actor.ts";
 import { Chart } from "./remembering.ts";
 
 const xstate = loadedOnFirstUse<typeof import("xstate")>("xstate");
@@ -100,9 +102,11 @@ const stepChart = onFirstUse(
     }),
 );
 
-export type StepActor = ChartActor<ReturnType<typeof stepMachine>>;
+export type StepActor = LiveActor<ReturnType<typeof stepMachine>>;
 
-/** A live step. `onError` hears of a defect, which ends this actor and nothing else. */
-export function createStepActor(input: StepInput, onError: (error: unknown) => void): StepActor {
-  return new ChartActor(stepChart(), input, onError);
+/** A live step. */
+export function createStepActor(input: StepInput, { onError, inspect }: ActorHooks): StepActor {
+  return inspect === undefined
+    ? new ChartActor(stepChart(), input, onError)
+    : createInspectedActor(stepMachine(), input, { id: `step ${input.stepId} ${input.node}`, inspect, onError });
 }

@@ -2,6 +2,7 @@
 
 import type { Question, RunStatus } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
+import type { Inspect } from "../actors/live-actor.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
@@ -41,6 +42,8 @@ export interface EngineOptions {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told by XState of sessions and steps as actors. Must not throw. */
+  readonly inspect?: Inspect | undefined;
   readonly ids: Ids;
   readonly logger: Logger;
   /** Who we are in commits and on the bus. Default: a new id. */
@@ -108,7 +111,7 @@ const CODES_MAX = 1_000;
 const DRAIN_POLL_MS = 20;
 
 export function openEngineParts(options: EngineOptions, engine: Engine, hooks: EngineHooks): EngineParts {
-  const { store, bus, clock, random, ids, logger } = options;
+  const { store, bus, clock, random, ids, logger, inspect } = options;
   const deadlines = new Deadlines(clock, (error) =>
     logger.error({ error: errorToData(error) }, "a deadline's callback threw"),
   );
@@ -182,7 +185,21 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
     },
   });
-  const ports: EnginePorts = { store, bus, clock, random, ids, logger, host, deadlines, values, worker, hub, shared };
+  const ports: EnginePorts = {
+    store,
+    bus,
+    clock,
+    random,
+    ids,
+    logger,
+    host,
+    deadlines,
+    values,
+    worker,
+    hub,
+    shared,
+    inspect,
+  };
   const live: LiveSessions = new LiveSessions(ports, {
     onQuestion: (session, question) => hooks.onQuestion(session, question),
     onAdvanced: (session, commit) => {

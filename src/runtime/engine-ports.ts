@@ -1,5 +1,6 @@
 // Engine ports: what the parts of one engine share.
 
+import type { Inspect } from "../actors/live-actor.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
@@ -26,4 +27,6 @@ export interface EnginePorts {
   readonly hub: EventHub;
   /** Others may use the bus: steps and sessions may be on other hosts. */
   readonly shared: boolean;
+  /** Sessions and steps are XState's own actors, and it is told of them. */
+  readonly inspect: Inspect | undefined;
 }

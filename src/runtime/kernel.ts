@@ -1,5 +1,6 @@
 // Kernel: everything one instance (or one run) needs, brought together and taken apart again in the right order.
 
+import type { Inspect } from "../actors/live-actor.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { errorToData } from "../base/error-data.ts";
 import { createIds, type Ids } from "../base/ids.ts";
@@ -37,12 +38,26 @@ export interface Grounds {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
+  readonly inspect?: SharedOptions["inspect"];
 }
 
-export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "logger">): Grounds {
+export function groundsOf(options: Pick<SharedOptions, "clock" | "random" | "logger" | "inspect">): Grounds {
   const clock = options.clock ?? systemClock();
   const random = options.random ?? systemRandom();
-  return { clock, ids: createIds(clock, random), logger: options.logger ?? silentLogger };
+  const logger = options.logger ?? silentLogger;
+  const { inspect } = options;
+  return { clock, ids: createIds(clock, random), logger, inspect: inspect && reported(inspect, logger) };
+}
+
+/** An inspector that throws would throw into the actor it is told of. */
+function reported(inspect: Inspect, logger: Logger): Inspect {
+  return (event) => {
+    try {
+      inspect(event);
+    } catch (error) {
+      logger.error({ error: errorToData(error) }, "an inspector threw");
+    }
+  };
 }
 
 /** Without a store of their own, this many ended sessions can be continued or looked at; a service must not grow for ever. */
@@ -56,7 +71,7 @@ export interface KernelOptions extends Pick<SharedOptions, "bus" | "random" | "u
 }
 
 /** Opens the store and starts an engine on it. @throws {OrchestraError} `ORCH_STORE_*` */
-export async function openKernel(options: KernelOptions, { clock, ids, logger }: Grounds): Promise<Kernel> {
+export async function openKernel(options: KernelOptions, { clock, ids, logger, inspect }: Grounds): Promise<Kernel> {
   const sessions = options.bus?.sessions;
   // What all hosts must reach is nowhere but there; a folder of one's own beside it holds a copy.
   const isUsed = sessions === undefined || options.stateManager?.storage.another !== undefined;
@@ -75,6 +90,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger }:
     random: options.random ?? systemRandom(),
     ids,
     logger,
+    inspect,
     busIsOwn: ownBus !== undefined,
     unserved: {
       afterMs: options.unservedAfterMs ?? DEFAULT_UNSERVED.afterMs,

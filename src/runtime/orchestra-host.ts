@@ -24,6 +24,7 @@ import {
   type Condition,
   type ErrorHandlingConfig,
   type SharedBus,
+  type SharedOptions,
 } from "./run-options.ts";
 import type { StateManager } from "./state-manager.ts";
 import { Topology } from "./topology.ts";
@@ -59,6 +60,8 @@ export interface HostOptions {
   /** For a bus that keeps no sessions itself. */
   readonly stateManager?: StateManager;
   readonly logger?: Logger;
+  /** Told of the sessions it owns as XState actors; see `RunOptions.inspect`. */
+  readonly inspect?: NonNullable<SharedOptions["inspect"]>;
   readonly clock?: Clock;
   readonly random?: Random;
 }

@@ -5,6 +5,8 @@ import { OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import type { InspectionEvent } from "xstate";
+
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { TopologyInput } from "../topology/read.ts";
@@ -104,6 +106,11 @@ export interface SharedOptions {
   /** How long such a step waits before it is told of, and before it fails. Default 30_000. */
   readonly unservedAfterMs?: number;
   readonly logger?: Logger;
+  /**
+   * Told of every session and step as XState actors: their events and snapshots, in the form that XState's inspectors
+   * (such as `@statelyai/inspect`) take. They then are XState's own actors, which cost more. What it throws is reported to the logger.
+   */
+  readonly inspect?: (event: InspectionEvent) => void;
   /** Time and chance, for tests and simulations. Default: the machine's. */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -173,6 +180,7 @@ const shared = {
   unserved: check((value) => value === "wait" || value === "fail", '"wait" or "fail"'),
   unservedAfterMs: check((value) => Number.isFinite(value) && Number(value) > 0, "milliseconds above 0"),
   logger: having("a logger such as pino's", "info", "warn", "error", "debug", "child"),
+  inspect: check((value) => typeof value === "function", "a function"),
   clock: having("a Clock", "nowMs", "monotonicMs", "setTimer"),
   random: having("a Random", "next"),
 };
@@ -202,7 +210,7 @@ const runOptionsSchema = object({ ...shared, ...perTask, topology });
 /** What a host takes as instances do, and what only it takes. @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertHostOptions(options: object): void {
   const { agents, agentRegistry, conditions, errorConfig, stateManager } = shared;
-  const { unserved, unservedAfterMs, logger, clock, random } = shared;
+  const { unserved, unservedAfterMs, logger, inspect, clock, random } = shared;
   const common = { agents, agentRegistry, conditions, errorConfig, stateManager, unserved, unservedAfterMs };
   const own = {
     bus: required((value) => isRecordLike(value) && isRecordLike(value["steps"]), "a bus that hosts share"),
@@ -221,7 +229,7 @@ export function assertHostOptions(options: object): void {
     ),
     version: text,
   };
-  assertOptions(object({ ...common, logger, clock, random, ...own }), options);
+  assertOptions(object({ ...common, logger, inspect, clock, random, ...own }), options);
   assertExclusive(options);
 }
 

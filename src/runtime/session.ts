@@ -139,9 +139,10 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   /** Takes up what reaches the session from the bus, then commits the first facts. */
   async begin(facts: readonly Fact[], blobs?: Blobs): Promise<CommitAnswer> {
     const { bus, deadlines } = this.#ports;
-    this.#actor = createRunActor(this.state, (error) =>
-      this.#logger.error({ error: errorToData(error) }, "the run machine failed"),
-    );
+    this.#actor = createRunActor(this.state, {
+      onError: (error) => this.#logger.error({ error: errorToData(error) }, "the run machine failed"),
+      inspect: this.#ports.inspect,
+    });
     deadlines.retain();
     this.#releases.push(() => deadlines.release());
     this.#releases.push(bus.results.watch(this.sessionId, (result) => this.registry.received(result)));

@@ -10,6 +10,7 @@
 //     forgotten because of a bus.
 // D4  The first result of an attempt counts; later ones and those of other attempts are dropped.
 
+import type { Inspect } from "../actors/live-actor.ts";
 import { createStepActor } from "../actors/step-machine.ts";
 import type { StepActor, StepEvent } from "../actors/step-machine.ts";
 import type { StepOffer } from "../actors/effects.ts";
@@ -31,6 +32,7 @@ export interface RegistryPorts {
   readonly logger: Logger;
   /** Others share the bus: steps may run on other hosts, and go on there when this one lets go of the session. */
   readonly shared: boolean;
+  readonly inspect?: Inspect | undefined;
 }
 
 export interface RegistryOwner {
@@ -130,12 +132,14 @@ export class StepRegistry {
     if (known !== undefined) this.#leave(known);
     let actor = known?.actor;
     if (actor === undefined) {
-      actor = createStepActor(offer, (error) =>
-        this.#ports.logger.error(
-          { sessionId: this.#sessionId, stepId: offer.stepId, error: errorToData(error) },
-          "a step actor failed",
-        ),
-      );
+      actor = createStepActor(offer, {
+        onError: (error) =>
+          this.#ports.logger.error(
+            { sessionId: this.#sessionId, stepId: offer.stepId, error: errorToData(error) },
+            "a step actor failed",
+          ),
+        inspect: this.#ports.inspect,
+      });
     } else actor.send({ type: "step.offer", attempt: offer.attempt });
     const entry: Entry = {
       offer,

@@ -93,7 +93,10 @@ describe("random runs", () => {
         const run = playWorld(world, schedule, true);
         const session = initialState("s");
         const bare = createActor(runMachine(), { input: { session } }).start();
-        for (const actor of [bare, createRunActor(session, (error) => expect.unreachable(String(error)))]) {
+        for (const actor of [
+          bare,
+          createRunActor(session, { onError: (error) => expect.unreachable(String(error)) }),
+        ]) {
           for (const { fact, atMs } of run.facts) actor.send({ type: "facts.committed", facts: [fact], atMs });
           expect(actor.getSnapshot().value).toBe(run.state.status);
           expect(encodeState(actor.getSnapshot().context.session)).toEqual(encodeState(run.state));

@@ -56,7 +56,7 @@ describe("a step's actor", () => {
         const bare = createActor(stepMachine(), { input }).start();
         // XState says in development that an ended actor was sent something.
         const warned = vi.spyOn(console, "warn").mockReturnValue();
-        expect(seenOf(createStepActor(input, noDefect), sent)).toEqual(seenOf(bare, sent));
+        expect(seenOf(createStepActor(input, { onError: noDefect }), sent)).toEqual(seenOf(bare, sent));
         warned.mockRestore();
       }),
       { numRuns: 500 },
@@ -64,9 +64,9 @@ describe("a step's actor", () => {
   });
 
   it("keeps nothing of one step for the next", () => {
-    const first = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, noDefect);
+    const first = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, { onError: noDefect });
     first.send({ type: "step.fail", retryAtMs: 500 });
-    const second = createStepActor({ stepId: "s2", node: "B", attempt: 3 }, noDefect);
+    const second = createStepActor({ stepId: "s2", node: "B", attempt: 3 }, { onError: noDefect });
     second.send({ type: "step.fail", retryAtMs: 900 });
 
     expect(first.getSnapshot().context).toEqual({ stepId: "s1", node: "A", attempt: 1, retryAtMs: 500 });
@@ -74,7 +74,7 @@ describe("a step's actor", () => {
   });
 
   it("takes nothing any more once it is stopped", () => {
-    const actor = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, noDefect);
+    const actor = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, { onError: noDefect });
     actor.stop();
     actor.send({ type: "step.claim" });
     expect(actor.getSnapshot().value).toBe("queued");
@@ -82,7 +82,7 @@ describe("a step's actor", () => {
 
   it("is ended by a defect, which is told once and thrown at nobody", () => {
     const told: unknown[] = [];
-    const actor = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, (error) => told.push(error));
+    const actor = createStepActor({ stepId: "s1", node: "A", attempt: 1 }, { onError: (error) => told.push(error) });
     actor.send(undefined as unknown as StepEvent);
     actor.send({ type: "step.claim" });
     expect(told).toEqual([expect.any(TypeError)]);
