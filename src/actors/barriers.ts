@@ -58,10 +58,10 @@ export function arrive(draft: Draft, branch: Branch, owner: Instance, end: numbe
   if (barrier.arrivals.length === 0) armConvergence(draft, owner.id, end);
   draft.putBarrier(owner.id, {
     ...barrier,
-    arrivals: [
-      ...barrier.arrivals,
+    // `concat` makes the copy in its size; one spread and added to takes half as much again, for each of a thousand arrivals.
+    arrivals: barrier.arrivals.concat([
       { branch: branch.id, parent: branch.parent, order: branch.order, from: arrival.from, arrival, late: branch.late },
-    ],
+    ]),
   });
   draft.endBranch(branch.id, "completed", "value" in arrival ? { value: arrival.value } : {});
 }

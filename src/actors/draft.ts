@@ -35,6 +35,8 @@ export class Draft {
   refused: { readonly error: ErrorData; readonly reason: TerminalReason } | null = null;
   /** Questions or barriers changed, so clocks may have to stop or go on. */
   clocks = false;
+  /** The counts by node, once they are a copy of this draft's own: a fork hands out a thousand steps in one reduction. */
+  #invocations: number[] | undefined;
   /** Children of a fork whose first move is already shown by their start. */
   #unmoved: Set<number> | undefined;
 
@@ -297,6 +299,12 @@ export class Draft {
     const { [timerId]: _gone, ...timers } = this.run.timers;
     this.run.timers = timers;
     this.effects.push({ type: "timer.disarm", timerId });
+  }
+
+  countInvocation(node: number): void {
+    if (this.#invocations === undefined || this.run.invocations !== this.#invocations)
+      this.run.invocations = this.#invocations = this.run.invocations.slice();
+    this.#invocations[node] = (this.#invocations[node] ?? 0) + 1;
   }
 
   noteOnce(list: "boundsHit" | "missing" | "timedOut", name: string): void {

@@ -75,9 +75,7 @@ function refuse(draft: Draft, node: string, { rule, reason, message }: Extract<G
 function handOut(draft: Draft, branch: Branch, work: StepWork): void {
   const { run } = draft;
   run.steps += 1;
-  const invocations = run.invocations.slice();
-  invocations[branch.node] = (invocations[branch.node] ?? 0) + 1;
-  run.invocations = invocations;
+  draft.countInvocation(branch.node);
   offer(draft, branch, work);
   for (const warning of decideWarnings(run)) {
     run.warned = [...run.warned, warning.budget];
