@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { OrchestraInstance, type RunEvent } from "../../src/index.ts";
+import { OrchestraHost, OrchestraInstance, type RunEvent } from "../../src/index.ts";
 import { natsBus, type NatsBus } from "../../src/nats/index.ts";
 import { startNats, until, type NatsServer } from "../support/nats.ts";
 import { freshTenant } from "./bus-world.ts";
@@ -174,5 +174,40 @@ describe("a session on NATS", () => {
     expect((await owner.execute({ task: "", sessionId: "s" })).finalResponse).toBe("ORCH_STEP_POISON");
     expect(await bus.deadLetters.list()).toMatchObject([{ agent: "P", sessionId: "s" }]);
     expect(said.filter(({ ran: step }) => step === "P").length).toBe(TIMING.maxDelivery);
+  });
+
+  it("that a newer version has written to is left alone by a host, which says why and still works steps", async () => {
+    await using host = new OrchestraHost({ bus, agents: { A: (x: string) => `${x}a` } });
+    await host.start();
+    const topology = { nodes: ["A"], edges: [] };
+    const commit = {
+      v: 1,
+      n: 1,
+      epoch: 1,
+      id: "newer.1",
+      host: "host_newer",
+      atMs: Date.now(),
+      facts: [{ type: "of.a.later.version" }],
+    } as const;
+    const entry = {
+      sessionId: "newer",
+      status: "running",
+      runId: "r",
+      topologyHash: "h",
+      createdAtMs: 1,
+      updatedAtMs: 1,
+      host: "",
+      n: 1,
+    } as const;
+    // As a later version writes it: this one does not know the fact.
+    await bus.sessions.append({ sessionId: "newer", expected: 0, commit: commit as never, entry });
+    bus.live.publish({ sessionId: "orchestra:abandoned", event: { type: "abandoned", sessionId: "newer" } });
+    await using client = new OrchestraInstance({ bus, topology });
+    expect((await client.execute({ task: "t", sessionId: "s" })).finalResponse).toBe("ta");
+    await expect(client.why("newer")).rejects.toMatchObject({ code: "ORCH_STORE_VERSION" });
+    // What stands last is still what the newer version wrote.
+    await expect(bus.sessions.last("newer")).rejects.toMatchObject({
+      message: expect.stringContaining("000000000001"),
+    });
   });
 });
