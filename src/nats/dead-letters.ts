@@ -106,7 +106,8 @@ export class NatsDeadLetters implements DeadLetters {
       const message = await nextOn(this.#link, this.#stream, filter, from);
       if (message === undefined) break;
       from = message.seq + 1;
-      page.push(bare((await this.#letterOf(message)).letter));
+      const readable = await this.#readable(message);
+      if (readable !== undefined) page.push(bare(readable.letter));
     }
     return page;
   }
@@ -153,6 +154,19 @@ export class NatsDeadLetters implements DeadLetters {
     return message?.subject.startsWith(`${this.#link.names.pattern("dlq")}.`) === true ? message : undefined;
   }
 
+  /** Undefined for one that cannot be read: passed over, or it would stand in the way of all the others. */
+  async #readable(
+    message: StoredMsg,
+  ): Promise<{ readonly letter: Letter; readonly workSeq: number | undefined } | undefined> {
+    try {
+      return await this.#letterOf(message);
+    } catch (error) {
+      if (!isOrchestraError(error, "ORCH_BUS_PAYLOAD")) throw error;
+      this.#link.logger.error({ position: message.seq, error }, "a dead letter cannot be read; passed over");
+      return undefined;
+    }
+  }
+
   async #letterOf(message: StoredMsg): Promise<{ readonly letter: Letter; readonly workSeq: number | undefined }> {
     const what = `dead letter ${message.seq} of ${this.#stream}`;
     const body = parse(letterShape, await this.#spill.unpack(message.data, what), what);
@@ -168,7 +182,7 @@ export class NatsDeadLetters implements DeadLetters {
       const last = await lastOn(this.#link, this.#stream, subject);
       return last === undefined
         ? { seq: 0, workSeq: undefined }
-        : { seq: last.seq, workSeq: (await this.#letterOf(last)).workSeq };
+        : { seq: last.seq, workSeq: (await this.#readable(last))?.workSeq };
     } catch (error) {
       if (isOrchestraError(error) && error.code === "ORCH_BUS_DENIED") return undefined;
       throw error;
@@ -235,7 +249,8 @@ export class NatsDeadLetters implements DeadLetters {
       const message = await nextOn(this.#link, this.#stream, this.#filter(), this.#seen + 1);
       if (message === undefined) break;
       this.#seen = message.seq;
-      this.#tell((await this.#letterOf(message)).letter);
+      const readable = await this.#readable(message);
+      if (readable !== undefined) this.#tell(readable.letter);
     }
     if (this.#seen !== undefined) this.#seen = Math.max(this.#seen, state.last_seq);
   }
