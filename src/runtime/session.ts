@@ -253,7 +253,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   #carryOut(effect: Effect, continues: boolean): void {
     switch (effect.type) {
       case "step.offer":
-        this.registry.offer(effect.offer, continues && this.#ports.shared);
+        this.registry.offer(effect.offer, continues);
         return;
       case "timer.arm":
         this.#armTimer(effect.timerId, effect.dueAtMs);

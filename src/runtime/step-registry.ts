@@ -9,6 +9,8 @@
 // D3  An offer the queue does not take (`full`, `already`, an error) is made again until the step settles: no step is
 //     forgotten because of a bus.
 // D4  The first result of an attempt counts; later ones and those of other attempts are dropped.
+// D5  A step that was offered again may have its result from before. Once that is committed the queue lets go of it: when
+//     the run has ended, nobody may be there who takes it.
 
 import type { Inspect } from "../actors/live-actor.ts";
 import { createStepActor } from "../actors/step-machine.ts";
@@ -54,8 +56,8 @@ interface Entry {
   refusals: number;
   /** What the queue said last, where it did not take the step. */
   refused: "already" | "full" | "error" | null;
-  /** Outstanding already when its session was taken over, or offered again since. */
-  recovered: boolean;
+  /** Outstanding already when its session was gone on with, or offered again since: others may bring its result. */
+  again: boolean;
   /** When it was handed out first, and when to look whether it was lost; monotonic. */
   outSinceMs: number;
   lookAtMs: number;
@@ -125,8 +127,8 @@ export class StepRegistry {
     );
   }
 
-  /** `recovered`: it was outstanding when the session was taken over. */
-  offer(offer: StepOffer, recovered = false): void {
+  /** `again`: it was outstanding already when the session was gone on with. */
+  offer(offer: StepOffer, again = false): void {
     const known = this.#entries.get(offer.stepId);
     if (known !== undefined && known.offer.attempt === offer.attempt && known.phase !== "gone") return;
     if (known !== undefined) this.#leave(known);
@@ -148,7 +150,7 @@ export class StepRegistry {
       deadline: null,
       refusals: 0,
       refused: null,
-      recovered,
+      again,
       outSinceMs: 0,
       lookAtMs: 0,
       lookedTimes: 0,
@@ -186,7 +188,11 @@ export class StepRegistry {
       // The next attempt is offered by the effects of the same commit, to the same actor.
       entry.actor.send({ type: "step.fail", retryAtMs: fact.retryAtMs });
       this.#leave(entry);
-    } else this.#forget(entry, ENDS[fact.type]);
+    } else {
+      // D5
+      if (entry.again) this.#withdraw(fact.stepId);
+      this.#forget(entry, ENDS[fact.type]);
+    }
     this.#pump();
     if (this.#out === 0) this.#owner.onIdle();
   }
@@ -261,7 +267,7 @@ export class StepRegistry {
   offerAgain({ stepId, attempt }: StepOffer): void {
     const entry = this.#entries.get(stepId);
     if (entry?.phase !== "out" || entry.offer.attempt !== attempt || entry.deadline !== null || this.#held) return;
-    entry.recovered = true;
+    entry.again = true;
     entry.lookAtMs = this.#lookAtMs(++entry.lookedTimes);
     this.#hand(entry);
   }
@@ -328,7 +334,7 @@ export class StepRegistry {
 
   #hand(entry: Entry): void {
     const message = this.#owner.messageOf(entry.offer);
-    this.#ports.bus.steps.offer(entry.recovered ? { ...message, recovered: true } : message).then(
+    this.#ports.bus.steps.offer(entry.again && this.#ports.shared ? { ...message, recovered: true } : message).then(
       (answer) => {
         entry.refused = answer === "queued" ? null : answer;
         if (answer !== "queued") this.#handLater(entry);
@@ -373,6 +379,10 @@ export class StepRegistry {
     // The next owner wants it, wherever it runs.
     if (this.#ports.shared && (reason === "fenced" || reason === "closing")) return;
     if (this.#ports.shared) this.#owner.onRecalled(stepId, reason);
+    this.#withdraw(stepId);
+  }
+
+  #withdraw(stepId: string): void {
     this.#ports.bus.steps
       .withdraw(this.#sessionId, stepId)
       .catch((error: unknown) =>

@@ -2,6 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { createLocalBus } from "../../src/bus/local-bus.ts";
+import type { Bus, StepMessage } from "../../src/bus/ports.ts";
 import { memoryStorage } from "../../src/state/memory-store.ts";
 import type { AppendRequest, AppendResult, SessionStore } from "../../src/state/ports.ts";
 import { code, deferred, request, topology, world } from "./world.ts";
@@ -26,6 +29,30 @@ function through(
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
+}
+
+/** A bus whose queue is far: what is asked of it arrives in order, once `arrive` is called. */
+function farQueue(): { bus: Bus; arrive(): Promise<void> } {
+  const bus = createLocalBus({ clock: systemClock() });
+  const { steps } = bus;
+  const under: (() => Promise<unknown>)[] = [];
+  const later = <T>(act: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => under.push(() => act().then(resolve, reject)));
+  return {
+    bus: {
+      ...bus,
+      close: () => bus.close(),
+      steps: {
+        offer: (step: StepMessage) => later(() => steps.offer(step)),
+        withdraw: (sessionId, stepId) => later(() => steps.withdraw(sessionId, stepId)),
+        serve: (options) => steps.serve(options),
+        depth: (agent) => steps.depth(agent),
+      },
+    },
+    async arrive() {
+      for (const act of under.splice(0)) await act();
+    },
+  };
 }
 
 const DIAMOND = topology("S -> A", "S -> B", "A -> J", "B -> J", "J -> E");
@@ -174,6 +201,27 @@ describe("recovery", () => {
     },
     60_000,
   );
+
+  // The step was offered again, its result from before ended the run, and the offer came into a queue that nobody serves.
+  it("leaves no step on the bus whose result was there before", async () => {
+    const { bus, arrive } = farQueue();
+    let refusals = 0;
+    const refusing = through(memoryStorage(), ({ commit }) => {
+      if (commit.n === 2 && refusals++ === 0) throw new Error("no space left on device");
+    });
+    const { engine } = world({ bus, store: refusing });
+    const calls: unknown[] = [];
+    const agents = code({ A: (x) => calls.push(x) });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await arrive();
+    await expect(handle.outcome).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    const resumed = await engine.resume(handle.sessionId, { code: agents });
+    expect((await resumed.outcome).status).toBe("completed");
+    await arrive();
+    expect(bus.steps.depth()).toBe(0);
+    expect(calls).toEqual(["t"]);
+    await engine.close();
+  });
 
   it("records each step once, whatever was re-run", async () => {
     const { engine, again } = world();
