@@ -113,7 +113,7 @@ export class CheckpointDesk {
 
   /** K3. `restored`: the session right after. */
   #cancelNested({ sessionId, generation }: SessionState): Promise<void> {
-    return this.#parts.cancelNested(sessionId, { generation: generation - 1, run: Infinity });
+    return this.#parts.nestedEnds.around(sessionId, { generation: generation - 1, run: Infinity });
   }
 
   async fork(checkpointId: string, named?: string): Promise<string> {

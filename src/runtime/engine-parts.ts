@@ -1,18 +1,16 @@
 // Engine parts: what an engine is made of, and how the parts reach each other.
 
-import type { Question, RunStatus } from "../actors/effects.ts";
+import type { Question } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Inspect } from "../actors/live-actor.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
-import { isFromUpTo } from "../base/nested-ids.ts";
 import type { StepsUpTo } from "../base/nested-ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
-import { nestedIn } from "../state/nested-sessions.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
@@ -31,6 +29,7 @@ import { tell } from "./live-signals.ts";
 import { LiveSessions } from "./live-sessions.ts";
 import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
+import { isEnded, NestedEnds } from "./nested-ends.ts";
 import type { Session } from "./session.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
@@ -93,11 +92,7 @@ export interface EngineParts {
   /** Where the owner of a session reads what is asked of it. */
   inboxOf(sessionId: string): Inbox;
   sessionsWithQuestions(): Promise<readonly string[]>;
-  /**
-   * Cancels what steps up to a point, or all, have nested in a session and has not ended; those of `begun` may not be in
-   * the store yet. What fails is reported to the logger.
-   */
-  cancelNested(sessionId: string, upTo: StepsUpTo | "all", begun?: Iterable<string>): Promise<void>;
+  readonly nestedEnds: NestedEnds;
   readInbox(session: Session): Promise<void>;
   afterEachCommit(session: Session, listener: () => void): void;
   drain(timeoutMs: number): Promise<void>;
@@ -211,7 +206,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
     beforeTold(session) {
       if (session.state.run?.end == null || (session.nestedCount === 0 && session.recorderComplete)) return undefined;
-      return cancelNested(
+      return nestedEnds.around(
         session.sessionId,
         stepsOf(session.state),
         [...session.nested.values()].flatMap((begun) => [...begun]),
@@ -232,6 +227,13 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         adopt: (sessionId) => hooks.adopt(sessionId),
       })
     : undefined;
+
+  const nestedEnds = new NestedEnds({
+    store,
+    deadlines,
+    logger,
+    cancel: (sessionId, reason) => engine.cancel(sessionId, reason),
+  });
 
   const nestedPorts: NestedPorts = {
     engine,
@@ -257,18 +259,6 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     standsStill: (sessionId) => hooks.standsStill(sessionId),
   };
 
-  async function cancelNested(sessionId: string, upTo: StepsUpTo | "all", begun: Iterable<string> = []): Promise<void> {
-    try {
-      // Who was not told yet that the run is over may have begun the next one.
-      const isMeant = (entry: SessionEntry): boolean => upTo === "all" || isFromUpTo(entry.sessionId, sessionId, upTo);
-      const unended = (await nestedIn(store, sessionId)).filter((entry) => !isEnded(entry.status) && isMeant(entry));
-      for (const nestedId of new Set([...begun, ...unended.map((entry) => entry.sessionId)]))
-        await engine.cancel(nestedId, "the run around it is over");
-    } catch (error) {
-      logger.warn({ sessionId, error: errorToData(error) }, "nested runs of a session could not be cancelled");
-    }
-  }
-
   function remember(session: Session): void {
     const hash = session.state.run?.topologyHash;
     if (hash === undefined || codes.get(hash) === session.code) return;
@@ -291,7 +281,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       const { generation } = session.state;
       await session.committer.commit(facts, { blobs, inbox: position });
       if (session.state.generation > generation)
-        await cancelNested(session.sessionId, { generation, run: Number.POSITIVE_INFINITY });
+        await nestedEnds.around(session.sessionId, { generation, run: Number.POSITIVE_INFINITY });
     } catch (error) {
       logger.warn(
         { sessionId: session.sessionId, command: command.type, error: errorToData(error) },
@@ -328,7 +318,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     maxSessions,
     cluster,
     readInbox,
-    cancelNested,
+    nestedEnds,
     inboxOf: (sessionId) => (liveElsewhere(store, sessionId, live) ?? live).inbox,
     async ownerElsewhere(sessionId, entry) {
       if (liveElsewhere(store, sessionId, live) !== undefined) return entry.host;
@@ -387,10 +377,6 @@ async function hasOwner(journal: Journal, sessionId: string): Promise<boolean> {
 /** All steps of a session until now. */
 export function stepsOf({ generation, run }: SessionState): StepsUpTo {
   return { generation, run: run?.seq ?? 0 };
-}
-
-export function isEnded(status: RunStatus): boolean {
-  return status === "completed" || status === "failed" || status === "cancelled";
 }
 
 async function* oneChunk(value: unknown): AsyncGenerator<unknown> {

@@ -262,7 +262,7 @@ class LocalEngine implements Engine {
     const recovered = await recoverSessions(this.#parts, options, (sessionId, code) =>
       this.resume(sessionId, { code }),
     );
-    await recoverNested(this.#parts, (sessionId) => this.cancel(sessionId, "the run around it is over"));
+    await recoverNested(this.#parts);
     return recovered;
   }
 
@@ -306,7 +306,7 @@ class LocalEngine implements Engine {
         ofStep?.delete(id);
         if (ofStep?.size === 0 && session.nested.get(stepId) === ofStep) session.nested.delete(stepId);
       };
-      this.cancel(id, "the step that ran it is over").then(forget, forget);
+      void this.#parts.nestedEnds.ofStep(id).then(forget);
     }
   }
 

@@ -6,17 +6,17 @@
 import { errorToData } from "../base/error-data.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { SessionEntry } from "../state/ports.ts";
-import { isEnded } from "./engine-parts.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { leavePaused } from "./leave-paused.ts";
+import { isEnded } from "./nested-ends.ts";
 
-type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere">;
+type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere" | "nestedEnds">;
 type Status = RunStatus | "gone";
 
 const PAGE = 200;
 
 /** Called once the runs around them were recovered. What fails is reported to the logger and passed over. */
-export async function recoverNested(parts: Parts, cancel: (sessionId: string) => Promise<unknown>): Promise<void> {
+export async function recoverNested(parts: Parts): Promise<void> {
   const { store, logger } = parts.ports;
   const known = new Map<string, Promise<Status>>();
   const settled = (sessionId: string): Promise<Status> => {
@@ -33,7 +33,7 @@ export async function recoverNested(parts: Parts, cancel: (sessionId: string) =>
     if (parts.live.get(sessionId) !== undefined || (await parts.ownerElsewhere(sessionId, entry)) !== null)
       return status;
     if (around === "gone" || isEnded(around)) {
-      await cancel(sessionId);
+      await parts.nestedEnds.orphaned(sessionId);
       return "cancelled";
     }
     if (status !== "running" || around === "running") return status;

@@ -11,7 +11,7 @@ import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
 import { busy, ownedElsewhere } from "./live-sessions.ts";
 
-type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere" | "cancelNested">;
+type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere" | "nestedEnds">;
 
 /** False for an unknown session. @throws {OrchestraError} `ORCH_SESSION_BUSY` while it is live anywhere. */
 export function removeSession(parts: Parts, exclusive: Exclusive, sessionId: string): Promise<boolean> {
@@ -22,7 +22,7 @@ export function removeSession(parts: Parts, exclusive: Exclusive, sessionId: str
     const host = entry === null ? null : await parts.ownerElsewhere(sessionId, entry);
     if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before deleting it");
     const nested = await allNestedIn(ports.store, sessionId);
-    await parts.cancelNested(sessionId, "all");
+    await parts.nestedEnds.around(sessionId, "all");
     for (const { sessionId: nestedId } of nested.reverse()) await exclusive.run(nestedId, () => drop(parts, nestedId));
     return drop(parts, sessionId);
   });

@@ -67,7 +67,7 @@ export class Starting {
     }
     if (request.followUp === true && before?.run?.topologyHash === request.topologyHash)
       assertCodeWhole(sessionId, before.run, request.code, await elsewhere.served());
-    if (before?.run && before.run.end === null) await parts.cancelNested(sessionId, stepsOf(before));
+    if (before?.run && before.run.end === null) await parts.nestedEnds.around(sessionId, stepsOf(before));
     const blobs: NewBlobs = new Map();
     const fact = startedFact(ports, request, before, blobs);
     // A signal that is aborted already: the run is recorded, and ends before any agent is called.

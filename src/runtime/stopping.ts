@@ -36,7 +36,7 @@ export async function stopRun(
     }
     const { accepted, state } = await commitAside(ports, sessionId, loaded.position, [fact]);
     if (accepted && fact.type === "cancelled") {
-      await parts.cancelNested(sessionId, stepsOf(state));
+      await parts.nestedEnds.around(sessionId, stepsOf(state));
       // Of attempts that ended when nobody here had the session any more.
       await ports.bus.results.forget(sessionId);
     }

@@ -3,6 +3,7 @@ import { OrchestraError } from "../../src/base/errors.ts";
 import { memoryStorage } from "../../src/state/memory-store.ts";
 import type { AppendRequest, SessionStore } from "../../src/state/ports.ts";
 import { nestedIn } from "../../src/state/nested-sessions.ts";
+import { next } from "../../src/runtime/agent.ts";
 import type { NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
 import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
@@ -29,15 +30,15 @@ const outer = (x: unknown, ctx: { run(options: unknown): Promise<any> }) =>
       outcome.status === "completed" ? outcome.finalResponse : Promise.reject(new Error(outcome.error?.message)),
     );
 
-/** Refuses the second commit of every nested session, once. */
-function refusing(store: SessionStore): SessionStore {
+/** Refuses the first commit of every nested session that is meant. */
+function refusing(store: SessionStore, isMeant: (commit: AppendRequest["commit"]) => boolean): SessionStore {
   const refused = new Set<string>();
   return new Proxy(store, {
     get(target, key) {
       if (key === "append")
         return (asked: AppendRequest) =>
           asked.sessionId.includes(".") &&
-          asked.commit.n === 2 &&
+          isMeant(asked.commit) &&
           !refused.has(asked.sessionId) &&
           refused.add(asked.sessionId)
             ? Promise.reject(new OrchestraError("ORCH_STORE_FAILED", "no space left on device"))
@@ -51,7 +52,7 @@ function refusing(store: SessionStore): SessionStore {
 describe("a nested run", () => {
   // It was forgotten when the store failed under it, and said to be running until the next process came.
   it("whose store fails does not stay running when its step is over", async () => {
-    const store = refusing(memoryStorage());
+    const store = refusing(memoryStorage(), ({ n }) => n === 2);
     const { engine } = world({ nested: hooks, store });
     const agents = code({
       A: (x, ctx) => ctx.run({ task: x, topology: INNER }).catch(() => "went on without"),
@@ -62,6 +63,39 @@ describe("a nested run", () => {
     expect((await handle.outcome).finalResponse).toBe("went on without");
     const [nested] = await nestedIn(store, handle.sessionId);
     await expect.poll(async () => (await engine.getSession(nested!.sessionId))?.status).toBe("cancelled");
+    await engine.close();
+  });
+
+  // It was cancelled once, the store refused that, and it stayed as it was until the next process came.
+  it.each(["the run around it", "its step"])("ends with %s although the store fails at that moment", async (what) => {
+    let refusals = 0;
+    const store = refusing(
+      memoryStorage(),
+      ({ facts }) => facts.some(({ type }) => type === "cancelled") && ++refusals > 0,
+    );
+    const { engine } = world({ nested: hooks, store });
+    const asks = deferred();
+    const agents = code({
+      A: async (x, ctx) => {
+        const nested = ctx.run({ task: x, topology: INNER });
+        if (what === "the run around it") return nested;
+        await asks.promise;
+        return "went on without";
+      },
+      X: () => {
+        asks.resolve();
+        return what === "the run around it" ? next.ask("well?") : new Promise(() => undefined);
+      },
+      Y: (x) => x,
+    });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    const { status } = await handle.outcome;
+    if (status === "awaiting_user") await engine.cancel(handle.sessionId);
+    const [nested] = await nestedIn(store, handle.sessionId);
+    await expect
+      .poll(async () => (await engine.getSession(nested!.sessionId))?.status, { timeout: 20_000 })
+      .toBe("cancelled");
+    expect(refusals).toBeGreaterThan(1);
     await engine.close();
   });
 
@@ -232,7 +266,8 @@ describe("a nested run", () => {
   });
 
   // Recovery passed nested sessions over, so one whose parent was gone stayed "running" with nobody behind it.
-  it("is cancelled by recovery when the run around it is gone", async () => {
+  // Recovery tried once, and left what the store refused then to the next process.
+  it.each([0, 1])("is cancelled by recovery when the run around it is gone, after %i refusals", async (refusals) => {
     const { engine, store, again } = world({ nested: hooks });
     const reached = deferred();
     const agents = code({
@@ -247,9 +282,12 @@ describe("a nested run", () => {
     await reached.promise;
     await engine.close();
     await store.deleteSession(handle.sessionId);
-    const later = again({ nested: hooks }).engine;
+    const refused = refusing(store, ({ facts }) => refusals > 0 && facts.some(({ type }) => type === "cancelled"));
+    const later = again({ nested: hooks, store: refused }).engine;
     expect(await later.recover()).toEqual([]);
-    expect((await later.listSessions()).map((entry) => entry.status)).toEqual(["cancelled"]);
+    const statuses = async () => (await later.listSessions()).map((entry) => entry.status);
+    expect(await statuses()).toEqual([refusals > 0 ? "running" : "cancelled"]);
+    await expect.poll(statuses, { timeout: 20_000 }).toEqual(["cancelled"]);
     await later.close();
   });
 

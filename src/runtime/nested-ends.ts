@@ -1,0 +1,89 @@
+// Nested ends
+//
+// Owns:      that nested runs end with what they are nested in, also where the store fails at that very moment.
+// Does not:  find those that a process before left behind (nested-recovery.ts).
+//
+// Whoever asks goes on once each was tried. What failed is tried again in the background, up to `TRIES_MAX` times in some
+// eight minutes; after that, or once the engine is closed, it is left to the recovery of the next process.
+
+import type { RunStatus } from "../actors/effects.ts";
+import { errorToData } from "../base/error-data.ts";
+import type { Logger } from "../base/logger.ts";
+import { isFromUpTo } from "../base/nested-ids.ts";
+import type { StepsUpTo } from "../base/nested-ids.ts";
+import { nestedIn } from "../state/nested-sessions.ts";
+import type { SessionStore } from "../state/ports.ts";
+import type { Deadlines } from "./deadlines.ts";
+
+export interface NestedEndsPorts {
+  readonly store: Pick<SessionStore, "listSessions">;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  cancel(sessionId: string, reason: string): Promise<unknown>;
+}
+
+const AROUND_IS_OVER = "the run around it is over";
+const TRIES_MAX = 24;
+const AGAIN_MS = 250;
+const AGAIN_MS_MAX = 30_000;
+
+export class NestedEnds {
+  readonly #ports: NestedEndsPorts;
+
+  constructor(ports: NestedEndsPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Cancels what steps up to a point, or all, have nested in a session and has not ended; those of `begun` may not be in
+   * the store yet. Never rejects.
+   */
+  around(sessionId: string, upTo: StepsUpTo | "all", begun: Iterable<string> = []): Promise<void> {
+    const known = [...begun];
+    const cancel = async (): Promise<void> => {
+      // Who was not told yet that the run is over may have begun the next one.
+      const unended = (await nestedIn(this.#ports.store, sessionId)).filter(
+        (entry) => !isEnded(entry.status) && (upTo === "all" || isFromUpTo(entry.sessionId, sessionId, upTo)),
+      );
+      await this.#each([...known, ...unended.map((entry) => entry.sessionId)], AROUND_IS_OVER);
+    };
+    // Where all are meant the session is about to go, and another of its name may come.
+    return this.#insist(sessionId, cancel, upTo === "all" ? 1 : TRIES_MAX);
+  }
+
+  /** Cancels one that a process before left behind. Never rejects. */
+  orphaned(sessionId: string): Promise<void> {
+    return this.#insist(sessionId, () => this.#each([sessionId], AROUND_IS_OVER), TRIES_MAX);
+  }
+
+  /** Cancels one whose step is over. Never rejects. */
+  ofStep(sessionId: string): Promise<void> {
+    return this.#insist(sessionId, () => this.#each([sessionId], "the step that ran it is over"), TRIES_MAX);
+  }
+
+  /** All of them, whichever fail. */
+  async #each(sessionIds: readonly string[], reason: string): Promise<void> {
+    const failures: unknown[] = [];
+    for (const nestedId of new Set(sessionIds))
+      await this.#ports.cancel(nestedId, reason).catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #insist(sessionId: string, act: () => Promise<void>, triesLeft: number): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#ports.logger.warn(
+        { sessionId, triesLeft: triesLeft - 1, error: errorToData(error) },
+        "nested runs of a session could not be cancelled",
+      );
+      if (triesLeft <= 1) return;
+      const delayMs = Math.min(AGAIN_MS * 2 ** (TRIES_MAX - triesLeft), AGAIN_MS_MAX);
+      this.#ports.deadlines.after(delayMs, () => void this.#insist(sessionId, act, triesLeft - 1));
+    }
+  }
+}
+
+export function isEnded(status: RunStatus): boolean {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
