@@ -1,6 +1,8 @@
 // Connecting: what is found good, and what is refused with the way out.
 
-import { connect } from "@nats-io/transport-node";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { connect, nkeys } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { natsBus } from "orchestra/nats";
@@ -138,6 +140,20 @@ describe("credentials", () => {
     const error = await bus.open().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "ORCH_BUS_DENIED", message: expect.stringContaining(named) });
     expect((error as Error).message).not.toContain("guess");
+    await bus.close();
+  });
+
+  it("may be the seed of an nkey in a file, read anew at each connect", async () => {
+    const key = nkeys.createUser();
+    await using guarded = await startNats({ config: `authorization { users: [{ nkey: ${key.getPublicKey()} }] }` });
+    const file = join(guarded.folder, "host.nk");
+    const bus = natsBus({ servers: guarded.url, init: true, nkey: file });
+    await expect(bus.open()).rejects.toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(file) });
+    writeFileSync(file, nkeys.createUser().getSeed());
+    await expect(bus.open()).rejects.toMatchObject({ code: "ORCH_BUS_DENIED" });
+    writeFileSync(file, key.getSeed());
+    await bus.open();
+    expect(bus.link.status).toBe("connected");
     await bus.close();
   });
 
