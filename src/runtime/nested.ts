@@ -22,6 +22,7 @@ import type { SessionEntry } from "../state/ports.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
 import type { Execution } from "./execution.ts";
+import { isEnded } from "./nested-ends.ts";
 import type { Values } from "./values.ts";
 
 export type NestedRequest = Pick<
@@ -78,6 +79,8 @@ async function run(ports: NestedPorts, execution: Execution, options: unknown): 
 /** N1. A session that was deleted and made anew has other runs, so the run at the top is part of the name. */
 async function nameFor({ engine, values }: NestedPorts, execution: Execution, request: NestedRequest): Promise<string> {
   const around = await engine.getSession(execution.sessionId);
+  // N5: the claim of the step may have been on its way here when the run ended.
+  if (around === null || around.runId !== execution.runId || isEnded(around.status)) execution.abort("ended");
   const top = around?.parentSessionId === undefined ? execution.runId : null;
   const task = values.store(request.task, "task", new Map());
   const context = values.storeAll(request.context ?? {}, "context", new Map());

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
 import { OrchestraError } from "../../src/base/errors.ts";
+import { createLocalBus } from "../../src/bus/local-bus.ts";
+import type { Bus } from "../../src/bus/ports.ts";
 import { memoryStorage } from "../../src/state/memory-store.ts";
 import type { AppendRequest, SessionStore } from "../../src/state/ports.ts";
 import { nestedIn } from "../../src/state/nested-sessions.ts";
@@ -96,6 +99,42 @@ describe("a nested run", () => {
       .poll(async () => (await engine.getSession(nested!.sessionId))?.status, { timeout: 20_000 })
       .toBe("cancelled");
     expect(refusals).toBeGreaterThan(1);
+    await engine.close();
+  });
+
+  // The step was claimed, and its worker heard of it only after the run had ended: the nested run then stood alone.
+  it("does not begin when the run around it has ended", async () => {
+    const bus = createLocalBus({ clock: systemClock() });
+    const [claimed, came, over] = [deferred(), deferred(), deferred()];
+    const { steps } = bus;
+    const far: Bus = {
+      ...bus,
+      close: () => bus.close(),
+      steps: {
+        offer: (step) => steps.offer(step),
+        withdraw: (...about) => steps.withdraw(...about),
+        depth: (agent) => steps.depth(agent),
+        serve: ({ run, ...options }) =>
+          steps.serve({
+            ...options,
+            run: async (claim) => {
+              claimed.resolve();
+              await came.promise;
+              await run(claim);
+              over.resolve();
+            },
+          }),
+      },
+    };
+    const { engine, store } = world({ nested: hooks, bus: far });
+    const agents = code({ A: outer, X: (x) => x, Y: (x) => x });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await claimed.promise;
+    await engine.cancel(handle.sessionId);
+    await handle.outcome;
+    came.resolve();
+    await over.promise;
+    expect(await nestedIn(store, handle.sessionId)).toEqual([]);
     await engine.close();
   });
 
