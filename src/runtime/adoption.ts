@@ -7,6 +7,8 @@
 // D2  Hosts that adopt try in an order that is another for each session; each waits for those before it. So there is
 //     normally one attempt, and where the first cannot, the next does.
 // D3  What cannot go on here is left alone, with the reason, and tried again later or when other hosts are alive.
+// D4  Nested runs are found again by the step that ran them. Those whose run around them is over have nobody to look for them
+//     but the hosts that adopt.
 
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
@@ -32,10 +34,14 @@ export interface AdoptionPorts {
   /** Whether there is room for one more, and it is not here already. */
   mayAdopt(sessionId: string): boolean;
   adopt(sessionId: string): Promise<void>;
+  /** D4 */
+  recoverNested(): Promise<void>;
 }
 
 /** How often the sessions are looked through where nothing gives cause to. */
 const LOOK_MS = 5_000;
+/** The same for nested runs, of which few are left behind. */
+const NESTED_MS = 30_000;
 /** How long a host must be found missing: one that comes may be named by its sessions before it is seen. */
 const MISSING_MS = 1_000;
 const TURN_MS = 250;
@@ -67,6 +73,7 @@ export class Adoption {
   readonly #places = new Places(AT_A_TIME);
   #releases: (() => void)[] = [];
   #next: Deadline | undefined;
+  #nestedAtMs = -Infinity;
   #looking: Promise<void> | undefined;
   #again = false;
   #open = false;
@@ -151,9 +158,18 @@ export class Adoption {
         cursor = page.at(-1)?.sessionId;
       }
       for (const sessionId of this.#missing.keys()) if (!seen.has(sessionId)) this.#missing.delete(sessionId);
+      await this.#lookForNested();
     } catch (error) {
       logger.warn({ error: errorToData(error) }, "sessions without an owner could not be looked for");
     }
+  }
+
+  /** D4 */
+  async #lookForNested(): Promise<void> {
+    const { clock, recoverNested } = this.#ports;
+    if (clock.monotonicMs() - this.#nestedAtMs < NESTED_MS) return;
+    this.#nestedAtMs = clock.monotonicMs();
+    await recoverNested();
   }
 
   async #lookAt(sessionId: string): Promise<void> {
@@ -187,7 +203,7 @@ export class Adoption {
     this.#trying.set(sessionId, turn);
   }
 
-  /** D1. Nested runs are found again by the step that ran them. */
+  /** D1, D4 */
   #isAbandoned(entry: SessionEntry, alive: ReadonlySet<string>): boolean {
     const { sessionId, status, host, parentSessionId } = entry;
     if (status !== "running" || parentSessionId !== undefined) return false;

@@ -35,6 +35,8 @@ export interface ClusterPorts {
   readonly maxSessions: number;
   /** Goes on with a session that has no owner. */
   adopt(sessionId: string): Promise<void>;
+  /** Ends nested runs that nobody is behind any more. */
+  recoverNested(): Promise<void>;
 }
 
 /** What is told of a host's load is at most this old, and told at most this often. */

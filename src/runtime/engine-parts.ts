@@ -76,6 +76,8 @@ export interface EngineHooks {
   standsStill(sessionId: string): boolean;
   /** Goes on with a session that has no owner. */
   adopt(sessionId: string): Promise<void>;
+  /** Ends nested runs that nobody is behind any more. */
+  recoverNested(): Promise<void>;
 }
 
 export interface EngineParts {
@@ -225,6 +227,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         unserved: options.unserved ?? DEFAULT_UNSERVED,
         hosting: options.hosting,
         adopt: (sessionId) => hooks.adopt(sessionId),
+        recoverNested: () => hooks.recoverNested(),
       })
     : undefined;
 
@@ -257,6 +260,11 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       live.get(execution.sessionId)?.session.registry.release(execution.body.offer.stepId);
     },
     standsStill: (sessionId) => hooks.standsStill(sessionId),
+    async isAbandoned(sessionId) {
+      if (!shared || live.get(sessionId) !== undefined) return false;
+      const entry = await store.getSession(sessionId);
+      return entry?.status === "running" && (await parts.ownerElsewhere(sessionId, entry)) === null;
+    },
   };
 
   function remember(session: Session): void {
@@ -310,7 +318,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     return safe;
   }
 
-  return {
+  const parts: EngineParts = {
     ports,
     live,
     codes,
@@ -361,6 +369,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       deadlines.close();
     },
   };
+  return parts;
 }
 
 /** The journal of a session is answered for by whoever has it live. */

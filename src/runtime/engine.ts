@@ -80,6 +80,7 @@ class LocalEngine implements Engine {
       standsStill: (sessionId) =>
         this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
       adopt: (sessionId) => this.#adopt(sessionId, options.hosting),
+      recoverNested: () => this.#recoverNested(),
     });
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#elsewhere = new Elsewhere(this.#parts, (sessionId, reason) => this.cancel(sessionId, reason));
@@ -262,8 +263,12 @@ class LocalEngine implements Engine {
     const recovered = await recoverSessions(this.#parts, options, (sessionId, code) =>
       this.resume(sessionId, { code }),
     );
-    await recoverNested(this.#parts);
+    await this.#recoverNested();
     return recovered;
+  }
+
+  #recoverNested(): Promise<void> {
+    return recoverNested(this.#parts);
   }
 
   async drain(options: { timeoutMs?: number } = {}): Promise<void> {

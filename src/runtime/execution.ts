@@ -277,6 +277,8 @@ export class Execution {
     const kept = keptByHash(body);
     const pinned = kept === undefined ? NOTHING_PINNED : new Map<string, Uint8Array>();
     const missing = kept === undefined ? undefined : values.pin(kept, pinned);
+    // The input may fail first, and then nobody is left to hear of this.
+    missing?.catch(() => undefined);
     const { offer } = body;
     const input = values.resolveInput(offer.input, body.inputShape);
     if (

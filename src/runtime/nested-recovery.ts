@@ -30,13 +30,14 @@ export async function recoverNested(parts: Parts): Promise<void> {
     const { sessionId, parentSessionId, status } = entry;
     if (parentSessionId === undefined || isEnded(status)) return status;
     const around = await settled(parentSessionId);
+    const isOver = around === "gone" || isEnded(around);
+    if (!isOver && (status !== "running" || around === "running")) return status;
     if (parts.live.get(sessionId) !== undefined || (await parts.ownerElsewhere(sessionId, entry)) !== null)
       return status;
-    if (around === "gone" || isEnded(around)) {
+    if (isOver) {
       await parts.nestedEnds.orphaned(sessionId);
       return "cancelled";
     }
-    if (status !== "running" || around === "running") return status;
     await leavePaused(parts.ports, sessionId, "the run around it stands still");
     return "paused";
   };

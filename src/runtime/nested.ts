@@ -19,10 +19,10 @@ import { encodeValue } from "../base/codec.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { nestedSessionId, requestHash } from "../base/nested-ids.ts";
 import type { SessionEntry } from "../state/ports.ts";
-import type { Deadlines } from "./deadlines.ts";
 import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
 import type { Execution } from "./execution.ts";
 import { isEnded } from "./nested-ends.ts";
+import { outcomeWhileOwned, type NestedOwnerPorts } from "./nested-owner.ts";
 import type { Values } from "./values.ts";
 
 export type NestedRequest = Pick<
@@ -36,11 +36,10 @@ export interface NestedHooks {
   result(outcome: RunOutcome): unknown;
 }
 
-export interface NestedPorts {
+export interface NestedPorts extends NestedOwnerPorts {
   readonly engine: Pick<Engine, "start" | "resume" | "pause" | "cancel" | "outcome" | "getSession" | "state">;
   readonly hooks: NestedHooks | undefined;
   readonly values: Values;
-  readonly deadlines: Deadlines;
   parentState(sessionId: string): SessionState | undefined;
   /** Values of answers that were given to the parent. */
   answers(execution: Execution): Promise<Readonly<Record<string, unknown>>>;
@@ -125,7 +124,7 @@ async function follow(
         ports.release(execution);
         return await never();
       }
-      // Somebody paused the nested run alone: the step waits for it to move again.
+      // Somebody paused the nested run alone, and the step waits for it to move again; or its host is gone.
       await new Promise<void>((resolve) => ports.deadlines.after(MOVE_POLL_MS, resolve));
       if (execution.ended) return await never();
     }
@@ -157,7 +156,7 @@ async function attach(
       fresh,
       parent: { sessionId: execution.sessionId, stepId },
     });
-    return { outcome: await handle.outcome, told: false };
+    return { outcome: await outcomeWhileOwned(ports, handle), told: false };
   };
   if (entry === null) return start(false);
   assertNestedIn(await ports.engine.state(sessionId), { sessionId: execution.sessionId, stepId });
@@ -178,17 +177,23 @@ async function attach(
       );
       if (Object.keys(answers).length === 0) return { outcome: await ports.engine.outcome(sessionId), told: false };
       return {
-        outcome: await (await ports.engine.resume(sessionId, { code: request.code, answers })).outcome,
+        outcome: await outcomeWhileOwned(ports, await ports.engine.resume(sessionId, { code: request.code, answers })),
         told: false,
       };
     }
     case "paused":
       if (isPausedAlone(ports, execution, entry))
         return { outcome: await ports.engine.outcome(sessionId), told: false };
-      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
+      return {
+        outcome: await outcomeWhileOwned(ports, await ports.engine.resume(sessionId, { code: request.code })),
+        told: false,
+      };
     case "running":
     case "idle":
-      return { outcome: await (await ports.engine.resume(sessionId, { code: request.code })).outcome, told: false };
+      return {
+        outcome: await outcomeWhileOwned(ports, await ports.engine.resume(sessionId, { code: request.code })),
+        told: false,
+      };
   }
 }
 

@@ -314,7 +314,8 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     const blobs = "blobs" in end ? end.blobs : undefined;
     const fact = stepFact(this.state, offer, node?.uses ?? offer.node, end, ports);
     if (!(fact instanceof Promise)) {
-      this.committer.submit([fact], blobs);
+      if (fact.type === "step.suspended") this.#suspend(fact, blobs);
+      else this.committer.submit([fact], blobs);
       return;
     }
     fact.then(
@@ -332,6 +333,19 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
             tookMs: 0,
           },
         ]),
+    );
+  }
+
+  /** A run that is paused opens no questions: the step is let go of, and asks again when it is offered again. */
+  #suspend(fact: Extract<Fact, { type: "step.suspended" }>, blobs: Blobs | undefined): void {
+    this.committer.commit([fact], { blobs }).then(
+      ({ accepted }) => {
+        if (accepted || !this.#open || this.state.run?.pause == null) return;
+        void this.#ports.bus.results.forget(this.sessionId, fact.stepId).catch(() => undefined);
+        this.registry.release(fact.stepId);
+      },
+      // The committer has stopped, and with it the session.
+      () => undefined,
     );
   }
 

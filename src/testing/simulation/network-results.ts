@@ -96,8 +96,10 @@ export class NetworkResults implements ResultRegister {
     const { canary } = this.#connection.process.machine;
     const { sessionId, stepId, attempt } = result;
     const answer = await results.put(result);
-    if (answer === "first") this.#watch.registered(result);
-    else if (canary === "trusts-hints") return answer;
+    if (answer === "first") {
+      this.#watch.registered(result);
+      if (!this.#server.observer.session(sessionId).awaits(stepId)) this.#server.tooLate.add(result);
+    } else if (canary === "trusts-hints") return answer;
     if (canary === "last-result-wins") {
       await results.forget(sessionId, stepId);
       await results.put(result);

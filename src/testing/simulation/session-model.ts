@@ -123,7 +123,9 @@ export class SessionModel {
 
   resultRegistered({ stepId, attempt, body }: StepResult): void {
     const key = `${stepId}/${attempt}`;
-    if (!this.#results.has(key)) this.#results.set(key, body as StepEnd);
+    // One that was suspended is begun again under the same number, even where a pause came in between and nothing was recorded.
+    const before = this.#results.get(key);
+    if (before === undefined || before.kind === "suspended") this.#results.set(key, body as StepEnd);
   }
 
   /** The owner ran the step itself, and told nobody. */
@@ -171,6 +173,8 @@ export class SessionModel {
     const last = this.commit(this.n);
     if (last !== undefined && commit.epoch < last.epoch)
       this.#report("S1", `commit ${commit.n} has epoch ${commit.epoch} after ${last.epoch}`);
+    if (last !== undefined && commit.epoch > last.epoch && !isTakeOver(commit, last.epoch + 1))
+      this.#report("S1", `commit ${commit.n} has epoch ${commit.epoch} after ${last.epoch}, and is no taking over`);
     if (last !== undefined && commit.atMs < last.atMs)
       this.#report("S1", `commit ${commit.n} is of an earlier time than the one before it`);
     const { end } = before.run ?? { end: null };
@@ -217,6 +221,13 @@ export class SessionModel {
       `${what} differs from the fold of the log: …${a.slice(Math.max(0, at - 40), at + 60)}… instead of …${b.slice(Math.max(0, at - 40), at + 60)}…`,
     );
   }
+}
+
+/** One `owned` after another raises the epoch, one at a time. */
+function isTakeOver({ facts, epoch }: Commit, next: number): boolean {
+  let expected = next;
+  for (const fact of facts) if (fact.type === "owned" && fact.epoch === expected) expected++;
+  return epoch === expected - 1;
 }
 
 function isSame(a: SessionState, b: SessionState): boolean {

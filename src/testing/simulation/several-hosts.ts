@@ -19,7 +19,8 @@ const DOWNTIME_MS_MAX = 30_000;
 const FREEZE_MS_MAX = 60_000;
 const CUT_MS_MAX = 60_000;
 const AWAY_MS_MAX = 10_000;
-const HOUR_MS = 3_600_000;
+/** How far a clock may be ahead or behind. Nobody waits for longer than twice as long because of it. */
+const AHEAD_MS_MAX = 15 * 60_000;
 const CUTS: readonly Cut[] = ["to the bus", "from the bus", "both", "both"];
 
 /** One machine, with one process after another. */
@@ -87,7 +88,7 @@ export class SeveralHosts implements Fleet {
     const site = this.#sites.find(({ host }) => host.scope === scope);
     if (site === undefined) return false;
     const jump = faults.strikes("clock-jump");
-    if (jump !== undefined) site.aheadMs += between(jump, -HOUR_MS, HOUR_MS);
+    if (jump !== undefined) site.aheadMs = between(jump, -AHEAD_MS_MAX, AHEAD_MS_MAX);
     const away = faults.strikes("bus-away");
     if (away !== undefined) this.#goAway(between(away, 100, AWAY_MS_MAX));
     const cut = faults.strikes("partition");
@@ -124,8 +125,9 @@ export class SeveralHosts implements Fleet {
     const depth = this.#server.bus.steps.depth();
     if (depth > 0) left.push(`${depth} steps in the queue`);
     for (const sessionId of sessionIds)
-      for (const { stepId, attempt } of await this.#server.bus.results.list(sessionId))
-        left.push(`the result of attempt ${attempt} of step ${stepId} of session ${sessionId}`);
+      for (const result of await this.#server.bus.results.list(sessionId))
+        if (!this.#server.tooLate.has(result))
+          left.push(`the result of attempt ${result.attempt} of step ${result.stepId} of session ${sessionId}`);
     return left;
   }
 

@@ -75,6 +75,8 @@ export class SimServer {
     live: new Listeners<unknown>(),
     hosts: new Listeners<void>(),
   };
+  /** Results that came when their steps had ended already: they stay until the bus itself lets go of them. */
+  readonly tooLate = new Set<StepResult>();
   readonly journals = new Listeners<(owner: JournalOwner) => void>();
   readonly #machine: Machine;
   readonly #leases = new Map<string, Leased>();

@@ -2,5 +2,5 @@ import { describe } from "vitest";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("sessions of several hosts on one bus, under everything that can go wrong", () => {
-  simulateSeeds(1, 100, 4);
+  simulateSeeds(351, 700, 4);
 });

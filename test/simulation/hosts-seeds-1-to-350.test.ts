@@ -1,0 +1,6 @@
+import { describe } from "vitest";
+import { simulateSeeds } from "./seeds.ts";
+
+describe("sessions of several hosts on one bus, under everything that can go wrong", () => {
+  simulateSeeds(1, 350, 4);
+});
