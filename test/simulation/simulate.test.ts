@@ -136,6 +136,20 @@ describe("simulate", () => {
     });
   });
 
+  it("finds the same agent out on several hosts, and says how many", { timeout: 60_000 }, async () => {
+    const well = await simulate({ ...payingBy((ctx) => ctx.idempotencyKey), hosts: 3 });
+    expect(well.findings).toEqual([]);
+    expect(well.repeatedAttempts).toBeGreaterThan(0);
+    expect(well.attempts).toBeGreaterThan(well.repeatedAttempts);
+    const twice = payingBy((_ctx, calls) => String(calls));
+    const { findings } = await simulate({ ...twice, hosts: 3, failingSeedsMax: 1 });
+    const [failing] = findings;
+    expect(failing?.findings[0]?.check).toBe("user");
+    expect(failing?.replay).toContain(`seeds: [${failing?.seed}], hosts: 3, faults: [`);
+    const again = await simulate({ ...twice, hosts: 3, seeds: [failing?.seed ?? 0], faults: failing?.faults ?? [] });
+    expect(again.findings[0]?.findings[0]?.check).toBe("user");
+  });
+
   it("does the same for the same seeds", async () => {
     const options = { ...payingBy((ctx) => ctx.idempotencyKey), seeds: [5, 6, 7] };
     expect(await simulate(options)).toEqual(await simulate(options));
@@ -145,6 +159,7 @@ describe("simulate", () => {
     [{ seeds: 0 }, "ORCH_BAD_OPTION"],
     [{ seeds: [1.5] }, "ORCH_BAD_OPTION"],
     [{ faults: ["process-crash"] }, "ORCH_BAD_OPTION"],
+    [{ hosts: 0 }, "ORCH_BAD_OPTION"],
     [{ successShareMin: 90 }, "ORCH_BAD_OPTION"],
     [{ executionConfig: { stepTimeoutMS: 5 } }, "ORCH_BAD_OPTION"],
     [{ topology: { nodes: ["A"], edges: ["A -> A -> Clerk -> A"] } }, "ORCH_TOPOLOGY_INVALID"],
