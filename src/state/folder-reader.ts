@@ -14,8 +14,9 @@ import { decodeValue } from "../base/codec.ts";
 import { decodeRecord } from "../base/record.ts";
 import { localAheadFiles } from "./ahead-file.ts";
 import { readAhead } from "./ahead-read.ts";
+import { apartIn } from "./ahead-replay.ts";
 import type { KeyValue } from "./key-value.ts";
-import { AHEAD_FILE_KEY, AHEAD_KEY } from "./level-keys.ts";
+import { AHEAD_FILE_KEY, AHEAD_KEY, APART_KEY } from "./level-keys.ts";
 import type { FileDamage } from "./file-damage.ts";
 import type { VersionedEntry } from "./leveldb-block.ts";
 import { findLevelFiles, readLevelLogFile } from "./leveldb-files.ts";
@@ -87,6 +88,12 @@ export async function readFolder(folder: string): Promise<FolderReader> {
   if (written.length > 0) sources.push(inMemory(written));
   for (const { name, damage } of damagedTables)
     damages.push(fileDamage(name, { ...damage, lost: damage.lost.filter((entry) => isNewest(sources, entry)) }));
+  const apart = (await readApart(mergedView(sources))).map((key) => ({
+    key: Buffer.from(key),
+    sequence: Number.MAX_SAFE_INTEGER,
+    value: null,
+  }));
+  if (apart.length > 0) sources.push(inMemory(apart));
   return { kv: mergedView(sources), empty: files.fresh && written.length === 0 && damages.length === 0, damages };
 }
 
@@ -99,6 +106,15 @@ async function readMoved(kv: KeyValue): Promise<number | null> {
   } catch {
     // Then everything that was written ahead is played: in its order, it does no harm to what is newer in no file.
     return null;
+  }
+}
+
+/** What stands there without its batch. A list that cannot be read hides nothing. */
+async function readApart(kv: KeyValue): Promise<readonly string[]> {
+  try {
+    return apartIn(await kv.get(APART_KEY));
+  } catch {
+    return [];
   }
 }
 

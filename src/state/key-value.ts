@@ -24,5 +24,11 @@ export interface KeyValue {
 }
 
 export type WriteOp =
-  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | {
+      readonly type: "put";
+      readonly key: string;
+      readonly value: Uint8Array;
+      /** Its key is new, and nothing but the rest of its batch leads to it: it may be put before that. */
+      readonly apart?: boolean;
+    }
   | { readonly type: "del"; readonly key: string };

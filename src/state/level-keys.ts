@@ -2,6 +2,7 @@
 //
 //   !ahead               number of the last record that came by way of the write-ahead file, if any did
 //   !ahead-file          there is such a file: one that is missing was lost
+//   !apart               keys of what was put apart from its batch, until the batch counts
 //   !format              version of this layout
 //   h/<sid>              head: last n, epoch, id and time, first n kept       written with every commit
 //   c/<sid>/<n>          commit
@@ -14,6 +15,7 @@
 
 export const AHEAD_KEY = "!ahead";
 export const AHEAD_FILE_KEY = "!ahead-file";
+export const APART_KEY = "!apart";
 export const FORMAT_KEY = "!format";
 export const STORE_FORMAT = 1;
 

@@ -180,7 +180,11 @@ export class LevelLog {
     const { n, epoch, id, atMs } = commit;
     const head: Head = { n, epoch, id, atMs, first: known?.head.first ?? n };
     const headKey = keys.head(sessionId);
-    ops.push({ type: "put", key, value: record }, { type: "put", key: headKey, value: encodeHead(head, headKey) });
+    ops.push(
+      // Of a session that has a head, what stands behind it is not read.
+      { type: "put", key: key, value: record, apart: known !== null },
+      { type: "put", key: headKey, value: encodeHead(head, headKey) },
+    );
     const newEntry = entry !== undefined && (known?.entry == null || differs(entry, known.entry)) ? entry : null;
     if (newEntry !== null)
       ops.push({
@@ -234,7 +238,7 @@ export class LevelLog {
         { type: "put", key: keys.blobUser(ref, sessionId), value: NO_BYTES },
       );
       if (record !== undefined && stored[i] === undefined)
-        ops.push({ type: "put", key: keys.blob(ref), value: record });
+        ops.push({ type: "put", key: keys.blob(ref), value: record, apart: true });
     }
   }
 

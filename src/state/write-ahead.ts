@@ -11,8 +11,8 @@
 // B2  The database says itself how far it has come: the number of the last record goes into it with its operations,
 //     in one batch. Records up to that number are never played again, whatever was written past the file since.
 // B3  Readers see what is acknowledged: by key out of memory, otherwise once it is in the database.
-// B4  A batch with a value of `THROUGH_BYTES` goes into the database itself, after everything before it: written twice,
-//     it would cost more than it saves.
+// B4  Large values go into the database themselves: written twice, they would cost more than that saves. With them goes
+//     their whole batch, after everything before it, unless B10 holds.
 // B5  A file goes only when the database has, on disk, all that stands in it; at closing when it has it at all. Once a
 //     batch came with fsync, all goes into the database with fsync: LevelDB may begin a new log with the old one not on
 //     disk, and a hole between the two would not show.
@@ -24,35 +24,32 @@
 // B9  While there may be something in a file that is not in the database, a file is there and the database says so: one
 //     that is missing was lost. So the next file is begun before the one before it may go. With fsync, a file is on disk
 //     before the database says that it is there, and before the one before it goes.
+// B10 Without fsync a large value whose operation says that it may be `apart` goes into the database before the rest of its
+//     batch goes into the file, which says before and after which keys these are. Until then readers do not see them; after
+//     a crash in between they are removed. So what is written again and again (heads, entries, snapshots) seldom gets into
+//     the tables with large values, which LevelDB would have to merge for it.
 
-import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { decodeRecord, encodeRecord } from "../base/record.ts";
 import { aheadPath, type AheadFile, type AheadFiles } from "./ahead-file.ts";
 import { AHEAD_HEADER_BYTES, encodeAheadHeader, encodeAheadRecord } from "./ahead-format.ts";
-import { readAhead } from "./ahead-read.ts";
-import { damagedFolder } from "./damaged-folder.ts";
 import type { FileDamage } from "./file-damage.ts";
+import { apart, MARK, MOVE_BYTES, progress, replay, UNMARK } from "./ahead-replay.ts";
+import { ApartKeys } from "./apart-keys.ts";
+import { Held, inOrder, isAscii } from "./held.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
-import { AHEAD_FILE_KEY, AHEAD_KEY } from "./level-keys.ts";
 
 const FILE_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
-const MOVE_BYTES = 256 * 1024;
-const THROUGH_BYTES = 8 * 1024;
-const ASCII = /^[ -~]*$/;
+/** Of a value that is put apart, or with fsync. */
+const LARGE_BYTES = 8 * 1024;
+/** Of any other: few are as large, and few of those, snapshots above all, stay for long. */
+const HUGE_BYTES = 256 * 1024;
 
 interface Current {
   readonly path: string;
   readonly file: AheadFile;
   length: number;
-}
-
-/** What is acknowledged and not in the database, the last operation of each key. */
-interface Held {
-  readonly ops: Map<string, WriteOp>;
-  bytes: number;
 }
 
 /**
@@ -87,7 +84,7 @@ export class WriteAhead implements KeyValue {
   #lastFile = 0;
   /** Full or given up, in order. */
   #old: { readonly path: string }[] = [];
-  #held: Held = { ops: new Map(), bytes: 0 };
+  #held = new Held();
   #underWay: Held | null = null;
   /** Number of the last record acknowledged, and of the last in the database. */
   #last: number;
@@ -95,6 +92,9 @@ export class WriteAhead implements KeyValue {
   #moving: Promise<void> | null = null;
   #failed = false;
   #suspect = false;
+  /** A file became full: it goes once the database has what stands in it. */
+  #full = false;
+  readonly #apart = new ApartKeys();
   #reopening: Promise<void> | null = null;
 
   constructor(folder: string, database: KeyValue, logger: Logger, files: AheadFiles, last: number) {
@@ -110,7 +110,8 @@ export class WriteAhead implements KeyValue {
     if (this.#failed) await this.#move();
     const op = this.#heldOp(key);
     if (op !== undefined) return op.type === "put" ? op.value : undefined;
-    return this.#database.get(key);
+    const found = await this.#database.get(key);
+    return this.#apart.hides(key) ? undefined : found;
   }
 
   async getMany(wanted: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
@@ -123,7 +124,7 @@ export class WriteAhead implements KeyValue {
     );
     const others = wanted.filter((key) => !held.has(key));
     const found = others.length === 0 ? [] : await this.#database.getMany(others);
-    const values = new Map(others.map((key, i) => [key, found[i]] as const));
+    const values = new Map(others.map((key, i) => [key, this.#apart.hides(key) ? undefined : found[i]] as const));
     return wanted.map((key) => (held.has(key) ? held.get(key) : values.get(key)));
   }
 
@@ -133,21 +134,38 @@ export class WriteAhead implements KeyValue {
     options: { readonly limit: number; readonly reverse?: boolean },
   ): Promise<readonly (readonly [string, Uint8Array])[]> {
     if (this.#failed || this.#holdsBetween(from, to)) await this.#move();
-    return this.#database.range(from, to, options);
+    for (;;) {
+      const hidden = this.#apart.all;
+      const items = await this.#database.range(from, to, { ...options, limit: options.limit + hidden.length });
+      const seen = this.#apart.seen(items, ([key]) => key);
+      // What is hidden only now took the place of another within the limit.
+      if (seen.length === items.length || hidden === this.#apart.all) return seen.slice(0, options.limit);
+    }
   }
 
   async keys(from: string, to: string): Promise<readonly string[]> {
-    await this.#move();
-    return this.#database.keys(from, to);
+    for (;;) {
+      if (this.#failed || !isAscii(from, to)) await this.#move();
+      const moved = this.#moved;
+      const found = this.#apart.seen(await this.#database.keys(from, to), (key) => key);
+      if (this.#moved !== moved) continue;
+      if (!isAscii(from, to) || !this.#holdsBetween(from, to)) return found;
+      const changed = new Set(found);
+      this.#underWay?.changeKeys(changed, from, to);
+      this.#held.changeKeys(changed, from, to);
+      return inOrder(changed);
+    }
   }
 
   async write(ops: readonly WriteOp[], sync: boolean): Promise<void> {
     this.#toDisk ||= sync;
-    const through = ops.some((op) => op.type === "put" && op.value.byteLength >= THROUGH_BYTES);
-    if (through || this.#failed || this.#held.bytes + (this.#underWay?.bytes ?? 0) > HELD_BYTES_MAX) await this.#move();
-    if (through) return this.#writeThrough(ops, sync);
-    await this.#append(ops, sync);
-    if (this.#held.bytes >= MOVE_BYTES && this.#moving === null) this.#move().catch(() => undefined);
+    if (this.#apart.all.length > 0) await this.#takeBack();
+    const way = this.#wayOf(ops, sync);
+    if (way === "through" || this.#failed || this.#held.bytes + (this.#underWay?.bytes ?? 0) > HELD_BYTES_MAX)
+      await this.#move();
+    if (way === "through") return this.#writeThrough(ops, sync);
+    await (way === "apart" ? this.#putApart(ops) : this.#append(ops, sync));
+    if ((this.#full || this.#held.bytes >= MOVE_BYTES) && this.#moving === null) this.#move().catch(() => undefined);
   }
 
   async reopen(): Promise<void> {
@@ -171,6 +189,7 @@ export class WriteAhead implements KeyValue {
   async close(): Promise<void> {
     try {
       try {
+        if (this.#apart.all.length > 0) await this.#takeBack();
         await this.#move();
         if (this.#marked) await this.#writeThrough([UNMARK], this.#toDisk);
       } finally {
@@ -188,19 +207,54 @@ export class WriteAhead implements KeyValue {
     }
   }
 
-  /** Beyond ASCII the order of strings here is not that of their bytes in the database, so such a range counts as held. */
   #holdsBetween(from: string, to: string): boolean {
-    if (!ASCII.test(from) || !ASCII.test(to)) return true;
-    const within = (key: string): boolean => key >= from && key < to;
-    for (const held of [this.#held, this.#underWay]) {
-      if (held === null) continue;
-      for (const key of held.ops.keys()) if (within(key)) return true;
-    }
-    return false;
+    return this.#held.holdsBetween(from, to) || (this.#underWay?.holdsBetween(from, to) ?? false);
   }
 
   #heldOp(key: string): WriteOp | undefined {
-    return this.#held.ops.get(key) ?? this.#underWay?.ops.get(key);
+    return this.#held.get(key) ?? this.#underWay?.get(key);
+  }
+
+  /** B4, B10 */
+  #wayOf(ops: readonly WriteOp[], sync: boolean): "ahead" | "apart" | "through" {
+    let way: "ahead" | "apart" = "ahead";
+    for (const op of ops) {
+      if (op.type === "del" || op.value.byteLength < LARGE_BYTES) continue;
+      if (!sync && this.#goesApart(op)) way = "apart";
+      else if (sync || op.value.byteLength >= HUGE_BYTES) return "through";
+    }
+    return way;
+  }
+
+  /** What is held of its key would overtake it. */
+  #goesApart(op: WriteOp): boolean {
+    return (
+      op.type === "put" && op.apart === true && op.value.byteLength >= LARGE_BYTES && this.#heldOp(op.key) === undefined
+    );
+  }
+
+  /** B10 */
+  async #putApart(ops: readonly WriteOp[]): Promise<void> {
+    const large = ops.filter((op) => this.#goesApart(op));
+    const keys = large.map(({ key }) => key);
+    await this.#append([apart(keys)], false);
+    this.#apart.hide(keys);
+    await this.#writeThrough(large, false);
+    await this.#append([...ops.filter((op) => !large.includes(op)), apart([])], false);
+    this.#apart.show();
+  }
+
+  /** B10. Of a batch that failed, before another follows. */
+  async #takeBack(): Promise<void> {
+    const keys = this.#apart.all;
+    // Its rest may stand in a file that could not be cut back, and would count with its values gone: this stands in for it (B1).
+    await this.#append([apart(keys)], false);
+    await this.#writeThrough(
+      keys.map((key) => ({ type: "del", key })),
+      false,
+    );
+    await this.#append([apart([])], false);
+    this.#apart.show();
   }
 
   /** B1. Nothing here counts before the end: the number is given again, and the file cut back, when it fails. */
@@ -221,8 +275,7 @@ export class WriteAhead implements KeyValue {
     }
     current.length += record.byteLength;
     this.#last += 1;
-    for (const op of ops) this.#held.ops.set(op.key, op);
-    this.#held.bytes += record.byteLength;
+    for (const op of ops) this.#held.take(op);
     if (current.length >= FILE_BYTES) this.#follow(current);
   }
 
@@ -232,6 +285,7 @@ export class WriteAhead implements KeyValue {
       const next = this.#create();
       this.#giveUp(current);
       this.#current = next;
+      this.#full = true;
     } catch (error) {
       this.#logger.warn(
         { path: current.path, err: error },
@@ -288,16 +342,16 @@ export class WriteAhead implements KeyValue {
     // B9
     const old = this.#current === null ? this.#old.slice(0, -1) : [...this.#old];
     this.#underWay = held;
-    this.#held = { ops: new Map(), bytes: 0 };
+    this.#held = new Held();
+    this.#full = false;
     try {
       // B2, B5
-      await this.#writeThrough([...held.ops.values(), progress(last)], this.#toDisk || old.length > 0);
+      await this.#writeThrough([...held.ops, progress(last)], this.#toDisk || old.length > 0);
       this.#moved = last;
       this.#failed = false;
     } catch (error) {
       // B6: what came meanwhile is newer.
-      for (const [key, op] of this.#held.ops) held.ops.set(key, op);
-      held.bytes += this.#held.bytes;
+      for (const op of this.#held.ops) held.take(op);
       this.#held = held;
       this.#failed = true;
       throw asFailure(this.#folder, "what was written ahead cannot be moved into the database", error);
@@ -344,14 +398,6 @@ export class WriteAhead implements KeyValue {
   }
 }
 
-/** B9 */
-const MARK: WriteOp = {
-  type: "put",
-  key: AHEAD_FILE_KEY,
-  value: encodeRecord("ahead", encodeValue(true), AHEAD_FILE_KEY),
-};
-const UNMARK: WriteOp = { type: "del", key: AHEAD_FILE_KEY };
-
 // A disk that becomes full takes a part first; only what is written next says why.
 function writeWhole(file: AheadFile, bytes: Uint8Array, position: number): void {
   for (let written = 0; written < bytes.byteLength;) {
@@ -359,39 +405,6 @@ function writeWhole(file: AheadFile, bytes: Uint8Array, position: number): void 
     if (taken === 0) throw new Error(`only ${written} of ${bytes.byteLength} bytes were written`);
     written += taken;
   }
-}
-
-function progress(number: number): WriteOp {
-  return { type: "put", key: AHEAD_KEY, value: encodeRecord("ahead", encodeValue(number), AHEAD_KEY) };
-}
-
-/** B2, B7. The number of the last record in the database. */
-async function replay(folder: string, database: KeyValue, logger: Logger, files: AheadFiles): Promise<number> {
-  const stored = await database.get(AHEAD_KEY);
-  const moved = stored === undefined ? 0 : decodeValue(decodeRecord("ahead", stored, AHEAD_KEY));
-  if (typeof moved !== "number")
-    throw new OrchestraError("ORCH_STORE_CORRUPT", `store ${folder}: record ${AHEAD_KEY} is no number`);
-  const marked = (await database.get(AHEAD_FILE_KEY)) !== undefined;
-  const { paths, records, damages, cutOff } = readAhead(folder, files, moved, marked);
-  for (const damage of damages) throw damagedFolder(folder, damage);
-  for (const where of cutOff) logger.warn(where, "a write-ahead file ends in a record that was cut off");
-  let batch: WriteOp[] = [];
-  let bytes = 0;
-  for (const [i, { number, ops }] of records.entries()) {
-    for (const op of ops) {
-      batch.push(op);
-      bytes += op.type === "put" ? op.value.byteLength : 0;
-    }
-    if (bytes < MOVE_BYTES && i < records.length - 1) continue;
-    // B5
-    await database.write([...batch, progress(number)], true);
-    batch = [];
-    bytes = 0;
-  }
-  // B9
-  if (marked) await database.write([UNMARK], true);
-  for (const path of paths) files.remove(path);
-  return records.at(-1)?.number ?? moved;
 }
 
 function asFailure(folder: string, what: string, cause: unknown): OrchestraError {

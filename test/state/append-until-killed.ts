@@ -20,7 +20,7 @@ else {
           id: `${sessionId}-${n}`,
           host: "child",
           atMs: n,
-          facts: [{ type: "timer.fired", timerId: "x".repeat(n % 500) }],
+          facts: [{ type: "timer.fired", timerId: "x".repeat(n % 7 === 3 ? 10_000 : n % 500) }],
         },
       });
       print(`${sessionId} ${n}\n`);
