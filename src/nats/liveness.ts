@@ -62,6 +62,8 @@ export class NatsLiveness implements Liveness {
   #stopHints: (() => void) | undefined;
   #cancelOverdue: (() => void) | undefined;
   #reading: Promise<void> | undefined;
+  #thisRead: Promise<Map<string, HostRecord>> | undefined;
+  #nextRead: Promise<Map<string, HostRecord>> | undefined;
   #readAgain = false;
   #closed = false;
 
@@ -97,7 +99,25 @@ export class NatsLiveness implements Liveness {
 
   /** @throws {OrchestraError} `ORCH_BUS_UNREACHABLE`: nobody is taken for dead because we cannot see. */
   async alive(): Promise<readonly HostInfo[]> {
-    return [...(await this.#readAll()).values()].map(({ info }) => info);
+    return [...(await this.#readForAll()).values()].map(({ info }) => info);
+  }
+
+  /** All who ask while one read is under way share the next, which begins after they asked. */
+  #readForAll(): Promise<Map<string, HostRecord>> {
+    if (this.#nextRead !== undefined) return this.#nextRead;
+    const before: Promise<unknown> = this.#thisRead ?? Promise.resolve();
+    const next = before
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextRead = undefined;
+        const read = this.#readAll().finally(() => {
+          if (this.#thisRead === read) this.#thisRead = undefined;
+        });
+        this.#thisRead = read;
+        return read;
+      });
+    this.#nextRead = next;
+    return next;
   }
 
   watch(onChange: Watcher): () => void {

@@ -4,8 +4,8 @@
 // Does not:  say anything of a session that moves: the log does.
 //
 // The bus keeps keys in no order. The copy is filled once, with the first list, and brought up to date with each list
-// after that: what was written before a list began is in it, and its cost is that of what changed. A page goes on from a cursor
-// without a look at the bus.
+// after that: what was written before a list began is in it, and its cost is that of what changed. A page that goes on where
+// one before it ended does so without a look at the bus.
 
 import type { Logger } from "../base/logger.ts";
 import { keys } from "../state/level-keys.ts";
@@ -18,6 +18,8 @@ import type { StreamAccess } from "./store-stream.ts";
 
 const LIST_LIMIT = 100;
 const LOGS_AT_ONCE = 64;
+/** Lists under way of which it is known where they go on; others look at the bus once more. */
+const ENDS_MAX = 64;
 
 export class SessionList {
   readonly #streams: StreamAccess;
@@ -27,6 +29,8 @@ export class SessionList {
   /** By id. Null: it moves. */
   readonly #entries = new Map<string, SessionEntry | null>();
   #sorted: string[] | null = null;
+  /** Where pages ended, the newest last. */
+  readonly #ends = new Set<string>();
   #seq = 0;
   #catchingUp: Promise<void> | null = null;
 
@@ -43,7 +47,7 @@ export class SessionList {
     ask: (sessionId: string) => Promise<SessionEntry | null>,
   ): Promise<readonly SessionEntry[]> {
     const { status, cursor, limit = LIST_LIMIT } = options;
-    if (cursor === undefined || this.#seq === 0) await this.#catchUp();
+    if (cursor === undefined || this.#seq === 0 || !this.#ends.has(cursor)) await this.#catchUp();
     const ids = (this.#sorted ??= [...this.#entries.keys()].sort());
     const page: SessionEntry[] = [];
     for (let at = cursor === undefined ? 0 : after(ids, cursor); at < ids.length && page.length < limit;) {
@@ -57,6 +61,7 @@ export class SessionList {
       for (const entry of await Promise.all(asked))
         if (entry !== null && (status === undefined || entry.status === status)) page.push(entry);
     }
+    this.#noteEnd(page.at(-1)?.sessionId);
     return page;
   }
 
@@ -64,6 +69,17 @@ export class SessionList {
   async ids(): Promise<ReadonlySet<string>> {
     await this.#catchUp();
     return new Set(this.#entries.keys());
+  }
+
+  #noteEnd(end: string | undefined): void {
+    if (end === undefined) return;
+    this.#ends.delete(end);
+    this.#ends.add(end);
+    if (this.#ends.size <= ENDS_MAX) return;
+    for (const oldest of this.#ends) {
+      this.#ends.delete(oldest);
+      break;
+    }
   }
 
   /** One bad record must not hide all others. */

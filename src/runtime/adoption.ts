@@ -9,6 +9,8 @@
 // D3  What cannot go on here is left alone, with the reason, and tried again later or when other hosts are alive.
 // D4  Nested runs are found again by the step that ran them. Those whose run around them is over have nobody to look for them
 //     but the hosts that adopt.
+// D5  Looking through all sessions asks the log of each that runs. It is done when hosts come or go, and now and then, so
+//     seldom that it takes a small share of the time however many there are; never because the load of a host changed.
 
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
@@ -38,13 +40,17 @@ export interface AdoptionPorts {
   recoverNested(): Promise<void>;
 }
 
-/** How often the sessions are looked through where nothing gives cause to. */
+/** How often the sessions are looked through where nothing gives cause to, at most: D5. */
 const LOOK_MS = 5_000;
 /** The same for nested runs, of which few are left behind. */
 const NESTED_MS = 30_000;
+/** The time until the next look, in times of what the last one took. */
+const LOOK_SHARE = 20;
 /** How long a host must be found missing: one that comes may be named by its sessions before it is seen. */
 const MISSING_MS = 1_000;
 const TURN_MS = 250;
+/** Who is alive is read once for all that is tried within so long: it costs a question per host. */
+const ALIVE_MS = 500;
 const LEFT_MS = 15_000;
 const PAGE = 200;
 /** Sessions taken over at one time: a host that goes may leave thousands. */
@@ -59,6 +65,11 @@ const TAKEN: ReadonlySet<string> = new Set([
   "ORCH_SESSION_UNKNOWN",
 ] satisfies OrchestraErrorCode[]);
 
+interface Missing {
+  readonly entry: SessionEntry;
+  readonly sinceMs: number;
+}
+
 interface LeftAlone {
   readonly reason: string;
   readonly untilMs: number;
@@ -66,14 +77,18 @@ interface LeftAlone {
 
 export class Adoption {
   readonly #ports: AdoptionPorts;
-  /** Since when the host of a session is missing. */
-  readonly #missing = new Map<string, { readonly host: string; readonly sinceMs: number }>();
+  /** Sessions whose host is missing, by id. */
+  readonly #missing = new Map<string, Missing>();
   readonly #trying = new Map<string, Promise<void> | Deadline>();
   readonly #left = new Map<string, LeftAlone>();
   readonly #places = new Places(AT_A_TIME);
   #releases: (() => void)[] = [];
   #next: Deadline | undefined;
   #nestedAtMs = -Infinity;
+  /** When those that miss their host are looked at again. */
+  #nextMissing: Deadline | undefined;
+  #aliveRead: { readonly atMs: number; readonly hosts: Promise<ReadonlySet<string>> } | undefined;
+  #known = "";
   #looking: Promise<void> | undefined;
   #again = false;
   #open = false;
@@ -89,13 +104,7 @@ export class Adoption {
       const sessionId = abandonedSession(event);
       if (sessionId !== undefined) void this.#lookAt(sessionId);
     });
-    this.#releases = [
-      () => called.close(),
-      roster.onChange(() => {
-        this.#left.clear();
-        this.look();
-      }),
-    ];
+    this.#releases = [() => called.close(), roster.onChange(() => this.#rosterChanged())];
     this.look();
   }
 
@@ -103,7 +112,7 @@ export class Adoption {
   async stop(): Promise<void> {
     this.#open = false;
     for (const release of this.#releases.splice(0)) release();
-    if (this.#next !== undefined) this.#ports.deadlines.clear(this.#next);
+    for (const due of [this.#next, this.#nextMissing]) if (due !== undefined) this.#ports.deadlines.clear(due);
     const begun: Promise<void>[] = [];
     for (const trying of this.#trying.values())
       if (trying instanceof Promise) begun.push(trying);
@@ -123,12 +132,14 @@ export class Adoption {
       this.#again = true;
       return;
     }
+    const { clock } = this.#ports;
+    const startedMs = clock.monotonicMs();
     this.#looking = this.#lookThrough().finally(() => {
       this.#looking = undefined;
       const again = this.#again;
       this.#again = false;
       if (again) this.look();
-      else this.#lookIn(this.#missing.size > 0 ? MISSING_MS : LOOK_MS);
+      else this.#lookIn(Math.max(LOOK_MS, LOOK_SHARE * (clock.monotonicMs() - startedMs)));
     });
   }
 
@@ -137,6 +148,19 @@ export class Adoption {
     const { deadlines } = this.#ports;
     if (this.#next !== undefined) deadlines.clear(this.#next);
     this.#next = deadlines.after(delayMs, () => this.look());
+  }
+
+  /** D5 */
+  #rosterChanged(): void {
+    const known = this.#ports.roster.hosts
+      .map(({ host, adopts, agents }) => `${host} ${adopts} ${agents.length}`)
+      .sort()
+      .join("\n");
+    if (known === this.#known) return;
+    this.#known = known;
+    this.#aliveRead = undefined;
+    this.#left.clear();
+    this.look();
   }
 
   async #lookThrough(): Promise<void> {
@@ -182,13 +206,31 @@ export class Adoption {
     }
   }
 
-  async #alive(): Promise<ReadonlySet<string>> {
-    return new Set((await this.#ports.bus.liveness.alive()).map(({ host }) => host));
+  #alive(): Promise<ReadonlySet<string>> {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const read = this.#aliveRead;
+    if (read !== undefined && nowMs - read.atMs < ALIVE_MS) return read.hosts;
+    const hosts = this.#ports.bus.liveness.alive().then((all) => new Set(all.map(({ host }) => host)));
+    this.#aliveRead = { atMs: nowMs, hosts };
+    hosts.catch(() => (this.#aliveRead = undefined));
+    return hosts;
+  }
+
+  /** Those that were found without their host a while ago, without looking through all others. */
+  #lookAtMissing(): void {
+    this.#nextMissing = undefined;
+    this.#alive().then(
+      (alive) => {
+        for (const { entry } of this.#missing.values()) if (this.#open) this.#consider(entry, alive);
+      },
+      (error: unknown) =>
+        this.#ports.logger.warn({ error: errorToData(error) }, "sessions without an owner could not be looked at"),
+    );
   }
 
   #consider(entry: SessionEntry, alive: ReadonlySet<string>): void {
     const { sessionId } = entry;
-    if (!this.#isAbandoned(entry, alive) || this.#trying.has(sessionId) || !this.#ports.mayAdopt(sessionId)) return;
+    if (this.#trying.has(sessionId) || !this.#ports.mayAdopt(sessionId) || !this.#isAbandoned(entry, alive)) return;
     const nowMs = this.#ports.clock.monotonicMs();
     if ((this.#left.get(sessionId)?.untilMs ?? 0) > nowMs) return;
     const adopting = this.#ports.roster.hosts.filter(({ adopts }) => adopts).map(({ host }) => host);
@@ -215,8 +257,9 @@ export class Adoption {
     }
     const nowMs = this.#ports.clock.monotonicMs();
     const missing = this.#missing.get(sessionId);
-    if (missing?.host === host) return nowMs - missing.sinceMs >= MISSING_MS;
-    this.#missing.set(sessionId, { host, sinceMs: nowMs });
+    if (missing?.entry.host === host && nowMs - missing.sinceMs >= MISSING_MS) return true;
+    if (missing?.entry.host !== host) this.#missing.set(sessionId, { entry, sinceMs: nowMs });
+    this.#nextMissing ??= this.#ports.deadlines.after(MISSING_MS, () => this.#lookAtMissing());
     return false;
   }
 

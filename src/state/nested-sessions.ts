@@ -3,20 +3,22 @@
 import { nestedPrefix } from "../base/nested-ids.ts";
 import type { SessionEntry, SessionStore } from "./ports.ts";
 
+/** Nearly always nothing is nested, and on a bus each session of a page that runs is a question to its log. */
+const FIRST_PAGE = 1;
 const PAGE = 200;
 
 /** Those whose step ran in the session itself, ordered by id. */
 export async function nestedIn(store: Pick<SessionStore, "listSessions">, sessionId: string): Promise<SessionEntry[]> {
   const prefix = nestedPrefix(sessionId);
   const found: SessionEntry[] = [];
-  for (let cursor = prefix; ;) {
-    const page = await store.listSessions({ limit: PAGE, cursor });
+  for (let cursor = prefix, limit = FIRST_PAGE; ; limit = PAGE) {
+    const page = await store.listSessions({ limit, cursor });
     for (const entry of page) {
       if (!entry.sessionId.startsWith(prefix)) return found;
       if (entry.parentSessionId === sessionId) found.push(entry);
     }
     const last = page.at(-1);
-    if (page.length < PAGE || last === undefined) return found;
+    if (page.length < limit || last === undefined) return found;
     cursor = last.sessionId;
   }
 }
