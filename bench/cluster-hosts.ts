@@ -25,7 +25,7 @@ async function throughput(hosts: number, quick: boolean): Promise<number> {
   try {
     await initAssets(servers.urls, 1);
     const start = async (role: "host" | "sender"): Promise<ClusterProcess> => {
-      const process = await startProcess({ ...shared, role, servers: servers.urls });
+      const process = await startProcess({ ...shared, role, servers: servers.urls, oneAgent: true });
       started.push(process);
       return process;
     };

@@ -24,6 +24,8 @@ export interface ClusterChildOptions {
   /** How long a step of a host takes. */
   readonly waitMs: number;
   readonly syncAlways: boolean;
+  /** All but the first agent are one, of as many nodes: a host then has a slot free for whatever waits. Default false. */
+  readonly oneAgent?: boolean;
 }
 
 export type Question =
@@ -59,10 +61,13 @@ export type Answer =
 const GAPS_MAX = 20_000;
 
 const options = JSON.parse(process.argv[2] ?? "{}") as ClusterChildOptions;
-const { role, servers, localFirst, slots, waitMs, syncAlways } = options;
+const { role, servers, localFirst, slots, waitMs, syncAlways, oneAgent = false } = options;
 const bus = natsBus({ servers, localFirst, syncAlways });
 const nodes = Array.from({ length: ROW }, (_, i) => `Worker${i}`);
-const topology = { nodes, edges: nodes.slice(1).map((name, i) => `Worker${i} -> ${name}`) };
+const topology = {
+  nodes: nodes.map((name, i) => (oneAgent && i > 0 ? { name, uses: "Work" } : name)),
+  edges: nodes.slice(1).map((name, i) => `Worker${i} -> ${name}`),
+};
 
 /** Sessions of which a step was begun here. */
 const begun = new Set<string>();
@@ -89,7 +94,7 @@ const agent =
     return value;
   };
 
-const all = Object.fromEntries(nodes.map((name, i) => [name, agent(i)]));
+const all = oneAgent ? { Work: agent(1) } : Object.fromEntries(nodes.map((name, i) => [name, agent(i)]));
 const own: InstanceOptions = {
   bus,
   topology,
