@@ -1,0 +1,39 @@
+// docker-compose.yml: its services and the files they name. What they run is tried without Docker in cluster.test.ts and test/nats.
+
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+
+interface Service {
+  readonly command?: readonly string[];
+  readonly depends_on?: readonly string[] | Readonly<Record<string, unknown>>;
+  readonly configs?: readonly { readonly source: string }[];
+}
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly configs: Readonly<Record<string, unknown>>;
+}
+
+const root = new URL("../../../", import.meta.url);
+const file = readFileSync(new URL("docker-compose.yml", root), "utf8");
+const { services, configs } = parse(file, { merge: true }) as Compose;
+
+describe("docker-compose.yml", () => {
+  it("has three servers, three hosts, a client and Prometheus", () => {
+    expect(Object.keys(services)).toEqual(
+      expect.arrayContaining(["nats-1", "nats-2", "nats-3", "host-1", "host-2", "host-3", "client", "prometheus"]),
+    );
+  });
+
+  it("names only services, configurations and files that there are", () => {
+    for (const { command = [], depends_on = [], configs: used = [] } of Object.values(services)) {
+      for (const name of Array.isArray(depends_on) ? depends_on : Object.keys(depends_on))
+        expect(services).toHaveProperty([name]);
+      for (const { source } of used) expect(configs).toHaveProperty(source);
+      for (const word of command.filter((one) => one.startsWith("examples/")))
+        expect(existsSync(fileURLToPath(new URL(word, root))), word).toBe(true);
+    }
+  });
+});
