@@ -55,7 +55,6 @@ const LEFT_MS = 15_000;
 const PAGE = 200;
 /** Sessions taken over at one time: a host that goes may leave thousands. */
 const AT_A_TIME = 16;
-const NEVER = new AbortController().signal;
 
 /** Somebody else was quicker, or the session needs nobody any more. */
 const TAKEN: ReadonlySet<string> = new Set([
@@ -265,7 +264,7 @@ export class Adoption {
 
   async #try(sessionId: string): Promise<void> {
     const { store, logger } = this.#ports;
-    await this.#places.take(NEVER);
+    await this.#places.take();
     try {
       const entry = await store.getSession(sessionId);
       if (!this.#open || entry === null || !this.#isAbandoned(entry, await this.#alive())) return;

@@ -33,8 +33,6 @@ interface Group {
   suspended: number;
 }
 
-const NEVER = new AbortController().signal;
-
 export class HostSlots {
   readonly #options: HostSlotsOptions;
   readonly #groups: Group[] = [];
@@ -98,7 +96,7 @@ export class HostSlots {
     this.#running++;
     this.#share();
     try {
-      await whileBeating(claim, this.#options.deadlines, this.#places.take(NEVER));
+      await whileBeating(claim, this.#options.deadlines, this.#places.take());
       this.#claims.set(key, own);
       try {
         await this.#options.run(claim);

@@ -9,8 +9,8 @@ export class Places {
   }
 
   /** Resolves with true once there is a place, with false when `signal` aborts before. */
-  take(signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted) return Promise.resolve(false);
+  take(signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return Promise.resolve(false);
     if (this.#free > 0) {
       this.#free--;
       return Promise.resolve(true);
@@ -18,12 +18,12 @@ export class Places {
     return new Promise((resolve) => {
       const settle = (got: boolean): void => {
         this.#waiting.delete(settle);
-        signal.removeEventListener("abort", giveUp);
+        signal?.removeEventListener("abort", giveUp);
         resolve(got);
       };
       const giveUp = (): void => settle(false);
       this.#waiting.add(settle);
-      signal.addEventListener("abort", giveUp, { once: true });
+      signal?.addEventListener("abort", giveUp, { once: true });
     });
   }
 
