@@ -18,6 +18,11 @@ export class LocalJournal implements Journal {
     return this.#ownerOf(sessionId, `entries of step ${stepId}`).list(stepId);
   }
 
+  async isOwned(sessionId: string): Promise<boolean> {
+    if (this.#closed) throw closedError(`journal of session "${sessionId}"`);
+    return this.#owners.has(sessionId);
+  }
+
   own(sessionId: string, owner: Owner): () => void {
     if (this.#closed) throw closedError(`own of session "${sessionId}"`);
     this.#owners.set(sessionId, owner);

@@ -88,6 +88,8 @@ export interface Journal {
   /** Resolves once the owner has committed the entry. `already`: another value stands there; read it with `list`. @throws ORCH_FENCED when nobody owns the session. */
   put(entry: JournalEntry): Promise<"first" | "already">;
   list(sessionId: string, stepId: string): Promise<readonly JournalEntry[]>;
+  /** Whether somebody owns the session now: asked once, without waiting for an owner to come. */
+  isOwned(sessionId: string): Promise<boolean>;
   /** The owner's side. */
   own(
     sessionId: string,

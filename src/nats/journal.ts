@@ -61,6 +61,16 @@ export class NatsJournal implements Journal {
     return reply.entries;
   }
 
+  async isOwned(sessionId: string): Promise<boolean> {
+    const what = `owner of session "${sessionId}"`;
+    if (this.#closed) throw closedError(`journal ${what}`);
+    const reply = await this.#askOnce(sessionId, what, { do: "list", stepId: "" });
+    if (reply === undefined) return false;
+    if (reply.kind !== "failed") return true;
+    if (reply.code === "ORCH_FENCED") return false;
+    throw failure(reply, sessionId, what);
+  }
+
   own(sessionId: string, owner: Owner): () => void {
     if (this.#closed) throw closedError(`own of session "${sessionId}"`);
     const before = this.#owned.get(sessionId);

@@ -4,13 +4,12 @@ import type { Question } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Inspect } from "../actors/live-actor.ts";
 import { errorToData } from "../base/error-data.ts";
-import { isOrchestraError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ids } from "../base/ids.ts";
 import type { StepsUpTo } from "../base/nested-ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import type { Bus, Inbox, InboxCommand, Journal } from "../bus/ports.ts";
+import type { Bus, Inbox, InboxCommand } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
@@ -333,7 +332,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       if (entry.host === host || isEnded(entry.status)) return null;
       if (!(await bus.liveness.alive()).some((one) => one.host === entry.host)) return null;
       // One that is paused or waits may have been let go of, or have steps in flight that finish.
-      return entry.status === "running" || (await hasOwner(bus.journal, sessionId)) ? entry.host : null;
+      return entry.status === "running" || (await bus.journal.isOwned(sessionId)) ? entry.host : null;
     },
     async sessionsWithQuestions() {
       const found = new Set(live.all().map(({ session }) => session.sessionId));
@@ -370,17 +369,6 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     },
   };
   return parts;
-}
-
-/** The journal of a session is answered for by whoever has it live. */
-async function hasOwner(journal: Journal, sessionId: string): Promise<boolean> {
-  try {
-    await journal.list(sessionId, "");
-    return true;
-  } catch (error) {
-    if (isOrchestraError(error, "ORCH_FENCED")) return false;
-    throw error;
-  }
 }
 
 /** All steps of a session until now. */

@@ -93,6 +93,22 @@ export function journalContract(test: ContractTest, name: string, open: () => Pr
       expect(await codeOf(world.journal.put(entry("k", 1)))).toBe("ORCH_FENCED");
     });
 
+    it("tells whether a session is owned", async () => {
+      expect(await world.journal.isOwned("s")).toBe(false);
+      const [earlier, latest] = [listOwner(), listOwner()];
+      const letGo = world.journal.own("s", earlier);
+      await world.tick(200);
+      expect(await world.journal.isOwned("s")).toBe(true);
+      expect(await world.journal.isOwned("t")).toBe(false);
+      const letGoLatest = world.journal.own("s", latest);
+      letGo();
+      await world.tick(200);
+      expect(await world.journal.isOwned("s")).toBe(true);
+      letGoLatest();
+      await world.tick(200);
+      expect(await world.journal.isOwned("s")).toBe(false);
+    });
+
     it("stays with the latest owner when an earlier one lets go", async () => {
       const [earlier, latest] = [listOwner(), listOwner()];
       const letGo = world.journal.own("s", earlier);

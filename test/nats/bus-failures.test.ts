@@ -364,4 +364,16 @@ describe("a journal entry", () => {
     expect(await put).toBe("first");
     expect(entries).toEqual([{ v: 1 }]);
   });
+
+  it("has no owner, told without waiting for one, after its last owner let go", async () => {
+    const patient = { tuning: { journalPatienceMs: 3_600_000 } };
+    const [asking, owner] = [await host(patient), await host(patient)];
+    const owns = { put: () => Promise.resolve("first" as const), list: () => Promise.resolve([]) };
+    const letGo = owner.ports.journal.own("s", owns);
+    await owner.tick(300);
+    expect(await asking.ports.journal.isOwned("s")).toBe(true);
+    letGo();
+    await owner.tick(300);
+    expect(await asking.ports.journal.isOwned("s")).toBe(false);
+  });
 });

@@ -92,6 +92,7 @@ export class NetworkBus implements SimulatedBus {
       put: ({ sessionId, stepId, key, value }) =>
         this.#ask(sessionId, `journal ${key}`, (owner) => owner.put({ sessionId, stepId, key, value })),
       list: (sessionId, stepId) => this.#ask(sessionId, "journal", (owner) => owner.list(stepId)),
+      isOwned: (sessionId) => this.#isOwned(sessionId),
       own: (sessionId, owner) => {
         this.#own.set(sessionId, owner);
         const stop = this.#server.journals.add(sessionId, this.#connection, (ask) => ask(owner));
@@ -101,6 +102,18 @@ export class NetworkBus implements SimulatedBus {
         });
       },
     };
+  }
+
+  async #isOwned(sessionId: string): Promise<boolean> {
+    if (this.#own.has(sessionId)) return true;
+    const what = "owner";
+    try {
+      await this.#connection.request(what, () => this.#anyOwner(sessionId, what, (owner) => owner.list("")));
+      return true;
+    } catch (error) {
+      if (error instanceof Unanswered || isOrchestraError(error, "ORCH_FENCED")) return false;
+      throw error;
+    }
   }
 
   /** Everyone who says that the session is theirs is asked; the first answer counts. Nobody there: asked again, for a while. */

@@ -228,6 +228,7 @@ export class SimBus implements SimulatedBus {
     return {
       put: (entry) => this.#acknowledged("journal", () => journal.put(entry)),
       list: (sessionId, stepId) => this.#call("list journal", () => journal.list(sessionId, stepId)),
+      isOwned: (sessionId) => this.#call("owner", () => journal.isOwned(sessionId)),
       own: (...args) => this.#holding("owner of a journal", journal.own(...args)),
     };
   }
