@@ -47,6 +47,10 @@ export async function openConnection(settings: ConnectSettings, clock: Clock): P
 
 function connectOnce(settings: ConnectSettings): Promise<NatsConnection> {
   const authenticator = authenticatorOf(settings.authentication);
+  for (const option of ["caFile", "certFile", "keyFile"] as const) {
+    const file = settings.tls?.[option];
+    if (file !== undefined) readSecret(`tls.${option}`, file);
+  }
   return connect({
     servers: [...settings.servers],
     name: settings.name,
@@ -82,7 +86,7 @@ function authenticatorOf(by: Authentication): Authenticator | undefined {
   }
 }
 
-function readSecret(option: "creds" | "nkey", file: string): Uint8Array {
+function readSecret(option: string, file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch (error) {
@@ -107,9 +111,13 @@ function finalError(error: unknown, settings: ConnectSettings): unknown {
       { cause: error, details: { servers: settings.servers } },
     );
   const why = messagesOf(error);
-  if (
-    /certificate|self.signed|ERR_TLS|SSL|wrong version number|UNABLE_TO_VERIFY|'tls'|tls_required|altnames/i.test(why)
-  )
+  if (/altnames/i.test(why))
+    return new OrchestraError(
+      "ORCH_BUS_UNREACHABLE",
+      `no TLS connection to NATS at ${at}: ${why}; address each server by a name in its certificate, not by an IP address`,
+      { cause: error, details: { servers: settings.servers } },
+    );
+  if (/certificate|self.signed|ERR_TLS|SSL|wrong version number|UNABLE_TO_VERIFY|'tls'|tls_required/i.test(why))
     return new OrchestraError(
       "ORCH_BUS_UNREACHABLE",
       `no TLS connection to NATS at ${at}: ${why}; "tls.caFile" names the authority to trust, ` +
@@ -119,11 +127,16 @@ function finalError(error: unknown, settings: ConnectSettings): unknown {
   return undefined;
 }
 
-function unreachable(error: unknown, { servers, connectTimeoutMs }: ConnectSettings): OrchestraError {
+function unreachable(error: unknown, { servers, tls, connectTimeoutMs }: ConnectSettings): OrchestraError {
+  const byTls = tls !== undefined || servers.some((server) => server.startsWith("tls:"));
   return new OrchestraError(
     "ORCH_BUS_UNREACHABLE",
     `no NATS server answered within ${connectTimeoutMs} ms at ${servers.join(", ")}: ${messagesOf(error)}; ` +
-      `is it running there ("nats-server -js"), and can this machine reach it?`,
+      `is it running there ("nats-server -js"), and can this machine reach it?` +
+      // The handshake of TLS 1.3 is over for the client before the server has judged it.
+      (byTls
+        ? ` If it asks clients for a certificate, "tls.certFile" and "tls.keyFile" name one by an authority that it trusts`
+        : ""),
     { cause: error, details: { servers, connectTimeoutMs } },
   );
 }
