@@ -1,7 +1,7 @@
 // Resuming: a session that stands still, or that nobody is behind, goes on: here, or wherever it can.
 
 import type { Fact } from "../actors/facts.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import type { CheckpointDesk } from "./checkpoint-desk.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { EngineParts } from "./engine-parts.ts";
@@ -14,7 +14,7 @@ import { assertCodeWhole } from "./missing-code.ts";
 import { moveOnResume } from "./move-on-resume.ts";
 import { unknownSession } from "./outcome.ts";
 import { factsOfResume, notUnderWay } from "./resume-facts.ts";
-import { watchedHandle } from "./run-handles.ts";
+import { loggedHandle, watchedHandle } from "./run-handles.ts";
 import type { Session } from "./session.ts";
 import type { NewBlobs } from "./values.ts";
 
@@ -36,6 +36,7 @@ export class Resuming {
 
   /** One at a time per session. */
   async resume(sessionId: string, options: ResumeOptions): Promise<RunHandle> {
+    let fenced: { readonly n: number; readonly runId: string | undefined; readonly error: unknown } | undefined;
     for (;;) {
       const { live, ports } = this.#parts;
       const running = live.get(sessionId);
@@ -43,8 +44,22 @@ export class Resuming {
       if (resumed !== undefined) return resumed;
       const loaded = await loadSession(ports.store, sessionId);
       if (loaded === null) throw unknownSession(sessionId);
+      const { n, state } = loaded.position;
+      if (fenced !== undefined && n <= fenced.n) throw fenced.error;
+      // Whoever was quicker brought it to its end.
+      if (fenced !== undefined && state.run?.end && state.run.runId === fenced.runId && !asksForMore(options))
+        return loggedHandle(this.#parts, sessionId, state);
       const host = await this.#parts.ownerElsewhere(sessionId, loaded.entry);
-      if (host === null) return this.resumeLoaded(sessionId, loaded, options);
+      if (host === null) {
+        try {
+          return await this.resumeLoaded(sessionId, loaded, options);
+        } catch (error) {
+          if (options.takesOver === true || !isOrchestraError(error, "ORCH_FENCED")) throw error;
+          // Somebody else was quicker: what is asked for is asked of the session as it is now.
+          fenced = { n, runId: state.run?.runId, error };
+          continue;
+        }
+      }
       if (options.takesOver === true) throw ownedElsewhere(sessionId, host, "it is not taken from it");
       const asked = await this.#elsewhere.resume(sessionId, loaded, options, host);
       if (asked !== undefined) return asked;
@@ -123,4 +138,8 @@ export class Resuming {
     const { values, clock } = this.#parts.ports;
     return { values, code, nowMs: clock.nowMs() };
   }
+}
+
+function asksForMore({ context, userResponse, answers }: ResumeOptions): boolean {
+  return context !== undefined || userResponse !== undefined || answers !== undefined;
 }

@@ -410,7 +410,7 @@ function withoutTakenBack(effects: readonly Effect[]): readonly Effect[] {
 
 /** A commit was refused only because the session has let go meanwhile: it can be made by another way. */
 export function isGone(session: Session, error: unknown): boolean {
-  return !session.open && isOrchestraError(error, "ORCH_CLOSED");
+  return !session.open && (isOrchestraError(error, "ORCH_CLOSED") || isOrchestraError(error, "ORCH_FENCED"));
 }
 
 export function isStillStatus(status: RunStatus): boolean {

@@ -55,7 +55,10 @@ export class Starting {
       const { runId } = before.run;
       if (host !== null) return elsewhere.followed({ sessionId, runId }, request.signal, host);
       if (before.run.end === null && before.status === "running")
-        return resuming.resumeLoaded(sessionId, loaded, { code: request.code });
+        return resuming.resumeLoaded(sessionId, loaded, { code: request.code }).catch((error: unknown) => {
+          if (request.parent !== undefined || !isOrchestraError(error, "ORCH_FENCED")) throw error;
+          return elsewhere.followed({ sessionId, runId }, request.signal);
+        });
       return loggedHandle(parts, sessionId, before);
     }
     if (host !== null) throw ownedElsewhere(sessionId, host, "cancel its run before starting another");

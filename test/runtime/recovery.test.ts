@@ -348,6 +348,53 @@ describe("recovery", () => {
     await engine.close();
   });
 
+  it.each(["resumes it", "asks for the same run"])(
+    "gives who %s the outcome when another owner was quicker",
+    async (how) => {
+      const store = memoryStorage();
+      const first = world({ store: through(store) });
+      const run = request("t", topology("A"), { A: () => new Promise(() => undefined) }, { idempotencyKey: "k" });
+      const { sessionId, runId } = await first.engine.start({ ...run, sessionId: "s" });
+      await first.engine.close();
+      const quicker = first.again({ store: through(store) }).engine;
+      const agents = code({ A: () => "done" });
+      let taken: Promise<unknown> | undefined;
+      const raced = through(store);
+      const slower = first.again({
+        store: new Proxy(raced, {
+          get(target, key) {
+            if (key !== "append") return Reflect.get(target, key, target) as unknown;
+            return async (append: AppendRequest): Promise<AppendResult> => {
+              await (taken ??= quicker.resume(sessionId, { code: agents, context: { k: 1 } }));
+              return target.append(append);
+            };
+          },
+        }),
+      }).engine;
+      const handle =
+        how === "resumes it"
+          ? await slower.resume(sessionId, { code: agents })
+          : await slower.start({ ...run, sessionId, code: agents });
+      expect(handle).toMatchObject({ sessionId, runId });
+      expect((await handle.outcome).finalResponse).toBe("done");
+      await Promise.all([quicker.close(), slower.close()]);
+    },
+  );
+
+  it("cancels a run that another owner took over, when it learns of that by the cancel", async () => {
+    const store = memoryStorage();
+    const { engine, again } = world({ store: through(store) });
+    const agents = code({
+      A: async (_x, ctx) => new Promise((resolve) => ctx.signal.addEventListener("abort", resolve)),
+    });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    const other = again({ store: through(store) }).engine;
+    await other.resume(handle.sessionId, { code: agents });
+    expect(await engine.cancel(handle.sessionId, "enough")).toBe(true);
+    expect((await handle.outcome).status).toBe("cancelled");
+    await Promise.all([other.close(), engine.close()]);
+  });
+
   it("aborts its steps in flight when it finds itself fenced", async () => {
     const store = memoryStorage();
     const { engine, again } = world({ store: through(store) });
