@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import * as orchestra from "../index.ts";
 import {
   isOrchestraError,
+  type AgentDirectory,
   type AgentsOption,
   type Condition,
   type InstanceOptions,
@@ -54,6 +55,22 @@ export async function loadAgents(path: string, cwd: string): Promise<Pick<Loaded
   const chosen = isObject(module["default"]) ? module["default"] : withoutDefault(module);
   // A registry as it is; else every export is an agent under its name.
   return { agents: chosen as AgentsOption };
+}
+
+export function agentNames(agents: AgentsOption): readonly string[] {
+  return isDirectory(agents) ? agents.names() : Object.keys(agents);
+}
+
+function isDirectory(agents: AgentsOption): agents is AgentDirectory {
+  return typeof agents["get"] === "function" && typeof agents["names"] === "function";
+}
+
+/** Names separated by commas, or a file of code whose agents are meant. */
+export async function readAgentNames(given: string, cwd: string): Promise<readonly string[]> {
+  if (!CODE.has(extname(given).toLowerCase())) return given.split(",").map((name) => name.trim());
+  const { agents } = await loadAgents(given, cwd);
+  if (agents === undefined) throw new UsageError(`--agents ${given}: it holds no agents`);
+  return agentNames(agents);
 }
 
 async function parseData(full: string, kind: string): Promise<unknown> {

@@ -7,6 +7,7 @@ import type { CheckedAsset, InitOptions, NatsAdmin, Role } from "../nats/index.t
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { json } from "./json.ts";
+import { readAgentNames } from "./load-file.ts";
 import { loadNats, onNats, replicaCount, requiredNats, type NatsFlags } from "./nats-options.ts";
 import { paint } from "./style.ts";
 
@@ -35,6 +36,7 @@ Actions:
 
 Examples:
   orchestra nats init --servers nats://n1:4222,nats://n2:4222,nats://n3:4222 --replicas 3
+  orchestra nats init --agents agents.ts
   orchestra nats permissions --role worker --agents Writer,Editor
 `;
 
@@ -51,7 +53,10 @@ export function addNatsCommand(program: Command, io: Io, ended: (code: number) =
     .addOption(new Option("--storage <storage>", "where streams that are created live").choices(["file", "memory"]))
     .option("--yes", "purge without asking")
     .addOption(new Option("--role <role>", "permissions of whom").choices(ROLES))
-    .option("--agents <names>", "whose steps a worker takes, separated by commas (default: all)")
+    .option(
+      "--agents <agents>",
+      "a file of agents, or names separated by commas: whose queues init makes, whose steps a worker takes",
+    )
     .option("--json", "what was done or found as JSON")
     .addHelpText("after", HELP)
     .action(async (action: Action, flags: NatsCommandFlags) => ended(await natsCommand(action, flags, io)));
@@ -76,7 +81,7 @@ async function permissions(flags: NatsCommandFlags, io: Io): Promise<number> {
   const { role, agents, inboxPrefix, tenant = io.env["ORCHESTRA_NATS_TENANT"] } = flags;
   if (role === undefined) throw new UsageError(`whose permissions? Say --role ${ROLES.join(", --role ")}`);
   const { natsPermissions } = await loadNats();
-  const names = agents?.split(",").map((name) => name.trim());
+  const names = agents === undefined ? undefined : await readAgentNames(agents, io.cwd);
   const { serverConfig, ...printed } = natsPermissions(role, {
     ...(tenant !== undefined && { tenant }),
     ...(names !== undefined && { agents: names }),
@@ -88,8 +93,9 @@ async function permissions(flags: NatsCommandFlags, io: Io): Promise<number> {
 }
 
 async function init(admin: NatsAdmin, flags: NatsCommandFlags, io: Io): Promise<number> {
-  const { replicas, storage } = flags;
+  const { replicas, storage, agents } = flags;
   const options: InitOptions = {
+    ...(agents !== undefined && { agents: await readAgentNames(agents, io.cwd) }),
     ...(replicas !== undefined && { replicas }),
     ...(storage !== undefined && { storage }),
   };

@@ -2,17 +2,10 @@
 
 import { InvalidArgumentError, type Command } from "commander";
 
-import {
-  Topology,
-  type AgentDirectory,
-  type AgentsOption,
-  type CheckFinding,
-  type CheckReport,
-  type TopologyProblem,
-} from "../index.ts";
+import { Topology, type CheckFinding, type CheckReport, type TopologyProblem } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
-import { loadFile, type Loaded } from "./load-file.ts";
+import { agentNames, loadFile, type Loaded } from "./load-file.ts";
 import { loadParts, type CodeFlags } from "./session-options.ts";
 
 export async function graphCommand(file: string, { format = "mermaid" }: { format?: string }, io: Io): Promise<number> {
@@ -139,12 +132,7 @@ function topologyOf({ topology }: Loaded, file: string): Topology {
 }
 
 function namesOf({ agents }: Loaded): readonly string[] | undefined {
-  if (agents === undefined) return undefined;
-  return isDirectory(agents) ? agents.names() : Object.keys(agents);
-}
-
-function isDirectory(agents: AgentsOption): agents is AgentDirectory {
-  return typeof agents["get"] === "function" && typeof agents["names"] === "function";
+  return agents === undefined ? undefined : agentNames(agents);
 }
 
 function line(file: string, { severity, path, message, hint, code }: TopologyProblem): string {

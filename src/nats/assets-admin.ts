@@ -7,8 +7,9 @@ import { OrchestraError } from "../base/errors.ts";
 import { findProblems, type AssetProblem } from "./assets-check.ts";
 import { assetsOf, STORAGE, type Asset } from "./assets.ts";
 import { busError, isNobodyThere, isUnanswered, JS_CODE, jsCode, violationIn } from "./bus-errors.ts";
-import type { Names } from "./names.ts";
-import type { InitOptions } from "./options.ts";
+import { addDurable, agentConsumer, durableInfo, OPEN_STEPS_MAX } from "./durable-consumer.ts";
+import { encodeName, type Names } from "./names.ts";
+import { DEFAULT_BUS_SETTINGS, type InitOptions } from "./options.ts";
 
 const RETRY_MS = 200;
 
@@ -70,7 +71,23 @@ export class AssetAdmin {
       const did = info === undefined ? await this.#create(asset, options) : await this.#mend(asset, info, options);
       done.push({ name: asset.name, did });
     }
+    for (const agent of options.agents ?? []) done.push(await this.#prepareAgent(agent));
     return done;
+  }
+
+  /** A consumer that exists is an operator's choice, and stays. */
+  async #prepareAgent(agent: string): Promise<InitReport> {
+    const { jsm, names } = this.#options;
+    const consumer = agentConsumer(names, encodeName(agent), {
+      ...DEFAULT_BUS_SETTINGS,
+      maxAckPending: OPEN_STEPS_MAX,
+    });
+    const name = `${consumer.stream}/${consumer.name}`;
+    return this.#managed(`create the consumer ${name}`, async () => {
+      if ((await durableInfo(jsm, consumer)) !== undefined) return { name, did: "kept" };
+      await addDurable(jsm, consumer);
+      return { name, did: "created" };
+    });
   }
 
   /** Removes everything of this tenant, sessions included. Returns the names of what was there. */

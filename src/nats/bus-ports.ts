@@ -2,6 +2,7 @@
 
 import type { Bus } from "../bus/ports.ts";
 import { NatsDeadLetters } from "./dead-letters.ts";
+import { OPEN_STEPS_MAX } from "./durable-consumer.ts";
 import { NatsInbox } from "./inbox.ts";
 import { NatsJournal } from "./journal.ts";
 import { NatsLiveEvents } from "./live-events.ts";
@@ -32,7 +33,7 @@ export interface BusTuning {
 
 export const DEFAULT_BUS_TUNING: Readonly<BusTuning> = Object.freeze({
   queueCapacity: 100_000,
-  maxAckPending: 10_000,
+  maxAckPending: OPEN_STEPS_MAX,
   mailboxCapacity: 10_000,
   journalPatienceMs: 30_000,
   stepLookMs: 5_000,

@@ -8,10 +8,17 @@
 //     nothing. Should its messages come after all they are handed on like any others.
 // U3  After `stop`, what is still on its way is handed back at once.
 
-import { AckPolicy, DeliverPolicy, ReplayPolicy, type ConsumerConfig } from "@nats-io/jetstream";
+import type { ConsumerConfig } from "@nats-io/jetstream";
 import { createInbox, nanos, type Msg, type Subscription } from "@nats-io/transport-node";
 import { OrchestraError } from "../base/errors.ts";
-import { JS_CODE, jsCode } from "./bus-errors.ts";
+import {
+  addDurable,
+  durableCommand,
+  durableInfo,
+  durableSettings,
+  type DurableConfig,
+  type DurableSettings,
+} from "./durable-consumer.ts";
 import type { Connected, NatsLink } from "./link.ts";
 import { Pulled } from "./pulled.ts";
 import { answered } from "./requests.ts";
@@ -20,19 +27,8 @@ const HEARTBEAT_MS = 5_000;
 const BATCH_MAX = 1_000;
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 5_000;
-/** Requests of all hosts that may wait at the server. */
-const WAITING_MAX = 16_384;
 
 const STATUS = { heartbeat: 100, noMessages: 404, expired: 408 } as const;
-
-export interface DurableConfig {
-  readonly stream: string;
-  readonly name: string;
-  readonly filter: string;
-  readonly ackWaitMs: number;
-  readonly maxDeliver: number;
-  readonly maxAckPending: number;
-}
 
 export interface DurablePullOptions {
   readonly link: NatsLink;
@@ -210,12 +206,11 @@ function requestBody(batch: number, waitMs: number): string {
  * @throws {OrchestraError} `ORCH_BUS_DENIED` with the command that creates it, when these credentials may not.
  */
 export async function ensureDurable(link: NatsLink, config: DurableConfig): Promise<void> {
-  const wanted = settingsOf(config);
+  const wanted = durableSettings(config);
   try {
     await answered(link, `consumer ${config.name} of ${config.stream}`, async ({ jsm }) => {
-      const existing = await infoOf(jsm, config);
-      if (existing === undefined)
-        await jsm.consumers.add(config.stream, { ...wanted, durable_name: config.name, filter_subject: config.filter });
+      const existing = await durableInfo(jsm, config);
+      if (existing === undefined) await addDurable(jsm, config);
       else if (differs(existing.config, wanted)) await update(link, jsm, config, wanted);
     });
   } catch (error) {
@@ -223,53 +218,28 @@ export async function ensureDurable(link: NatsLink, config: DurableConfig): Prom
     throw new OrchestraError(
       "ORCH_BUS_DENIED",
       `consumer ${config.name} of ${config.stream} is missing, and these credentials may not create it; an operator does: ` +
-        commandFor(config),
+        durableCommand(config),
       { cause: error, details: { stream: config.stream, consumer: config.name } },
     );
   }
 }
 
-function settingsOf(config: DurableConfig) {
-  return {
-    ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
-    replay_policy: ReplayPolicy.Instant,
-    ack_wait: nanos(config.ackWaitMs),
-    max_deliver: config.maxDeliver,
-    max_ack_pending: config.maxAckPending,
-    max_waiting: WAITING_MAX,
-  };
-}
-
-type Settings = ReturnType<typeof settingsOf>;
-
 /** What may be changed of a consumer that exists. Fewer open messages than wanted are an operator's choice. */
-function differs(existing: ConsumerConfig, wanted: Settings): boolean {
+function differs(existing: ConsumerConfig, wanted: DurableSettings): boolean {
   return existing.ack_wait !== wanted.ack_wait || existing.max_deliver !== wanted.max_deliver;
 }
 
 /** Who may not change it works with it as it is. */
-async function update(link: NatsLink, jsm: Connected["jsm"], config: DurableConfig, wanted: Settings): Promise<void> {
+async function update(
+  link: NatsLink,
+  jsm: Connected["jsm"],
+  config: DurableConfig,
+  wanted: DurableSettings,
+): Promise<void> {
   const { ack_wait, max_deliver } = wanted;
   try {
     await jsm.consumers.update(config.stream, config.name, { ack_wait, max_deliver });
   } catch (error) {
     link.logger.warn({ consumer: config.name, error }, "a consumer has other settings than this host's; left as it is");
   }
-}
-
-async function infoOf(jsm: Connected["jsm"], { stream, name }: DurableConfig) {
-  try {
-    return await jsm.consumers.info(stream, name);
-  } catch (error) {
-    if (jsCode(error) === JS_CODE.consumerNotFound) return undefined;
-    throw error;
-  }
-}
-
-function commandFor({ stream, name, filter, ackWaitMs, maxDeliver, maxAckPending }: DurableConfig): string {
-  return (
-    `nats consumer add ${stream} ${name} --pull --filter '${filter}' --ack explicit --deliver all --replay instant ` +
-    `--wait ${ackWaitMs}ms --max-deliver ${maxDeliver} --max-pending ${maxAckPending} --max-waiting ${WAITING_MAX} --defaults`
-  );
 }

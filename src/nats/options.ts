@@ -47,6 +47,8 @@ export interface InitOptions {
   readonly storage?: "file" | "memory";
   /** How long a host that no longer renews counts as alive. Default 15_000. */
   readonly leaseMs?: number;
+  /** Agents whose consumers are created, too: their workers then need no right to create them. Default: none. */
+  readonly agents?: readonly string[];
 }
 
 export interface NatsBusOptions extends NatsConnectOptions {
@@ -120,6 +122,7 @@ const init = z.strictObject({
   replicas: z.union([z.literal(1), z.literal(3), z.literal(5)]).optional(),
   storage: z.enum(["file", "memory"]).optional(),
   leaseMs: durationMs.optional(),
+  agents: z.array(text).optional(),
 });
 const connectFields = {
   servers: z.union([text, z.array(text).min(1)]),

@@ -17,7 +17,7 @@ import { closedError } from "../bus/closed-error.ts";
 import type { Claim, StepMessage, StepQueue, StepServer } from "../bus/ports.ts";
 import { isFull, JS_CODE, jsCode } from "./bus-errors.ts";
 import type { NatsDeadLetters } from "./dead-letters.ts";
-import type { DurableConfig } from "./durable-pull.ts";
+import { agentConsumer } from "./durable-consumer.ts";
 import { agentConsumerName, encodeName } from "./names.ts";
 import type { NatsParts } from "./parts.ts";
 import { OpenClaims, type HandedStep } from "./open-claims.ts";
@@ -31,8 +31,6 @@ import { read } from "./shapes.ts";
 
 /** How often a step was handed out before it was sent. */
 const DELIVERIES_HEADER = "Orch-Deliveries";
-/** The server hands out so much more often than a worker runs it: once to be buried, once more in case that fails. */
-const BURIALS_MAX = 2;
 const DISCOVER_EVERY_MS = 500;
 const RESEND_MS = 250;
 const RESEND_MS_MAX = 10_000;
@@ -122,7 +120,7 @@ export class NatsStepQueue implements StepQueue {
       inboxPrefix: settings.inboxPrefix,
       claims: this.#claims,
       ackWaitMs: this.#options.ackWaitMs,
-      consumerOf: (token) => this.#consumerOf(token),
+      consumerOf: (token) => agentConsumer(link.names, token, this.#options),
       open: (pulled) => this.#open(pulled),
       onStopped: () => (this.#servings = this.#servings.filter((one) => one.server !== server)),
     });
@@ -157,19 +155,6 @@ export class NatsStepQueue implements StepQueue {
     this.#servings = [];
     this.#claims.close();
     await Promise.all(servings.map(({ server }) => server.halt()));
-  }
-
-  #consumerOf(agentToken: string): DurableConfig {
-    const { names } = this.#parts.link;
-    const { ackWaitMs, maxDelivery, maxAckPending } = this.#options;
-    return {
-      stream: names.streams.work,
-      name: agentConsumerName(agentToken),
-      filter: names.pattern("work", agentToken, "*", "*", "*"),
-      ackWaitMs,
-      maxDeliver: maxDelivery + BURIALS_MAX,
-      maxAckPending,
-    };
   }
 
   // ---- steps kept here

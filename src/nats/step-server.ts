@@ -10,7 +10,8 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { Claim, StepServer } from "../bus/ports.ts";
-import { DurablePull, type DurableConfig } from "./durable-pull.ts";
+import type { DurableConfig } from "./durable-consumer.ts";
+import { DurablePull } from "./durable-pull.ts";
 import type { NatsLink } from "./link.ts";
 import type { HandedStep, OpenClaims } from "./open-claims.ts";
 import type { Pulled } from "./pulled.ts";

@@ -1,9 +1,12 @@
 // `orchestra nats` on a real server.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { processIo } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/program.ts";
+import { temporaryFolder } from "../support/leftovers.ts";
 import { startNats, type NatsServer } from "../support/nats.ts";
 
 let server: NatsServer;
@@ -44,6 +47,17 @@ describe("orchestra nats", () => {
     expect([after.code, JSON.parse(after.out)]).toEqual([0, expect.objectContaining({ ok: true, warnings: [] })]);
     const again = await run(["nats", "init"], env);
     expect(again.out).not.toMatch(/created|updated/);
+  });
+
+  it("makes the consumers of agents, named or in a file, and leaves those that are there", async () => {
+    const env = { ORCHESTRA_NATS: server.url, ORCHESTRA_NATS_TENANT: "staff" };
+    const named = await run(["nats", "init", "--agents", "Writer"], env);
+    expect([named.code, named.out]).toEqual([0, expect.stringMatching(/^created {2}ORCH_WORK_staff\/agent_Writer$/m)]);
+    const file = join(temporaryFolder("agents"), "agents.mjs");
+    writeFileSync(file, "export const Writer = () => 1;\nexport const Editor = () => 2;\n");
+    const again = await run(["nats", "init", "--agents", file], env);
+    expect(again.out).toMatch(/^kept {5}ORCH_WORK_staff\/agent_Writer$/m);
+    expect(again.out).toMatch(/^created {2}ORCH_WORK_staff\/agent_Editor$/m);
   });
 
   it("finds too few copies, when told how many are expected", async () => {

@@ -86,3 +86,27 @@ it("are told the command that makes the consumer they lack, and work once it is 
   await ops.steps.offer({ ...step, stepId: "1.0.3" });
   await until("the worker has the step", () => claimed.includes("1.0.3"));
 });
+
+it("work without that right when an operator made the consumer beforehand, as a host would", async () => {
+  const { bus: ops } = busOf("ops");
+  const { jsm } = await ops.link.connected();
+  await jsm.consumers.delete(names.streams.work, "agent_a").catch(() => false);
+  await using admin = await openNatsAdmin({ servers: server.url, user: "ops", pass: "pw" });
+  await admin.init({ agents: ["a"] });
+  const { bus, logged } = busOf("bare");
+  const claimed: string[] = [];
+  bus.steps.serve({
+    agents: ["a"],
+    slots: 1,
+    run(claim) {
+      claimed.push(claim.step.stepId);
+      return claim.done();
+    },
+  });
+  await ops.steps.offer({ ...step, stepId: "9.0.1" });
+  await until("it works", () => claimed.includes("9.0.1"));
+  expect(logged.filter(({ level }) => level === "error")).toEqual([]);
+  expect(logged.map(({ message }) => message)).not.toContain(
+    "a consumer has other settings than this host's; left as it is",
+  );
+});
