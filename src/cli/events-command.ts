@@ -89,7 +89,12 @@ class Reader {
     this.#looked = true;
     await this.#print(store, false);
     await this.#sayPausing(store);
-    if (!this.#flags.follow || (await this.#ended(store))) return true;
+    if (!this.#flags.follow) return true;
+    if (await this.#ended(store)) {
+      // It may have ended since they were printed.
+      await this.#print(store, false);
+      return true;
+    }
     if (store.pid === null && !store.shared) return false;
     return this.#print(store, true);
   }
