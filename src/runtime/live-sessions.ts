@@ -51,7 +51,10 @@ export class LiveSessions implements SessionOwner {
   readonly #ports: EnginePorts;
   readonly #hooks: LiveHooks;
   readonly #live = new Map<string, Live>();
+  /** Of sessions about to be live. Nobody may commit to them yet: their first commit says whose they are. */
+  readonly #opening = new Set<string>();
   readonly #parked = new Set<() => void>();
+  #released = false;
   #closed = false;
 
   constructor(ports: EnginePorts, hooks: LiveHooks) {
@@ -62,8 +65,9 @@ export class LiveSessions implements SessionOwner {
   get inbox(): Inbox {
     return this.#ports.bus.inbox;
   }
+  /** With those about to be live. */
   get size(): number {
-    return this.#live.size;
+    return this.#live.size + this.#opening.size;
   }
   get(sessionId: string): Live | undefined {
     return this.#live.get(sessionId);
@@ -84,16 +88,16 @@ export class LiveSessions implements SessionOwner {
   ): Promise<{ live: Live; answer: CommitAnswer }> {
     const { sessionId } = start;
     if (this.#closed) throw closed();
-    if (this.#live.has(sessionId) || !takeLive(this.#ports.store, sessionId, this))
+    if (this.#live.has(sessionId) || this.#opening.has(sessionId) || !takeLive(this.#ports.store, sessionId, this))
       throw busy(sessionId, "it is live already");
+    const announced = this.#announced(sessionId);
+    if (announced !== undefined) await announced;
     const session = new Session(start, this.#ports, this);
     const live = liveOf(session);
+    this.#opening.delete(sessionId);
     this.#live.set(sessionId, live);
-    // Before the log says that it is ours: others ask for our presence once they have read that.
     this.#hooks.onChange();
     try {
-      const announced = this.#hooks.announced();
-      if (announced !== undefined) await announced;
       const answer = await session.begin(facts, blobs);
       if (!answer.accepted) this.#discard(live);
       return { live, answer };
@@ -101,6 +105,23 @@ export class LiveSessions implements SessionOwner {
       this.#discard(live);
       throw error;
     }
+  }
+
+  /**
+   * Before the log says that a session is ours: others ask for our presence once they have read that. Undefined when there
+   * is nothing to wait for.
+   */
+  #announced(sessionId: string): Promise<void> | undefined {
+    this.#opening.add(sessionId);
+    this.#hooks.onChange();
+    const announced = this.#hooks.announced();
+    return announced?.then(() => {
+      if (!this.#closed && !this.#released) return;
+      this.#opening.delete(sessionId);
+      dropLive(this.#ports.store, sessionId, this);
+      this.#hooks.onChange();
+      throw closed(sessionId);
+    });
   }
 
   /** Undefined when the session let go before the facts could be committed: they can be made by another way. */
@@ -158,6 +179,7 @@ export class LiveSessions implements SessionOwner {
    */
   async releaseAll(): Promise<readonly string[]> {
     const released: string[] = [];
+    this.#released = true;
     await Promise.all(
       this.all().map(async (live) => {
         const { session } = live;

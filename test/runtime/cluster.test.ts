@@ -1,6 +1,7 @@
 // What a user of a cluster notices: work goes to whoever can do it, and goes on when a host goes.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Liveness } from "../../src/bus/ports.ts";
 import type { RunEvent } from "../../src/runtime/engine-api.ts";
 import type { OrchestraInstance } from "../../src/runtime/orchestra-instance.ts";
 import { deferred } from "./world.ts";
@@ -225,5 +226,40 @@ describe("a step that nobody serves", () => {
     });
     const result = await cluster.until(owner.execute({ task: "t", sessionId: "s" }));
     expect(result.finalResponse).toBe("ORCH_STEP_UNSERVED");
+  });
+});
+
+describe("an answer that comes while a session is about to go on here", () => {
+  it("is followed too", async () => {
+    const announced = deferred();
+    let held = false;
+    const liveness: Liveness = {
+      alive: () => cluster.bus.liveness.alive(),
+      watch: (onChange) => cluster.bus.liveness.watch(onChange),
+      announce: async (info) => {
+        if (held) await announced.promise;
+        return cluster.bus.liveness.announce(info);
+      },
+    };
+    const nodes = ["S", { name: "Left", kind: "user" }, { name: "Right", kind: "user" }, "Join"] as const;
+    const edges = ["S -> Left", "S -> Right", "Left -> Join", "Right -> Join"];
+    const agents = {
+      S: (x: string) => x,
+      Join: (arrived: readonly { readonly value: string }[]) => arrived.map(({ value }) => value).join(),
+    };
+    const instance = cluster.instance({ topology: { nodes, edges }, agents, liveness });
+    expect((await cluster.until(instance.execute({ task: "t", sessionId: "s" }))).status).toBe("awaiting_user");
+    // The presence of a host without live sessions ends.
+    await cluster.untilTrue("it is gone", async () => (await cluster.bus.liveness.alive()).length === 0);
+    const [left, right] = await instance.communication.pending({ sessionId: "s" });
+    held = true;
+    const first = instance.communication.submitResponse(left!.questionId, "l");
+    await cluster.clock.advance(100);
+    const second = instance.communication.submitResponse(right!.questionId, "r");
+    await cluster.clock.advance(100);
+    announced.resolve();
+    await cluster.until(Promise.all([first, second]));
+    await cluster.untilTrue("it ends", async () => (await instance.getSession("s"))?.status === "completed");
+    expect((await instance.getResult("s"))?.finalResponse).toBe("l,r");
   });
 });
