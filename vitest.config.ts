@@ -8,6 +8,7 @@ export default defineConfig({
     // XState's development build refuses what cannot be persisted; its production build does not.
     conditions: ["development"],
     alias: [
+      { find: /^orchestra\/agents$/, replacement: source("./src/agents/index.ts") },
       { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
       { find: /^orchestra\/nats$/, replacement: source("./src/nats/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },

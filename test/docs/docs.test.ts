@@ -13,6 +13,9 @@ import { commandsOf, mentionedIn, problemOf, typedIn } from "./command-lines.ts"
 import { anchorsOf, blocksOf, linksOf } from "./markdown.ts";
 import { fileOf, isPrinted, isProgram, isTyped, storyOf } from "./story.ts";
 
+/** What the pages have their reader install beside Orchestra. */
+const PACKAGES = ["zod", "ai", "@ai-sdk/openai-compatible"];
+
 const inFolder = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((path) => `${folder}/${path}`);
 
@@ -34,7 +37,7 @@ describe("a program in the documents", () => {
   beforeAll(ensureBuilt, 120_000);
 
   it.concurrent.each(programs)("runs: $place", { timeout: 90_000 }, async ({ code, prints }) => {
-    const project = createProject(["zod"]);
+    const project = createProject(PACKAGES);
     try {
       const { exitCode, stdout, stderr } = await project.run(code);
       expect({ exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ exitCode: 0, stderr: "" });
@@ -49,7 +52,7 @@ describe("the programs in the documents", () => {
   beforeAll(ensureBuilt, 120_000);
 
   it("compile as strict TypeScript, by the types of the package", { timeout: 120_000 }, async () => {
-    const project = createProject(["zod"]);
+    const project = createProject(PACKAGES);
     try {
       const sources = pages.flatMap(({ path, text }) =>
         blocksOf(text)

@@ -12,8 +12,10 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 };
 
 const SOMETIMES_NEEDED = [
+  "@ai-sdk",
   "@marcbachmann/cel-js",
   "@nats-io",
+  "ai",
   "classic-level",
   "commander",
   "hnswlib-node",
@@ -95,7 +97,7 @@ describe("the package", () => {
     }
   });
 
-  it.each(["orchestra", "orchestra/testing"])(
+  it.each(["orchestra", "orchestra/agents", "orchestra/testing"])(
     "imports %s without a side effect, and lets the process end",
     async (name) => {
       const project = createProject();
@@ -117,7 +119,7 @@ describe("the package", () => {
     },
   );
 
-  it.each(["orchestra", "orchestra/testing"])(
+  it.each(["orchestra", "orchestra/agents", "orchestra/testing"])(
     "loads nothing by importing %s that a program may not need",
     async (name) => {
       const project = createProject();

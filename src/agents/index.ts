@@ -1,0 +1,4 @@
+// What `orchestra/agents` offers.
+
+// Model-backed agents
+export type { LanguageModel } from "./model/language-model.ts";
