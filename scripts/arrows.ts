@@ -56,6 +56,7 @@ const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; re
   "@nats-io/kv": { folders: ["nats"] },
   "@nats-io/obj": { folders: ["nats"] },
   "@nats-io/transport-node": { folders: ["nats"] },
+  "@a2a-js/sdk": { folders: ["agents"] },
   ai: { folders: ["agents", "testing"] },
   "@marcbachmann/cel-js": { folders: ["topology"], files: 1 },
   commander: { folders: ["cli"] },

@@ -12,6 +12,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 };
 
 const SOMETIMES_NEEDED = [
+  "@a2a-js",
   "@ai-sdk",
   "@marcbachmann/cel-js",
   "@nats-io",
