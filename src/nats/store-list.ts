@@ -18,6 +18,8 @@ import type { StreamAccess } from "./store-stream.ts";
 
 const LIST_LIMIT = 100;
 const LOGS_AT_ONCE = 64;
+/** Where sessions come to rest all the time, a list need not see the last of them. */
+const PASSES_MAX = 8;
 /** Lists under way of which it is known where they go on; others look at the bus once more. */
 const ENDS_MAX = 64;
 
@@ -117,14 +119,22 @@ export class SessionList {
       this.#sorted = null;
       this.#seq = 0;
     }
-    const subject = `$KV.${buckets.sessions}.>`;
+    // The bucket keeps one record of a session: one that is replaced while this reads is passed by, and is further on.
+    for (let passes = 0, { lastSeq } = index; lastSeq > this.#seq && passes < PASSES_MAX; passes++) {
+      await this.#readUpTo(stream, lastSeq);
+      ({ lastSeq } = await this.#streams.counts(stream));
+    }
+    if (logs.subjects > this.#entries.size) await this.#findLost();
+  }
+
+  async #readUpTo(stream: string, toSeq: number): Promise<void> {
+    const subject = `$KV.${this.#names.buckets.sessions}.>`;
     for (const fromLeader of [false, true]) {
-      if (this.#seq >= index.lastSeq) break;
-      const range = { fromSeq: this.#seq + 1, toSeq: index.lastSeq, fromLeader };
+      if (this.#seq >= toSeq) break;
+      const range = { fromSeq: this.#seq + 1, toSeq, fromLeader };
       for await (const message of this.#streams.range(stream, subject, range)) this.#take(message);
     }
-    this.#seq = Math.max(this.#seq, index.lastSeq);
-    if (logs.subjects > this.#entries.size) await this.#findLost();
+    this.#seq = Math.max(this.#seq, toSeq);
   }
 
   #take(message: StoredMessage): void {

@@ -335,6 +335,27 @@ describe("the list of sessions", () => {
     }
   });
 
+  it("sees what a session has come to when that is said anew while the list is read", async () => {
+    await fill("s1", 1);
+    await end(store, "s1", 2, "completed");
+    const proxy = await startNatsProxy(server.url);
+    const behind = anotherWorld({ ackTimeoutMs: 5_000 }, proxy.url).store;
+    await expect.poll(() => ids(behind, "completed")).toEqual(["s1"]);
+    expect(await end(store, "s1", 3, "running")).toEqual({ ok: true });
+    proxy.delay(100);
+    let rests: ReturnType<typeof end> | undefined;
+    proxy.intercept({
+      from: "client",
+      when: ({ subject }) => {
+        // What this asks for is gone by the time it arrives.
+        if (subject?.startsWith(`$JS.API.DIRECT.GET.${INDEX}`)) rests ??= end(store, "s1", 4, "paused");
+        return false;
+      },
+    });
+    expect(await ids(behind, "paused")).toEqual(["s1"]);
+    expect(await rests).toEqual({ ok: true });
+  });
+
   it("finds a session that goes on before the word that it rests arrives", async () => {
     const proxy = await startNatsProxy(server.url);
     const slow = anotherWorld({ ackTimeoutMs: 5_000 }, proxy.url).store;
