@@ -33,7 +33,7 @@ export type {
   TaskOptions,
 } from "./runtime/run-options.ts";
 export { DEFAULT_EXECUTION_CONFIG } from "./runtime/execution-config.ts";
-export type { Budget, ExecutionConfig, SteeringMode } from "./runtime/execution-config.ts";
+export type { Budget, ExecutionConfig } from "./runtime/execution-config.ts";
 export { DEFAULT_RETRY } from "./runtime/retry-option.ts";
 export type { RetryOption } from "./runtime/retry-option.ts";
 export type { ConvergencePolicyOption } from "./runtime/convergence-option.ts";

@@ -17,6 +17,8 @@ import {
   type StepJournal,
 } from "./journal.ts";
 import { stepsAndQuestions } from "./lifecycle.ts";
+import { isSpent } from "./moves.ts";
+import { placeOf, type Place } from "./place.ts";
 import { planOfRun } from "./reduce.ts";
 import type { Branch, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
@@ -121,7 +123,7 @@ export function entryEdgesToJudge(plan: Plan): readonly number[] {
     .filter((edge) => plan.edges[edge]!.conditional);
 }
 
-/** Who may be addressed from the node of a live step, and how. */
+/** Who may be addressed from the node of a live step, and how. Edges whose `maxVisits` is spent lead to nobody. */
 export function successorsOf(
   state: SessionState,
   stepId: string,
@@ -130,11 +132,24 @@ export function successorsOf(
   const plan = planOfRun(run);
   const branch = branchOfStep(state, run, stepId);
   if (branch === undefined) return [];
-  const ways = waysFrom(new Draft(state, run, plan, state.atMs), branch);
-  return [...ways].flatMap(([node, { way }]) =>
-    way === "error" ? [] : [{ agent: plan.nodes[node]!.name, how: way === "turn" ? ("conversation" as const) : way }],
+  const draft = new Draft(state, run, plan, state.atMs);
+  return [...waysFrom(draft, branch)].flatMap(([node, { way, edge }]) =>
+    way === "error" || isSpent(draft, edge)
+      ? []
+      : [{ agent: plan.nodes[node]!.name, how: way === "turn" ? ("conversation" as const) : way }],
   );
 }
+
+/** What the topology makes of a plain value of a live step. */
+export function placeOfStep(state: SessionState, stepId: string): Place {
+  const run = runOf(state);
+  const branch = branchOfStep(state, run, stepId);
+  if (branch === undefined) return NO_PLACE;
+  return placeOf(new Draft(state, run, planOfRun(run), state.atMs), branch);
+}
+
+/** Of a step that is over, or has no number yet. */
+export const NO_PLACE: Place = Object.freeze({ plainValue: "deliver", mayFinish: true, mayAsk: false });
 
 /** An answer that came during a pause is followed when the run is resumed; its question is no longer open. */
 export function openQuestions({ run }: SessionState): readonly Question[] {

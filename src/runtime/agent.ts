@@ -3,9 +3,13 @@
 import type { Logger } from "../base/logger.ts";
 import { OrchestraError, type ErrorData } from "../base/errors.ts";
 import type { FailureClass } from "../actors/facts.ts";
+import type { Place } from "../actors/place.ts";
 import { isRecordLike, shown } from "./option-schema.ts";
 
 export type MaybePromise<T> = T | Promise<T>;
+
+/** Whether model-backed agents are told what the topology allows: where there is a choice, on every call, or never. */
+export type SteeringMode = "auto" | "always" | "never";
 
 /** `{ from, value }` of a rendezvous or a reply; `error` instead of `value` where an error edge led in. */
 export interface ArrivalValue {
@@ -46,6 +50,10 @@ export interface AgentContext {
     readonly agent: string;
     readonly how: "flow" | "call" | "peer" | "exit" | "conversation";
   }[];
+  /** What the topology makes of a plain value returned here, conditions aside. */
+  readonly place: Place;
+  /** `executionConfig.steeringMode` of the run. */
+  readonly steeringMode: SteeringMode;
   /** When woken by calls: the replies. For a callee that is called in order: those so far. */
   readonly replies?: readonly ArrivalValue[];
   /** On an error edge: what failed. */

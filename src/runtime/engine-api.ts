@@ -7,7 +7,7 @@ import type { Why } from "./why.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
 import type { TopologyData } from "../topology/types.ts";
-import type { AgentSource, RetryPolicies } from "./agent.ts";
+import type { AgentSource, RetryPolicies, SteeringMode } from "./agent.ts";
 import type { Migrations } from "./migrations.ts";
 
 /** A kernel event as observers get it: values are resolved (`{ $blob, bytes }` for those kept by reference in a listing). */
@@ -53,6 +53,8 @@ export interface RunCode {
   readonly agents: AgentSource;
   readonly conditions: Readonly<Record<string, (input: any) => boolean>>;
   readonly retry: RetryPolicies;
+  /** What agents are told of the topology. Default "auto". */
+  readonly steeringMode?: SteeringMode;
   /** Steps of the run in flight at a time. Default: the engine's. */
   readonly maxConcurrency?: number;
   /** Where sessions of earlier topologies go on when they are resumed. */

@@ -2,7 +2,7 @@
 
 import type { RunLimits } from "../actors/facts.ts";
 import type { TopologyLimits } from "../topology/types.ts";
-import type { RetryPolicies } from "./agent.ts";
+import type { RetryPolicies, SteeringMode } from "./agent.ts";
 import {
   isConvergencePolicyOption,
   resolveConvergencePolicy,
@@ -11,8 +11,6 @@ import {
 import { amount, bound, check, count, delayMs, durationMs, flag, object } from "./option-schema.ts";
 import { resolveRetry, type RetryOption } from "./retry-option.ts";
 import { StatusConfig } from "./status.ts";
-
-export type SteeringMode = "auto" | "always" | "never";
 
 export interface ExecutionConfig {
   /** How long a join waits, from its first arrival. Default 300_000. */
@@ -26,8 +24,10 @@ export interface ExecutionConfig {
   /** When a join fires with less than everything. Default `{ minRatio: 1, onInsufficient: "fail" }`. */
   readonly convergencePolicy?: ConvergencePolicyOption;
   /**
-   * Whether model-backed agents are shown the form their answer must have: after a bad answer, on every call, or never.
-   * Checked and kept, but without effect as yet: it speaks to model-backed agents only, and functions ignore it. Default "auto".
+   * What model-backed agents are told of the topology; functions ignore it. `auto`: whom they may call and whether they may
+   * finish, where there is a choice; the JSON form of a reply after a bad one. `always`: all of it on every call, and every
+   * reply must be an action. `never`: nothing; whatever the model says is a plain value. A resumed run follows the
+   * instance's `initialConfig`. Default "auto".
    */
   readonly steeringMode?: SteeringMode;
   /** Steps running at one time in this process. Default 16. */

@@ -47,6 +47,10 @@ export function planNestedRun(options: unknown, around: RunCode): Omit<StartRequ
   return {
     ...rest,
     task: nested.task ?? null,
-    code: { ...rest.code, retry: nested.executionConfig?.retry === undefined ? around.retry : rest.code.retry },
+    code: {
+      ...rest.code,
+      retry: nested.executionConfig?.retry === undefined ? around.retry : rest.code.retry,
+      ...(nested.executionConfig?.steeringMode === undefined && { steeringMode: around.steeringMode ?? "auto" }),
+    },
   };
 }

@@ -1,14 +1,16 @@
 // What is sent along with a step, put together from where its session stands.
 
 import type { StepOffer } from "../actors/effects.ts";
-import { agentStateOf, journalOf, planOf, successorsOf } from "../actors/view.ts";
+import { agentStateOf, journalOf, placeOfStep, planOf, successorsOf } from "../actors/view.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Stored } from "../base/stored.ts";
 import type { NodeData } from "../topology/types.ts";
+import type { RunCode } from "./engine-api.ts";
 import type { StepBody } from "./step-wire.ts";
 import type { ThrownErrors } from "./thrown.ts";
 
 interface OfferingSession {
+  readonly code: RunCode;
   readonly state: SessionState;
   readonly thrown: ThrownErrors;
 }
@@ -24,6 +26,7 @@ export class OfferedStep implements StepBody {
   readonly agentState: StepBody["agentState"];
   readonly runs: StepBody["runs"];
   readonly journal: StepBody["journal"];
+  readonly steeringMode: StepBody["steeringMode"];
   readonly #session: OfferingSession;
 
   constructor(session: OfferingSession, offer: StepOffer, node: NodeData | undefined) {
@@ -41,11 +44,16 @@ export class OfferedStep implements StepBody {
     this.agentState = agentStateOf(state, offer.node);
     this.runs = state.runs;
     this.journal = journalOf(state, offer.stepId);
+    this.steeringMode = session.code.steeringMode ?? "auto";
   }
 
   /** Worked out when it is read, since few agents look. */
   get successors(): StepBody["successors"] {
     return successorsOf(this.#session.state, this.offer.stepId);
+  }
+
+  get place(): StepBody["place"] {
+    return placeOfStep(this.#session.state, this.offer.stepId);
   }
 
   /** What crosses a bus, by its names: of its own accord nothing that is worked out would. */
@@ -61,6 +69,8 @@ export class OfferedStep implements StepBody {
       agentState: this.agentState,
       runs: this.runs,
       successors: this.successors,
+      place: this.place,
+      steeringMode: this.steeringMode,
       journal: this.journal,
     };
   }

@@ -30,6 +30,7 @@ export function runCodeOf(
     conditions: options.conditions ?? {},
     retry: resolveRetryPolicies(execution),
     ...(execution.autoCheckpoint !== undefined && { autoCheckpoint: execution.autoCheckpoint }),
+    steeringMode: execution.steeringMode ?? DEFAULT_EXECUTION_CONFIG.steeringMode,
     maxConcurrency: execution.maxConcurrency ?? DEFAULT_EXECUTION_CONFIG.maxConcurrency,
   };
 }

@@ -88,6 +88,12 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   get successors(): AgentContext["successors"] {
     return this.#body.successors;
   }
+  get place(): AgentContext["place"] {
+    return this.#body.place;
+  }
+  get steeringMode(): AgentContext["steeringMode"] {
+    return this.#body.steeringMode;
+  }
   get error(): NonNullable<AgentContext["error"]> {
     // Absent unless an error edge led here; the interface says so, a getter cannot.
     return this.#body.offer.error as NonNullable<AgentContext["error"]>;

@@ -20,6 +20,8 @@ export interface StepBody {
   readonly agentState: Readonly<Record<string, Stored>>;
   readonly runs: readonly RunSummary[];
   readonly successors: AgentContext["successors"];
+  readonly place: AgentContext["place"];
+  readonly steeringMode: AgentContext["steeringMode"];
   readonly journal: readonly (readonly [key: string, value: Stored])[];
   /** Takes what the agent threw, where owner and worker are one process; it crosses no bus. */
   threw?(error: unknown): void;

@@ -12,7 +12,7 @@
 
 import type { Effect, StepOffer } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { agentStateOf, journalOf, planOf, successorsOf } from "../actors/view.ts";
+import { agentStateOf, journalOf, NO_PLACE, placeOfStep, planOf, successorsOf } from "../actors/view.ts";
 import { ChunkFeed } from "./chunk-feed.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
@@ -158,6 +158,11 @@ export class Streams {
           const stepId = step.ahead?.adoptedAs;
           return stepId ? successorsOf(session.state, stepId) : [];
         },
+        get place() {
+          const stepId = step.ahead?.adoptedAs;
+          return stepId ? placeOfStep(session.state, stepId) : NO_PLACE;
+        },
+        steeringMode: session.code.steeringMode ?? "auto",
         journal: journalOf(state, alias),
       };
       const message = {

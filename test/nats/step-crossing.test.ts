@@ -27,6 +27,8 @@ const FIELDS: Record<Exclude<keyof StepBody, "threw">, true> = {
   agentState: true,
   runs: true,
   successors: true,
+  place: true,
+  steeringMode: true,
   journal: true,
 };
 

@@ -14,6 +14,8 @@ function context(signal: AbortSignal = new AbortController().signal): AgentConte
     task: null,
     context: {},
     successors: [],
+    place: { plainValue: "deliver", mayFinish: true, mayAsk: false },
+    steeringMode: "auto",
     session: { runs: [], transcript: [] },
     signal,
     logger: silentLogger,

@@ -10,6 +10,6 @@ export function crossed<T>(value: T): T {
 /** A step's body has parts that are worked out when they are read: here they are. */
 export function crossedStep(step: StepMessage): StepMessage {
   const body = step.body as StepBody;
-  const { threw: _threw, ...data } = { ...body, successors: body.successors };
+  const { threw: _threw, ...data } = { ...body, successors: body.successors, place: body.place };
   return crossed({ ...step, body: data });
 }
