@@ -51,6 +51,9 @@ export interface NestedPorts extends NestedOwnerPorts {
   standsStill(sessionId: string): boolean;
 }
 
+/** The reason of a pause that the parent's pause brought about. */
+export const PAUSED_AROUND = "the run around it was paused";
+
 const MOVE_POLL_MS = 250;
 
 export function runNested(ports: NestedPorts, execution: Execution, options: unknown): Promise<unknown> {
@@ -159,7 +162,8 @@ async function attach(
     return { outcome: await outcomeWhileOwned(ports, handle), told: false };
   };
   if (entry === null) return start(false);
-  assertNestedIn(await ports.engine.state(sessionId), { sessionId: execution.sessionId, stepId });
+  const state = await ports.engine.state(sessionId);
+  assertNestedIn(state, { sessionId: execution.sessionId, stepId });
   switch (entry.status) {
     case "completed":
       return { outcome: await ports.engine.outcome(sessionId), told: attempt > 1 };
@@ -168,7 +172,6 @@ async function attach(
       // The step runs again because of this failure: so does what failed.
       return attempt > 1 ? start(true) : { outcome: await ports.engine.outcome(sessionId), told: false };
     case "awaiting_user": {
-      const state = (await ports.engine.outcome(sessionId)).state;
       const given = await ports.answers(execution);
       const answers = Object.fromEntries(
         openQuestions(state).flatMap(({ questionId }) =>
@@ -182,7 +185,7 @@ async function attach(
       };
     }
     case "paused":
-      if (isPausedAlone(ports, execution, entry))
+      if (isPausedAlone(ports, execution, entry, state))
         return { outcome: await ports.engine.outcome(sessionId), told: false };
       return {
         outcome: await outcomeWhileOwned(ports, await ports.engine.resume(sessionId, { code: request.code })),
@@ -213,8 +216,9 @@ function assertNestedIn(
   );
 }
 
-/** Paused during this very attempt: by a person, not by the parent's pause that is over. */
-function isPausedAlone(ports: NestedPorts, execution: Execution, entry: SessionEntry): boolean {
+/** Paused during this very attempt: by a person, not by the parent's pause, which may be over by the time it gets here. */
+function isPausedAlone(ports: NestedPorts, execution: Execution, entry: SessionEntry, { run }: SessionState): boolean {
+  if (run?.pause?.reason === PAUSED_AROUND) return false;
   return !ports.standsStill(execution.sessionId) && entry.updatedAtMs >= execution.startedWallMs;
 }
 
@@ -253,7 +257,7 @@ function stopWith({ engine }: NestedPorts, execution: Execution, sessionId: stri
   if (reason === "fenced" || reason === "closing" || reason === "superseded") return;
   const stopped =
     reason === "paused"
-      ? engine.pause(sessionId, "the run around it was paused", "abort")
+      ? engine.pause(sessionId, PAUSED_AROUND, "abort")
       : engine.cancel(sessionId, "the step that ran it was stopped");
   // Whether it was still there to be stopped does not matter any more.
   stopped.catch(() => undefined);

@@ -7,7 +7,7 @@ import { memoryStorage } from "../../src/state/memory-store.ts";
 import type { AppendRequest, SessionStore } from "../../src/state/ports.ts";
 import { nestedIn } from "../../src/state/nested-sessions.ts";
 import { next } from "../../src/runtime/agent.ts";
-import type { NestedHooks } from "../../src/runtime/nested.ts";
+import { PAUSED_AROUND, type NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
 import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
 
@@ -260,6 +260,34 @@ describe("a nested run", () => {
     expect(outcome.finalResponse).toBe("txy");
     expect(calls).toEqual(["X", "Y"]);
     await later.close();
+  });
+
+  it.each([
+    ["goes on by itself when its parent's pause gets to it after the parent went on", PAUSED_AROUND, true],
+    ["stays paused when it alone was paused, until it is resumed", "let me look", false],
+  ])("%s", async (_, reason, goesOnByItself) => {
+    const { engine } = world({ nested: hooks });
+    const gate = deferred();
+    const reached = deferred();
+    const X = async (x: string) => {
+      reached.resolve();
+      await gate.promise;
+      return `${x}x`;
+    };
+    const agents = code({ A: outer, X, Y: (x) => `${x}y` });
+    const handle = await engine.start(request("t", topology("A"), agents));
+    await reached.promise;
+    const [nested] = await nestedIn(engine, handle.sessionId);
+    await engine.pause(nested!.sessionId, reason);
+    gate.resolve();
+    if (!goesOnByItself) {
+      await expect.poll(async () => (await engine.getSession(nested!.sessionId))?.status).toBe("paused");
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect((await engine.getSession(nested!.sessionId))?.status).toBe("paused");
+      await engine.resume(nested!.sessionId, { code: agents });
+    }
+    expect((await handle.outcome).finalResponse).toBe("txy");
+    await engine.close();
   });
 
   it("is found again after a crash by the step that ran it", async () => {
