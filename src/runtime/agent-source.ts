@@ -23,11 +23,24 @@ export interface NestedRun {
 /** Anything with `run`. Its `name` may be left out: the key it is registered under counts. */
 export type AgentObject = Omit<RunnableAgent, "name"> & { readonly name?: string };
 
+/** Something else that can be run as an agent, such as a tool. Asked before its other properties are looked at. */
+export interface AgentForm {
+  toAgent(name: string): RunnableAgent;
+}
+
 /** What may stand for an agent. A topology is a nested run. */
-export type AgentLike = AgentFunction | AgentObject | NestedRun | TopologyDescription | TopologyData | TopologySource;
+export type AgentLike =
+  | AgentFunction
+  | AgentObject
+  | AgentForm
+  | NestedRun
+  | TopologyDescription
+  | TopologyData
+  | TopologySource;
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` when `value` is none of the forms; `path` says where it stood. */
 export function toRunnableAgent(name: string, value: unknown, path = `agents.${name}`): RunnableAgent {
+  if (isAgentForm(value)) return value.toAgent(name);
   // Registered under another name than its own: the key counts, the object stays as it is.
   if (isRunnable(value))
     return value.name === name ? (value as RunnableAgent) : derived(value as RunnableAgent, { name });
@@ -50,7 +63,7 @@ export interface AgentDirectory {
 }
 
 /** An agent that knows its name. */
-export type NamedAgent = AgentObject & { readonly name: string };
+export type NamedAgent = (AgentObject | AgentForm) & { readonly name: string };
 
 /** An `AgentSource` over a record (read at once) or a directory (asked each time, so that it may grow). */
 export function toAgentSource(agents: unknown, path = "agents"): AgentSource {
@@ -152,6 +165,10 @@ function mapped<T extends object>(
       return entry.to;
     },
   };
+}
+
+function isAgentForm(value: unknown): value is AgentForm {
+  return isRecordLike(value) && typeof value["toAgent"] === "function";
 }
 
 function isRunnable(value: unknown): value is AgentObject {

@@ -1,0 +1,85 @@
+// Input schema: what a tool takes, told to models as JSON Schema and checked by whoever wrote it.
+
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
+import { fromJSONSchema } from "zod";
+
+import { OrchestraError } from "../../base/errors.ts";
+import type { JsonSchema } from "./tool.ts";
+
+export interface InputSchema {
+  readonly json: JsonSchema;
+  /** @throws {OrchestraError} `ORCH_INVALID_INPUT` */
+  parse(input: unknown): Promise<unknown>;
+}
+
+/** A tool without a schema takes any object. */
+const ANY_OBJECT: JsonSchema = Object.freeze({ type: "object" });
+
+/**
+ * `given` is a Standard Schema (zod, valibot, arktype…) or a JSON Schema of an object. `json` overrules what a Standard
+ * Schema says of itself, and is needed where it says nothing.
+ *
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` where no JSON Schema is to be had, or one cannot be checked.
+ */
+export function inputSchema(tool: string, given: unknown, json?: JsonSchema): InputSchema {
+  if (isStandardSchema(given)) {
+    const shape = ofObject(tool, json ?? described(tool, given));
+    return { json: shape, parse: (input) => parsed(tool, given, input) };
+  }
+  const shape = ofObject(tool, json ?? given ?? ANY_OBJECT);
+  const schema = checkerOf(tool, shape);
+  return { json: shape, parse: (input) => parsed(tool, schema, input) };
+}
+
+function described(tool: string, schema: StandardSchemaV1): unknown {
+  const standard = schema["~standard"] as StandardSchemaV1.Props & Partial<StandardJSONSchemaV1.Props>;
+  if (standard.jsonSchema === undefined)
+    throw refused(
+      tool,
+      `a schema of ${standard.vendor} that can be told as JSON Schema, or the option inputJsonSchema`,
+    );
+  try {
+    return standard.jsonSchema.input({ target: "draft-2020-12" });
+  } catch (error) {
+    throw refused(tool, "a schema that can be told as JSON Schema, or the option inputJsonSchema", error);
+  }
+}
+
+function checkerOf(tool: string, json: JsonSchema): StandardSchemaV1 {
+  try {
+    return fromJSONSchema(json);
+  } catch (error) {
+    throw refused(tool, `a JSON Schema that can be checked (${String(error)}); give a Standard Schema`, error);
+  }
+}
+
+function ofObject(tool: string, json: unknown): JsonSchema {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) {
+    const { type } = json as { type?: unknown };
+    if (type === "object") return json as JsonSchema;
+  }
+  throw refused(tool, 'a Standard Schema, or a JSON Schema with type: "object"');
+}
+
+async function parsed(tool: string, schema: StandardSchemaV1, input: unknown): Promise<unknown> {
+  const checked = await schema["~standard"].validate(input);
+  if (checked.issues === undefined) return checked.value;
+  const problems = checked.issues.map(({ message, path }) => ({ path: pathText(path), message }));
+  const shown = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
+  throw new OrchestraError("ORCH_INVALID_INPUT", `input of tool "${tool}" does not fit its schema: ${shown}`, {
+    details: { problems },
+  });
+}
+
+function pathText(path: StandardSchemaV1.Issue["path"]): string {
+  return (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+}
+
+function isStandardSchema(value: unknown): value is StandardSchemaV1 {
+  const standard = (value as { "~standard"?: { validate?: unknown } } | null | undefined)?.["~standard"];
+  return typeof standard?.validate === "function";
+}
+
+function refused(tool: string, expected: string, cause?: unknown): OrchestraError {
+  return new OrchestraError("ORCH_BAD_OPTION", `defineTool: tool "${tool}": input: expected ${expected}`, { cause });
+}
