@@ -41,7 +41,7 @@ import { closed } from "./live-sessions.ts";
 import { liveElsewhere } from "./live-owners.ts";
 import { loadSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
-import { PAUSED_AROUND } from "./nested.ts";
+import { AROUND_STANDS_STILL } from "./nested-ends.ts";
 import { recoverNested } from "./nested-recovery.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
 import type { QuestionListener } from "./question-listeners.ts";
@@ -298,7 +298,7 @@ class LocalEngine implements Engine {
         this.#stepOver(session, fact.stepId);
       if (fact.type !== "paused") continue;
       for (const nested of session.nested.values())
-        for (const id of nested) this.pause(id, PAUSED_AROUND, fact.inFlight).catch(() => undefined);
+        for (const id of nested) this.pause(id, AROUND_STANDS_STILL, fact.inFlight).catch(() => undefined);
     }
   }
 

@@ -23,6 +23,8 @@ export interface NestedEndsPorts {
 }
 
 const AROUND_IS_OVER = "the run around it is over";
+/** Why a nested run is paused that nobody paused by itself. */
+export const AROUND_STANDS_STILL = "the run around it stands still";
 const TRIES_MAX = 24;
 const AGAIN_MS = 250;
 const AGAIN_MS_MAX = 30_000;

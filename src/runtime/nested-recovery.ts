@@ -8,7 +8,7 @@ import type { RunStatus } from "../actors/effects.ts";
 import type { SessionEntry } from "../state/ports.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { leavePaused } from "./leave-paused.ts";
-import { isEnded } from "./nested-ends.ts";
+import { AROUND_STANDS_STILL, isEnded } from "./nested-ends.ts";
 
 type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere" | "nestedEnds">;
 type Status = RunStatus | "gone";
@@ -38,7 +38,7 @@ export async function recoverNested(parts: Parts): Promise<void> {
       await parts.nestedEnds.orphaned(sessionId);
       return "cancelled";
     }
-    await leavePaused(parts.ports, sessionId, "the run around it stands still");
+    await leavePaused(parts.ports, sessionId, AROUND_STANDS_STILL);
     return "paused";
   };
   for (const entry of await nestedEntries(parts)) {

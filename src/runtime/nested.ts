@@ -21,7 +21,7 @@ import { nestedSessionId, requestHash } from "../base/nested-ids.ts";
 import type { SessionEntry } from "../state/ports.ts";
 import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
 import type { Execution } from "./execution.ts";
-import { isEnded } from "./nested-ends.ts";
+import { AROUND_STANDS_STILL, isEnded } from "./nested-ends.ts";
 import { outcomeWhileOwned, type NestedOwnerPorts } from "./nested-owner.ts";
 import type { Values } from "./values.ts";
 
@@ -50,9 +50,6 @@ export interface NestedPorts extends NestedOwnerPorts {
   /** The parent itself stands still, or this engine is about to. */
   standsStill(sessionId: string): boolean;
 }
-
-/** The reason of a pause that the parent's pause brought about. */
-export const PAUSED_AROUND = "the run around it was paused";
 
 const MOVE_POLL_MS = 250;
 
@@ -218,7 +215,7 @@ function assertNestedIn(
 
 /** Paused during this very attempt: by a person, not by the parent's pause, which may be over by the time it gets here. */
 function isPausedAlone(ports: NestedPorts, execution: Execution, entry: SessionEntry, { run }: SessionState): boolean {
-  if (run?.pause?.reason === PAUSED_AROUND) return false;
+  if (run?.pause?.reason === AROUND_STANDS_STILL) return false;
   return !ports.standsStill(execution.sessionId) && entry.updatedAtMs >= execution.startedWallMs;
 }
 
@@ -257,7 +254,7 @@ function stopWith({ engine }: NestedPorts, execution: Execution, sessionId: stri
   if (reason === "fenced" || reason === "closing" || reason === "superseded") return;
   const stopped =
     reason === "paused"
-      ? engine.pause(sessionId, PAUSED_AROUND, "abort")
+      ? engine.pause(sessionId, AROUND_STANDS_STILL, "abort")
       : engine.cancel(sessionId, "the step that ran it was stopped");
   // Whether it was still there to be stopped does not matter any more.
   stopped.catch(() => undefined);

@@ -7,7 +7,8 @@ import { memoryStorage } from "../../src/state/memory-store.ts";
 import type { AppendRequest, SessionStore } from "../../src/state/ports.ts";
 import { nestedIn } from "../../src/state/nested-sessions.ts";
 import { next } from "../../src/runtime/agent.ts";
-import { PAUSED_AROUND, type NestedHooks } from "../../src/runtime/nested.ts";
+import { AROUND_STANDS_STILL } from "../../src/runtime/nested-ends.ts";
+import type { NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
 import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
 
@@ -263,7 +264,7 @@ describe("a nested run", () => {
   });
 
   it.each([
-    ["goes on by itself when its parent's pause gets to it after the parent went on", PAUSED_AROUND, true],
+    ["goes on by itself when its parent's pause gets to it after the parent went on", AROUND_STANDS_STILL, true],
     ["stays paused when it alone was paused, until it is resumed", "let me look", false],
   ])("%s", async (_, reason, goesOnByItself) => {
     const { engine } = world({ nested: hooks });
