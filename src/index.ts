@@ -120,6 +120,17 @@ export type { CommunicationOptions, PendingQuestion } from "./runtime/communicat
 export { callbackChannel, queueChannel } from "./runtime/channel.ts";
 export { terminalChannel } from "./runtime/terminal-channel.ts";
 export type { Channel, QueueChannel, UserQuestion } from "./runtime/channel.ts";
+export type {
+  ApprovalAnswer,
+  ApprovalPrompt,
+  Choice,
+  ChoicePrompt,
+  ConfirmPrompt,
+  Prompt,
+  RecoveryAnswer,
+  RecoveryPrompt,
+  TextPrompt,
+} from "./runtime/prompts.ts";
 
 // Watching
 export { MetricsCollector } from "./telemetry/metrics-collector.ts";

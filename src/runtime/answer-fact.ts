@@ -6,6 +6,7 @@ import { edgesToJudge, openQuestions, pausedSinceMs } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { RunCode } from "./engine-api.ts";
 import { assertConditionsKnown } from "./missing-code.ts";
+import { readAnswer } from "./prompts.ts";
 import { judgeEdges } from "./step-facts.ts";
 import type { NewBlobs, Values } from "./values.ts";
 
@@ -21,7 +22,7 @@ export function resumedFact(state: SessionState, nowMs: number): Fact {
   return { type: "resumed", shiftMs: sinceMs === null ? 0 : Math.max(0, nowMs - sinceMs) };
 }
 
-/** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_CONDITION_UNKNOWN`, `ORCH_NOT_SERIALIZABLE` */
+/** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_ANSWER_INVALID`, `ORCH_CONDITION`, `ORCH_CONDITION_UNKNOWN`, `ORCH_NOT_SERIALIZABLE` */
 export async function answerFact(
   state: SessionState,
   questionId: string,
@@ -29,9 +30,10 @@ export async function answerFact(
   ports: CommandPorts,
   blobs: NewBlobs,
 ): Promise<Fact> {
-  if (!openQuestions(state).some((question) => question.questionId === questionId))
-    throw unknownQuestion(state.sessionId, questionId);
-  const stored = ports.values.store(value, "answer", blobs);
+  const question = openQuestions(state).find((open) => open.questionId === questionId);
+  if (question === undefined) throw unknownQuestion(state.sessionId, questionId);
+  const answer = readAnswer(await ports.values.resolve(question.prompt), value);
+  const stored = ports.values.store(answer, "answer", blobs);
   const edges = edgesToJudge(state, { questionId }, "value");
   if (edges.length > 0 && ports.code === undefined) {
     throw new OrchestraError(

@@ -1,6 +1,7 @@
 // Channels: the ways to a person. The question itself is durable in the session's log; a channel only carries it.
 
 import { OrchestraError } from "../base/errors.ts";
+import { readAnswer } from "./prompts.ts";
 
 /** A question of a run to a person. */
 export interface UserQuestion {
@@ -32,7 +33,7 @@ export function callbackChannel(answer: (question: UserQuestion, signal: AbortSi
 
 /** Questions to be taken by code of yours, as they come: `for await (const question of channel) channel.respond(question.questionId, …)`. */
 export interface QueueChannel extends Channel, AsyncIterable<UserQuestion> {
-  /** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN` when no such question is open here. */
+  /** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN` when no such question is open here, `ORCH_ANSWER_INVALID` when the value does not fit its prompt. */
   respond(questionId: string, value: unknown, options?: { sessionId?: string }): void;
   /** Ends the iteration. */
   close(): void;
@@ -73,6 +74,7 @@ export function queueChannel({ capacity = 1000 }: { capacity?: number } = {}): Q
         };
         signal.addEventListener("abort", withdraw, { once: true });
         open.set(key, (value) => {
+          readAnswer(question.prompt, value);
           signal.removeEventListener("abort", withdraw);
           open.delete(key);
           resolve(value);

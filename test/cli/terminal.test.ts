@@ -96,11 +96,11 @@ it("has neither colours nor a live line where it is piped", async () => {
 it("takes the answer to a question at the prompt", async () => {
   at.file("asking.mjs", ASKING);
   const run = sit(["run", "asking.mjs", "-t", "x"]);
-  await run.shows("[Asker] really?\n>");
+  await run.shows("[Asker] really?");
   run.type("yes, reallu\u007fy\r");
   expect(await run.ended).toBe(0);
   expect(run.shown).toMatch(
-    /Asker asks[^]*\[Asker\] really\?\n> yes, really\n[^]*■ completed\nyou said yes, really\n?$/,
+    /Asker asks[^]*\[Asker\] really\?\n│ {2}yes, really\n[^]*■ completed\nyou said yes, really\n?$/,
   );
 });
 
@@ -135,12 +135,12 @@ describe("Ctrl-C", () => {
   it("at a question leaves it open, to be answered later", async () => {
     at.file("asking.mjs", ASKING);
     const run = sit(["run", "asking.mjs", "-t", "x", "-s", "talk", ...store]);
-    await run.shows("[Asker] really?\n>");
+    await run.shows("[Asker] really?");
     run.type(CTRL_C);
     expect(await run.ended).toBe(130);
     expect(run.shown).toContain("go on with: orchestra resume talk");
     const resumed = sit(["resume", "talk", "--file", "asking.mjs", ...store]);
-    await resumed.shows("[Asker] really?\n>");
+    await resumed.shows("[Asker] really?");
     resumed.type("now\r");
     expect(await resumed.ended).toBe(0);
     expect(resumed.shown).toMatch(/you said now\n?$/);

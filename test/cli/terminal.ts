@@ -100,6 +100,7 @@ export function render(raw: string, columns: number): string {
     else if (part.endsWith("D")) column = Math.max(0, column - (Number.parseInt(part.slice(2), 10) || 1));
     else if (part.endsWith("C")) column += Number.parseInt(part.slice(2), 10) || 1;
     else if (part.endsWith("A")) row = Math.max(0, row - (Number.parseInt(part.slice(2), 10) || 1));
+    else if (part.endsWith("B")) row += Number.parseInt(part.slice(2), 10) || 1;
     rows[row] ??= [];
   }
   return rows
