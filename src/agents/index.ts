@@ -1,6 +1,12 @@
 // What `orchestra/agents` offers.
 
 // Model-backed agents
+export { modelAgent } from "./model/model-agent.ts";
+export type { ModelAgentDefinition } from "./model/model-agent-definition.ts";
+export type { ModelChunk, ModelSettings, ProviderOptions } from "./model/model-call.ts";
+export { ModelCallError } from "./model/model-errors.ts";
+export type { ModelPrice } from "./model/price.ts";
+export { userContent } from "./model/user-content.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 
 // Tools

@@ -1,0 +1,40 @@
+// What a model-backed agent is made of.
+
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { AgentContext, RunnableAgent } from "../../runtime/agent.ts";
+import type { LanguageModel } from "./language-model.ts";
+import type { ModelSettings, ProviderOptions } from "./model-call.ts";
+import type { ModelPrice } from "./price.ts";
+
+export interface ModelAgentDefinition<
+  I extends StandardSchemaV1 | undefined = undefined,
+  O extends StandardSchemaV1 | undefined = undefined,
+> extends Pick<RunnableAgent, "retry" | "timeoutMs" | "concurrency" | "allowedPeers"> {
+  readonly name: string;
+  /** What it is good for: other agents' models read it when they choose whom to call. */
+  readonly description?: string;
+  /** From any provider package of the AI SDK, or `recordModel`, `replayModel`, `ScriptedModel`. */
+  readonly model: LanguageModel;
+  /** The system message. A function is called once per step, and must give the same when the step runs again. */
+  readonly instructions?: string | ((ctx: AgentContext) => string);
+  /** Checks (and may convert) what the agent is given. */
+  readonly input?: I;
+  /** What the answer must be. Without it the answer is text. */
+  readonly output?: O;
+  /** What the model is asked, made of the step's input: a text, or parts with images and files. Default: `userContent`. */
+  readonly prompt?: (input: any, ctx: AgentContext) => unknown;
+  /** Temperature, output tokens and the like. */
+  readonly settings?: ModelSettings;
+  /** Handed to the provider as they are. */
+  readonly providerOptions?: ProviderOptions;
+  /** What tokens cost, for `usage.costUsd` and the budget. Default: nothing is counted. */
+  readonly price?: ModelPrice;
+  /** Calls of the model in one step, corrective ones included. Default 16. */
+  readonly maxTurns?: number;
+}
+
+/** What the turn loop works with: the definition, with its defaults. */
+export interface ModelAgentOptions extends ModelAgentDefinition<any, any> {
+  readonly settings: ModelSettings;
+  readonly maxTurns: number;
+}
