@@ -144,10 +144,9 @@ async function follow(
       await instance.drain({ timeoutMs: DRAIN_MS });
       progress.end();
       // It may have come to its end in that time.
-      const ended = await Promise.race([running.catch(() => undefined), Promise.resolve(undefined)]);
-      if (ended?.success) report(ended, flags, io);
-      else if (isKept(flags, io))
-        io.err(`the session stays in its store; go on with: ${resumeLine(sessionId, 0, flags)}`);
+      const ended = await running.catch(() => undefined);
+      if (ended !== undefined && ended.status !== "paused") report(ended, flags, io);
+      else if (isKept(flags, io)) io.err(leftText(sessionId, flags, io));
       return code ?? EXIT.interrupted;
     }
     progress.end();
@@ -201,6 +200,13 @@ function report(result: OrchestraResult, flags: FollowFlags, io: Io): void {
 /** The session outlives this process. */
 function isKept(flags: FollowFlags, io: Io): boolean {
   return natsPlace(flags, io) !== undefined || storeFolder(flags, io) !== undefined;
+}
+
+function leftText(sessionId: string, flags: FollowFlags, io: Io): string {
+  const line = resumeLine(sessionId, 0, flags);
+  return natsPlace(flags, io) === undefined
+    ? `the session stays in its store; go on with: ${line}`
+    : `hosts that serve its agents go on with the session; follow it again with: ${line}`;
 }
 
 function resumeLine(sessionId: string, questions: number, { file, agents, store, nats }: FollowFlags): string {

@@ -180,6 +180,7 @@ export class LiveSessions implements SessionOwner {
   async releaseAll(): Promise<readonly string[]> {
     const released: string[] = [];
     this.#released = true;
+    for (const wake of this.#parked) wake();
     await Promise.all(
       this.all().map(async (live) => {
         const { session } = live;
@@ -231,7 +232,10 @@ export class LiveSessions implements SessionOwner {
     });
   }
 
-  /** E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand. `error`: when that cannot be known. */
+  /**
+   * E3: follows the log until the run, which is not or no longer ours, stops moving by whoever's hand, or all is let go of
+   * here: then it is what the log says so far. `error`: when that cannot be known.
+   */
   async follow(sessionId: string, runId: string, error: OrchestraError): Promise<RunOutcome> {
     const { store, hub, deadlines } = this.#ports;
     const subscription = hub.subscribe(sessionId);
@@ -242,7 +246,8 @@ export class LiveSessions implements SessionOwner {
         if (this.#closed) throw error;
         const entry = await store.getSession(sessionId);
         if (entry === null) throw error;
-        if (entry.runId !== runId || isStillStatus(entry.status)) return await outcomeFromLog(this.#ports, sessionId);
+        if (this.#released || entry.runId !== runId || isStillStatus(entry.status))
+          return await outcomeFromLog(this.#ports, sessionId);
         // Only that something happened counts here.
         subscription.catchUp();
         await waitOrPoll(subscription, deadlines, PARK_POLL_MS);

@@ -85,6 +85,16 @@ describe("the command line on NATS", () => {
     expect([resumed.code, resumed.out]).toEqual([0, "slowab\n"]);
     expect((await following.ended).out).toMatch(/‖ paused: look[^]*▶ resumed[^]*■ completed/);
 
+    const left = run(["run", "team.yaml", "--task", "slow", "--session", "q"]);
+    await until("B runs", () => /A ✓[^]*B …/.test(left.said.err));
+    left.signal("SIGTERM");
+    expect(await left.ended).toMatchObject({
+      code: 143,
+      err: expect.stringMatching(/go on with the session; follow it again with: orchestra resume q/),
+    });
+    expect((await run(["why", "q"]).ended).out).toMatch(/^q: running on host_/);
+    expect((await run(["cancel", "q"]).ended).code).toBe(0);
+
     host.signal("SIGTERM");
     const drained = await host.ended;
     expect([drained.code, drained.err]).toEqual([0, expect.stringMatching(/drained\n$/)]);

@@ -119,6 +119,18 @@ describe("a client without agents", () => {
     expect((await cluster.until(endless)).status).toBe("cancelled");
     stuck.resolve();
   });
+
+  it("lets go of what it follows when it drains, and a host brings it to its end", async () => {
+    const gate = deferred();
+    await cluster.host({ agents: { A: () => gate.promise.then(() => "a"), B: (x: string) => `${x}b` } });
+    const client = cluster.instance({ topology: PIPELINE });
+    const running = client.execute({ task: "t", sessionId: "s" });
+    await isOwned(client, "s");
+    await cluster.until(client.drain({ timeoutMs: 1_000 }), 5_000);
+    expect((await running).status).toBe("paused");
+    gate.resolve();
+    await cluster.untilTrue("it ended", async () => (await client.getSession("s"))?.status === "completed");
+  });
 });
 
 describe("agents on several hosts", () => {
