@@ -103,6 +103,7 @@ export type { AgentPoolOptions, AgentPoolStatistics, Lease, PooledAgent } from "
 // State
 export { StateManager } from "./runtime/state-manager.ts";
 export type { StateManagerOptions, StoreLease } from "./runtime/state-manager.ts";
+export { LevelConversations } from "./state/level-conversations.ts";
 export { FileStorageBackend, LevelStorage } from "./state/level-store.ts";
 export type { LevelStorageOptions } from "./state/level-store.ts";
 export { memoryStorage } from "./state/memory-store.ts";

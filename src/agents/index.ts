@@ -19,3 +19,22 @@ export type { CallToolOptions, ToolCall, ToolOutcome } from "./tools/tool-runner
 export { approvalReply, carryOver, takeCarried } from "./tools/approval.ts";
 export type { ApprovalPrompt, ApprovalReply } from "./tools/approval.ts";
 export type { JsonSchema, Tool, ToolContext, ToolPolicy, ToolSource } from "./tools/tool.ts";
+
+// Conversations
+export { openConversation } from "./conversation/conversation.ts";
+export type { Conversation, ConversationOptions, Retention } from "./conversation/conversation.ts";
+export { conversationWindow } from "./conversation/window.ts";
+export type { WindowOptions } from "./conversation/window.ts";
+export type { Message, MessagePart } from "./conversation/message.ts";
+export type { CountTokens } from "./conversation/tokens.ts";
+export { memoryConversations } from "./conversation/store.ts";
+export type { ConversationEntry, ConversationStore } from "./conversation/store.ts";
+
+// Steering
+export { allowedActions } from "./steering/allowed-actions.ts";
+export type { AllowedActions, AllowedCall, AllowedOptions, Failure } from "./steering/allowed-actions.ts";
+export { readReply } from "./steering/read-reply.ts";
+export type { Refused, SteeredReply } from "./steering/action.ts";
+export { readSteeringCalls, steeringTools } from "./steering/native-tools.ts";
+export type { NativeCall, SteeringTool } from "./steering/native-tools.ts";
+export { steeringInstructions } from "./steering/instructions.ts";

@@ -14,7 +14,7 @@ export const ACTION_NAMES = [
   "error_recovery",
 ] as const;
 
-export type ActionName = (typeof ACTION_NAMES)[number];
+type ActionName = (typeof ACTION_NAMES)[number];
 
 export interface Invocation {
   readonly agent: string;

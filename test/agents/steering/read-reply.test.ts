@@ -17,17 +17,6 @@ const HUB: AllowedActions = {
   mayRecover: false,
   plainValue: "call",
 };
-const PIPELINE: AllowedActions = {
-  calls: [{ agent: "Writer", how: "flow" }],
-  exits: [],
-  mayFinish: false,
-  mayAskUser: false,
-  mayParallel: true,
-  tools: [],
-  mayRecover: false,
-  plainValue: "flow",
-};
-
 const said = (next_action: string, action_input?: unknown): string => JSON.stringify({ next_action, action_input });
 const command = (made: ReturnType<typeof next.final>): SteeredReply => ({ type: "command", command: made });
 

@@ -1,0 +1,28 @@
+// Tokens: how many a message takes, about. Servers tell the truth only afterwards, and each model counts in its own way.
+
+import type { Message, MessagePart } from "./message.ts";
+
+export type CountTokens<M extends Message = Message> = (message: M) => number;
+
+/** A token is about four characters of English or code. */
+const CHARACTERS_PER_TOKEN = 4;
+/** What marks the role of a message. */
+const TOKENS_PER_MESSAGE = 4;
+/** Images, files and sound, whatever their size. */
+const TOKENS_PER_MEDIUM = 1_000;
+
+/** An estimate for English and code. Other scripts take more: give `countTokens` there, or where it must be exact. */
+export function estimateTokens({ content }: Message): number {
+  if (typeof content === "string") return TOKENS_PER_MESSAGE + ofText(content);
+  return content.reduce((sum, part) => sum + ofPart(part), TOKENS_PER_MESSAGE);
+}
+
+function ofPart(part: MessagePart): number {
+  if (part.type === "image" || part.type === "file") return TOKENS_PER_MEDIUM;
+  const { text } = part as { readonly text?: unknown };
+  return ofText(typeof text === "string" ? text : JSON.stringify(part));
+}
+
+function ofText(text: string): number {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
+}
