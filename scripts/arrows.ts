@@ -42,7 +42,12 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   state: typesOf("actors/facts.ts", "actors/effects.ts", "actors/session-state.ts"),
   nats: to("bus", "state"),
   runtime: to("topology", "actors", "bus", "state"),
-  agents: [...to("runtime/agent.ts"), ...typesOf("runtime", "actors/facts.ts")],
+  agents: [
+    ...to("runtime/agent.ts", "runtime/agent-source.ts", "runtime/failure-class.ts", "runtime/result-json.ts"),
+    // What serves an agent to others runs it as a session.
+    ...to("runtime/orchestra-instance.ts", "runtime/state-manager.ts", "state/memory-store.ts"),
+    ...typesOf("runtime", "actors/facts.ts"),
+  ],
   telemetry: typesOf("actors/effects.ts", "actors/facts.ts", "runtime/engine-api.ts"),
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),
   control: to("index.ts", "runtime/result-json.ts"),

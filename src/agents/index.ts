@@ -38,3 +38,15 @@ export type { Refused, SteeredReply } from "./steering/action.ts";
 export { readSteeringCalls, steeringTools } from "./steering/native-tools.ts";
 export type { NativeCall, SteeringTool } from "./steering/native-tools.ts";
 export { steeringInstructions } from "./steering/instructions.ts";
+
+// Agents of other processes
+export { remoteAgent } from "./remote/remote-agent.ts";
+export type { RemoteAgentOptions } from "./remote/remote-agent.ts";
+export { RemoteAgentError } from "./remote/remote-error.ts";
+export { DEFAULT_REMOTE_LIMITS } from "./remote/remote-limits.ts";
+export type { RemoteLimits } from "./remote/remote-limits.ts";
+export type { GuardOptions, ResolveHost } from "./remote/endpoint-guard.ts";
+export { serveAgent } from "./serving/serve-agent.ts";
+export { DEFAULT_SERVING_OPTIONS } from "./serving/serving-options.ts";
+export type { ServingOptions } from "./serving/serving-options.ts";
+export type { Authorize, CallerInfo, RequestHandler } from "./serving/http-door.ts";

@@ -1,0 +1,85 @@
+// Options of agents that are called over HTTP, checked when they are given.
+
+import { validateHeaderName, validateHeaderValue } from "node:http";
+
+import { OrchestraError } from "../../base/errors.ts";
+import { MESSAGES_MAX } from "./protocol.ts";
+
+/** What the call itself says. */
+const OWN_HEADERS = new Set([
+  "accept",
+  "accept-encoding",
+  "connection",
+  "content-length",
+  "content-type",
+  "host",
+  "idempotency-key",
+  "transfer-encoding",
+  "x-run-id",
+  "x-session-id",
+]);
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertRemoteOptions(
+  maker: string,
+  options: {
+    readonly headers?: unknown;
+    readonly timeoutMs?: unknown;
+    readonly idleTimeoutMs?: unknown;
+    readonly context?: unknown;
+    readonly history?: unknown;
+  },
+): void {
+  const { headers, timeoutMs, idleTimeoutMs, context, history } = options;
+  if (headers !== undefined && typeof headers !== "function") assertHeaders(maker, headers);
+  for (const [field, value] of [
+    ["timeoutMs", timeoutMs],
+    ["idleTimeoutMs", idleTimeoutMs],
+  ] as const) {
+    if (value !== undefined && value !== false && !(typeof value === "number" && value > 0))
+      throw bad(maker, field, "milliseconds above 0, or false", value);
+  }
+  if (context !== undefined && !(Array.isArray(context) && context.every((key) => typeof key === "string")))
+    throw bad(maker, "context", "names of fields of the run's context", context);
+  if (history !== undefined && !(Number.isInteger(history) && Number(history) >= 0 && Number(history) <= MESSAGES_MAX))
+    throw bad(maker, "history", `a whole number from 0 to ${MESSAGES_MAX}`, history);
+}
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` for a header that cannot be sent, or that the call sets itself. */
+export function assertHeaders(maker: string, headers: unknown): Record<string, string> {
+  if (typeof headers !== "object" || headers === null) throw bad(maker, "headers", "an object of texts", headers);
+  for (const [name, value] of Object.entries(headers) as [string, unknown][]) {
+    if (OWN_HEADERS.has(name.toLowerCase()))
+      throw bad(maker, `headers.${name}`, "a header that the call does not set itself", name);
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value as string);
+    } catch {
+      // The value may be a secret, so it is not quoted.
+      throw new OrchestraError("ORCH_BAD_OPTION", `${maker}: headers.${name}: expected a text that a header can hold`);
+    }
+  }
+  return headers as Record<string, string>;
+}
+
+/**
+ * The address of `path` below an endpoint.
+ *
+ * @throws {OrchestraError} `ORCH_BAD_OPTION` for what is no URL, or has credentials in it.
+ */
+export function parseEndpoint(maker: string, endpoint: unknown, path: string): URL {
+  const url = URL.canParse(String(endpoint)) ? new URL(String(endpoint)) : undefined;
+  if (url === undefined) throw bad(maker, "endpoint", "a URL such as https://agents.example.com/writer", endpoint);
+  if (url.username !== "" || url.password !== "")
+    throw new OrchestraError("ORCH_BAD_OPTION", `${maker}: endpoint: put credentials into the option "headers"`);
+  url.hash = "";
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+  return url;
+}
+
+function bad(maker: string, field: string, expected: string, found: unknown): OrchestraError {
+  return new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `${maker}: ${field}: expected ${expected}, got ${JSON.stringify(found) ?? typeof found}`,
+  );
+}
