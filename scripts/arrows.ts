@@ -6,7 +6,7 @@
 // A1  An import goes only where ARROWS allows it; type imports count, unless the arrow says they are all it allows.
 // A2  No file imports itself by way of others, type imports included.
 // A3  The clock, timers and chance are read only in the adapters and doors named in IMPURE_FILES.
-// A4  `process.env` is read only in `src/cli`.
+// A4  `process.env` is read only in `src/cli`, and where commands are given what they may see of it.
 // A5  A package in VENDORS is loaded only where its row says so.
 // A6  No type is forced by way of `unknown`.
 
@@ -76,6 +76,9 @@ const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; re
 /** Adapters and doors: the only files that may know what time it is. */
 const IMPURE_FILES: readonly string[] = ["src/base/clock.ts", "src/base/random.ts"];
 const IMPURE_FOLDERS: readonly string[] = ["src/cli/"];
+
+/** Hands the variables that are named to the programs that agents start. */
+const ENVIRONMENT_FILE = "src/agents/command/environment.ts";
 
 const IMPURE_MEMBERS = new Set([
   "Date.now",
@@ -186,6 +189,7 @@ function checkBody(source: ts.SourceFile): Violation[] {
   const file = source.fileName;
   if (folderOf(file) === undefined) return [];
   const mayBeImpure = IMPURE_FILES.includes(file) || IMPURE_FOLDERS.some((folder) => file.startsWith(folder));
+  const mayReadEnvironment = folderOf(file) === "cli" || file === ENVIRONMENT_FILE;
   const found: Violation[] = [];
   const add = (rule: "A3" | "A4" | "A6", node: ts.Node, message: string): void => {
     found.push({ rule, file, line: lineOf(source, node), message });
@@ -193,8 +197,8 @@ function checkBody(source: ts.SourceFile): Violation[] {
   const visit = (node: ts.Node): void => {
     const impure = mayBeImpure ? undefined : impurity(node);
     if (impure !== undefined) add("A3", node, `${impure}: take a Clock, a Random or Ids instead`);
-    if (ts.isPropertyAccessExpression(node) && node.getText(source) === "process.env" && folderOf(file) !== "cli")
-      add("A4", node, "process.env is read in src/cli only");
+    if (ts.isPropertyAccessExpression(node) && node.getText(source) === "process.env" && !mayReadEnvironment)
+      add("A4", node, `process.env is read in src/cli and ${ENVIRONMENT_FILE} only`);
     if (ts.isAsExpression(node) && ts.isAsExpression(node.expression) && isUnknown(node.expression.type))
       add("A6", node, "`as unknown as`: give the value its type where it is made, or parse it");
     ts.forEachChild(node, visit);

@@ -50,3 +50,11 @@ export { serveAgent } from "./serving/serve-agent.ts";
 export { DEFAULT_SERVING_OPTIONS } from "./serving/serving-options.ts";
 export type { ServingOptions } from "./serving/serving-options.ts";
 export type { Authorize, CallerInfo, RequestHandler } from "./serving/http-door.ts";
+
+// Commands
+export { commandAgent } from "./command/command-agent.ts";
+export type { CommandChunk } from "./command/command-agent.ts";
+export { DEFAULT_COMMAND_OPTIONS } from "./command/command-options.ts";
+export type { CommandAgentOptions } from "./command/command-options.ts";
+export type { CommandResult, ExitCodes, ExitMeaning } from "./command/command-result.ts";
+export { DEFAULT_INHERITED } from "./command/environment.ts";
