@@ -35,6 +35,8 @@ export interface Failure {
 }
 
 export interface AllowedOptions {
+  /** Leaves out agents the topology would allow, such as specialists the run's context does not name. */
+  readonly only?: (agent: string) => boolean;
   /** Says what an agent is for. */
   readonly describe?: (agent: string) => string | undefined;
   /** What this step was given. An error handler gets the failed step's input. */
@@ -44,10 +46,10 @@ export interface AllowedOptions {
 export function allowedActions(
   ctx: Pick<AgentContext, "successors" | "place" | "error">,
   tools: readonly string[],
-  { describe, input }: AllowedOptions = {},
+  { only = () => true, describe, input }: AllowedOptions = {},
 ): AllowedActions {
   const calls = ctx.successors.flatMap(({ agent, how }): AllowedCall[] => {
-    if (how === "exit") return [];
+    if (how === "exit" || !only(agent)) return [];
     const description = describe?.(agent);
     return [{ agent, how, ...(description !== undefined && { description }) }];
   });
