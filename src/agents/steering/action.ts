@@ -14,8 +14,6 @@ export const ACTION_NAMES = [
   "error_recovery",
 ] as const;
 
-type ActionName = (typeof ACTION_NAMES)[number];
-
 export interface Invocation {
   readonly agent: string;
   readonly input: unknown;
