@@ -148,8 +148,8 @@ export class ServedRuns {
   async #enter(sessionId: string, call: ServedCall): Promise<LiveRun> {
     const task: ServedTask = { servedCall: 1, input: call.input, messages: call.messages };
     const running = this.#live.get(sessionId);
-    if (running !== undefined && call.answerTo === undefined) {
-      if (running.fingerprint !== fingerprintOf(task)) throw reused();
+    if (running !== undefined && (call.answerTo === undefined || call.answerTo === running.answerTo)) {
+      if (running.answerTo === undefined && running.fingerprint !== fingerprintOf(task)) throw reused();
       return running;
     }
     if (this.#live.size >= this.#options.maxRuns)
@@ -157,7 +157,7 @@ export class ServedRuns {
     this.#abandoned.delete(sessionId);
     const stop = new AbortController();
     const begin = await this.#beginning(sessionId, call, task, stop.signal);
-    const run: LiveRun = new LiveRun(sessionId, fingerprintOf(task), begin(), () => this.#gone(run, call, stop));
+    const run: LiveRun = new LiveRun(sessionId, call, fingerprintOf(task), begin(), () => this.#gone(run, call, stop));
     this.#live.set(sessionId, run);
     const settled = (): void => void (this.#live.get(sessionId) === run && this.#live.delete(sessionId));
     run.result.then(settled, settled);
@@ -220,14 +220,23 @@ export class ServedRuns {
 /** One run under way, and who listens to it. */
 class LiveRun {
   readonly sessionId: string;
+  /** Of the call that set it going: the question it answered, if any. */
+  readonly answerTo: string | undefined;
   readonly fingerprint: string;
   readonly result: Promise<OrchestraResult>;
   readonly #onGone: () => Promise<void>;
   readonly #listeners = new Set<(chunk: unknown) => void>();
   #retryable = false;
 
-  constructor(sessionId: string, fingerprint: string, result: Promise<OrchestraResult>, onGone: () => Promise<void>) {
+  constructor(
+    sessionId: string,
+    { answerTo }: ServedCall,
+    fingerprint: string,
+    result: Promise<OrchestraResult>,
+    onGone: () => Promise<void>,
+  ) {
     this.sessionId = sessionId;
+    this.answerTo = answerTo;
     this.fingerprint = fingerprint;
     this.result = result;
     this.#onGone = onGone;
@@ -265,7 +274,8 @@ function endOf(sessionId: string, result: OrchestraResult, retryable: boolean): 
   return {
     sessionId,
     result,
-    retryable,
+    // A time-out is told by the runtime; the agent itself did not fail.
+    retryable: retryable || result.error?.code === "ORCH_TIMEOUT",
     ...(question !== undefined && {
       question: { id: `${sessionId}/${question.questionId}`, prompt: question.prompt },
     }),
