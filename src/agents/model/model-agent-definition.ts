@@ -1,7 +1,8 @@
 // What a model-backed agent is made of.
 
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { AgentContext, RunnableAgent } from "../../runtime/agent.ts";
+import type { AgentContext, RunnableAgent, SteeringMode } from "../../runtime/agent.ts";
+import type { Tool, ToolSource } from "../tools/tool.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { ModelSettings, ProviderOptions } from "./model-call.ts";
 import type { ModelPrice } from "./price.ts";
@@ -29,6 +30,15 @@ export interface ModelAgentDefinition<
   readonly providerOptions?: ProviderOptions;
   /** What tokens cost, for `usage.costUsd` and the budget. Default: nothing is counted. */
   readonly price?: ModelPrice;
+  /** What the model may have done for it: `defineTool`, MCP servers. */
+  readonly tools?: readonly (Tool | ToolSource)[];
+  /**
+   * How the model says that it uses a tool or calls an agent: by tool calls of its own, or, for models without, by the
+   * JSON contract `{ "next_action", "action_input" }`, which is understood in either case. Default "native".
+   */
+  readonly actions?: "native" | "json";
+  /** Overrides the run's `steeringMode`. */
+  readonly steering?: SteeringMode;
   /** Calls of the model in one step, corrective ones included. Default 16. */
   readonly maxTurns?: number;
 }
@@ -37,4 +47,6 @@ export interface ModelAgentDefinition<
 export interface ModelAgentOptions extends ModelAgentDefinition<any, any> {
   readonly settings: ModelSettings;
   readonly maxTurns: number;
+  readonly tools: readonly (Tool | ToolSource)[];
+  readonly actions: "native" | "json";
 }

@@ -26,6 +26,8 @@ export function modelAgent<
     ...definition,
     settings: definition.settings ?? {},
     maxTurns: definition.maxTurns ?? DEFAULT_MAX_TURNS,
+    tools: definition.tools ?? [],
+    actions: definition.actions ?? "native",
   };
   return defineAgent({
     name,
@@ -50,6 +52,9 @@ const KEYS = new Set([
   "settings",
   "providerOptions",
   "price",
+  "tools",
+  "actions",
+  "steering",
   "maxTurns",
   "retry",
   "timeoutMs",
@@ -59,6 +64,7 @@ const KEYS = new Set([
 
 function assertDefinition(definition: ModelAgentDefinition<any, any>): void {
   const { name, model, instructions, output, prompt, settings, price, maxTurns } = definition;
+  const { tools, actions, steering } = definition;
   if (typeof name !== "string" || name === "") refuse("name", "a non-empty string", name);
   const at = (field: string): string => `agent "${name}": ${field}`;
   for (const key of Object.keys(definition)) if (!KEYS.has(key)) refuse(at(key), `one of ${[...KEYS].join(", ")}`, key);
@@ -73,12 +79,26 @@ function assertDefinition(definition: ModelAgentDefinition<any, any>): void {
     refuse(at("settings"), "an object", settings);
   if (maxTurns !== undefined && !(Number.isInteger(maxTurns) && maxTurns >= 1))
     refuse(at("maxTurns"), "a whole number from 1", maxTurns);
+  if (tools !== undefined && !(Array.isArray(tools) && tools.every(isToolOrSource)))
+    refuse(at("tools"), "a list of tools, such as [defineTool({ … })]", tools);
+  if (actions !== undefined && actions !== "native" && actions !== "json")
+    refuse(at("actions"), '"native" or "json"', actions);
+  if (steering !== undefined && steering !== "auto" && steering !== "always" && steering !== "never")
+    refuse(at("steering"), '"auto", "always" or "never"', steering);
   if (price !== undefined)
     for (const [field, amount] of Object.entries({ cachedInput: 0, ...price }))
       if (typeof amount !== "number" || !(amount >= 0) || !Number.isFinite(amount))
         refuse(at(`price.${field}`), "US dollars per million tokens, 0 or more", amount);
   if (price !== undefined && !("input" in price && "output" in price))
     refuse(at("price"), "{ input, output } in US dollars per million tokens", price);
+}
+
+function isToolOrSource(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    (typeof Reflect.get(value, "run") === "function" || typeof Reflect.get(value, "tools") === "function")
+  );
 }
 
 function refuse(what: string, expected: string, found: unknown): never {

@@ -55,6 +55,7 @@ export interface ModelAnswer {
   readonly text: string;
   /** Calls whose input could be read; what is wrong with the others is in `messages`. */
   readonly toolCalls: readonly ToolCallRequest[];
+  readonly unreadableCalls: number;
   /** The answer as messages for the next request. */
   readonly messages: readonly ModelMessage[];
   readonly finishReason: string;
@@ -108,6 +109,7 @@ async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<
   });
   const toolCalls: ToolCallRequest[] = [];
   let text = "";
+  let unreadableCalls = 0;
   let end: { usage: LanguageModelUsage; finishReason: string; modelId: string } | undefined;
   for await (const part of answer.fullStream) {
     switch (part.type) {
@@ -119,7 +121,10 @@ async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<
         ctx.emit({ type: "reasoning", text: part.text });
         break;
       case "tool-call": {
-        if (part.invalid === true) break;
+        if (part.invalid === true) {
+          unreadableCalls++;
+          break;
+        }
         const call = { id: part.toolCallId, name: part.toolName, input: part.input as unknown };
         toolCalls.push(call);
         ctx.emit({ type: "tool-call", ...call });
@@ -144,6 +149,7 @@ async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<
   return {
     text,
     toolCalls,
+    unreadableCalls,
     messages: answered,
     finishReason: end.finishReason,
     usage: usageOf(end.usage, request, text, toolCalls),

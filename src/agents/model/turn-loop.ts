@@ -1,59 +1,78 @@
 // Turn loop
 //
 // Owns:      one step of a model-backed agent: what is asked, in which order, and what the answers come to.
-// Does not:  speak to a provider (model-call.ts).
+// Does not:  speak to a provider (model-call.ts), judge what is allowed (steering/), or run tools (tools/).
 //
-// T1  A turn is one call of the model, recorded under `model:<turn>` before anything follows from it: a re-run of the step
-//     reads the turns there are and asks from the first one missing. What a recorded turn showed is not shown again.
-// T2  The usage of a turn is told by the attempt that made the call, and by its re-runs after a crash, whose first try
-//     told nobody; a later attempt finds it in the account already.
-// T3  What is asked follows from the input, the instructions and the turns before, so that a re-run asks the same.
+// L1  What is asked follows from the input, the instructions and what was recorded, so that a re-run asks the same.
+// L2  An answer that is refused is never output: the model is told why, three times at most, then the step fails with the
+//     answer quoted.
 
-import type { ModelMessage, UserContent } from "ai";
-import type { AgentContext, Command } from "../../runtime/agent.ts";
-import { loadAi, type AiSdk } from "./language-model.ts";
+import type { ModelMessage } from "ai";
+import { isCommand, type AgentContext, type Command } from "../../runtime/agent.ts";
+import type { SteeredReply } from "../steering/action.ts";
+import { allowedActions, isSteered, type AllowedActions } from "../steering/allowed-actions.ts";
+import { allowedText, steeringInstructions } from "../steering/instructions.ts";
+import { readSteeringCalls, steeringTools } from "../steering/native-tools.ts";
+import { readReply } from "../steering/read-reply.ts";
+import type { Tool } from "../tools/tool.ts";
+import { loadAi } from "./language-model.ts";
 import type { ModelAgentOptions } from "./model-agent-definition.ts";
-import { callModel, type ModelAnswer } from "./model-call.ts";
+import type { ModelAnswer, OfferedTool } from "./model-call.ts";
 import { ModelCallError } from "./model-errors.ts";
-import { costUsd } from "./price.ts";
-import { holdsToSchema, jsonSchemaOf, misfitError, readAnswer, schemaInWords } from "./structured-output.ts";
+import {
+  checkAnswer,
+  holdsToSchema,
+  jsonSchemaOf,
+  misfitError,
+  readAnswer,
+  schemaInWords,
+} from "./structured-output.ts";
+import { takeTurn } from "./take-turn.ts";
+import { answerTo, carryTalk, resultPart, takeTalk } from "./talk.ts";
+import { makeToolCalls, opened, toolsOf } from "./tool-turn.ts";
 import { userContent } from "./user-content.ts";
 
 /** Corrective turns after an answer that is refused. */
 const CORRECTIONS_MAX = 3;
 
-/** A turn as it stands in the journal. */
-interface Turn {
-  /** Which attempt made the call (T2). */
-  readonly attempt: number;
-  readonly answer: ModelAnswer;
-  readonly costUsd: number;
+/** What holds for all turns of a step. */
+interface Terms {
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly allowed: AllowedActions;
+  readonly steered: boolean;
+  readonly native: boolean;
+  readonly schema: object | undefined;
+  readonly system: string | undefined;
+  readonly offered: readonly OfferedTool[];
 }
 
-export async function runTurns(
-  agent: ModelAgentOptions,
-  input: unknown,
-  ctx: AgentContext,
-): Promise<unknown | Command> {
+/** What an answer comes to: the end of the step, another turn, or a refusal. */
+type Next =
+  | { readonly type: "end"; readonly outcome: unknown }
+  | { readonly type: "again" }
+  | { readonly type: "refused"; readonly reason: string; readonly instead?: string };
+
+export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: AgentContext): Promise<unknown> {
   const ai = await loadAi();
-  const output = agent.output === undefined ? undefined : { schema: await jsonSchemaOf(ai, agent.output) };
-  const system = systemText(agent, ctx, output?.schema);
-  const messages: ModelMessage[] = [{ role: "user", content: firstContent(agent, input, ctx) }];
+  const tools = await toolsOf(agent.tools, ctx.signal);
+  const schema = agent.output === undefined ? undefined : await jsonSchemaOf(ai, agent.output);
+  const terms = termsOf(agent, { tools, schema }, input, ctx);
+  const begun = await begin(agent, terms, input, ctx);
+  if (isCommand(begun)) return begun;
+  const messages = begun;
+  const { system, offered, native, steered } = terms;
+  const json = agent.output === undefined || (steered && !native) ? undefined : schema === undefined ? {} : { schema };
   let corrections = 0;
   for (let turn = 0; turn < agent.maxTurns; turn++) {
-    const answer = await takeTurn(ai, agent, { turn, system, messages, json: output }, ctx);
+    const answer = await takeTurn(ai, agent, turn, { system, messages, tools: offered, json }, ctx);
     messages.push(...answer.messages);
-    const refusal = refusalOfEnd(answer);
-    const read =
-      refusal !== undefined
-        ? ({ type: "misfit", reason: refusal } as const)
-        : agent.output === undefined
-          ? ({ type: "value", value: answer.text } as const)
-          : await readAnswer(agent.output, answer.text);
-    if (read.type === "value") return read.value;
-    if (corrections++ === CORRECTIONS_MAX) throw misfitError(agent.name, read.reason, answer.text, turn + 1);
-    ctx.emit({ type: "correction", reason: read.reason });
-    messages.push({ role: "user", content: correctionText(read.reason, output) });
+    const next = await follow(agent, terms, answer, messages, ctx);
+    if (next.type === "end") return next.outcome;
+    if (next.type === "again") continue;
+    if (corrections++ === CORRECTIONS_MAX) throw misfitError(agent.name, next.reason, said(answer), turn + 1);
+    ctx.emit({ type: "correction", reason: next.reason });
+    const instead = next.instead ?? (agent.output === undefined ? "Answer again." : schemaInWords(schema));
+    messages.push(correction(answer, `Your answer cannot be used, because ${next.reason}. ${instead}`));
   }
   throw new ModelCallError(
     `the model of agent "${agent.name}" was called ${agent.maxTurns} times in one step and came to no answer (maxTurns)`,
@@ -61,62 +80,156 @@ export async function runTurns(
   );
 }
 
-interface Asked {
-  readonly turn: number;
-  readonly system: string | undefined;
-  readonly messages: readonly ModelMessage[];
-  readonly json: { readonly schema: object | undefined } | undefined;
-}
-
-/** T1 */
-async function takeTurn(
-  ai: AiSdk,
+function termsOf(
   agent: ModelAgentOptions,
-  { turn, system, messages, json }: Asked,
+  { tools, schema }: Pick<Terms, "tools" | "schema">,
+  input: unknown,
   ctx: AgentContext,
-): Promise<ModelAnswer> {
-  const { model, settings, providerOptions, price } = agent;
-  const recorded = await ctx.once(`model:${turn}`, async (): Promise<Turn> => {
-    const answer = await callModel(
-      ai,
-      {
-        model,
-        system,
-        messages,
-        tools: [],
-        settings,
-        providerOptions,
-        json: json === undefined ? undefined : json.schema === undefined ? {} : { schema: json.schema },
-      },
-      ctx,
-    );
-    return { attempt: ctx.attempt, answer, costUsd: costUsd(price, answer.usage) };
-  });
-  const { answer, attempt } = recorded;
-  if (attempt === ctx.attempt) {
-    const { inputTokens, outputTokens } = answer.usage;
-    ctx.usage({ inputTokens, outputTokens, costUsd: recorded.costUsd, model: answer.modelId });
-  }
-  return answer;
-}
-
-/** An answer that was cut off is none, whatever it says. */
-function refusalOfEnd({ finishReason }: ModelAnswer): string | undefined {
-  return finishReason === "length" ? "it was cut off at the limit of output tokens; be briefer" : undefined;
-}
-
-function systemText(agent: ModelAgentOptions, ctx: AgentContext, schema: object | undefined): string | undefined {
+): Terms {
+  const mode = modeOf(agent, ctx);
+  const allowed = allowedActions(ctx, [...tools.keys()], { input });
+  const steered = isSteered(allowed, mode);
+  const native = agent.actions === "native";
   const given = typeof agent.instructions === "function" ? agent.instructions(ctx) : agent.instructions;
-  const inWords = agent.output === undefined || holdsToSchema(agent.model) ? undefined : schemaInWords(schema);
-  const all = [given, inWords].filter((text) => text !== undefined && text !== "");
-  return all.length === 0 ? undefined : all.join("\n\n");
+  const inContract = !native && (steered || tools.size > 0);
+  const texts = [
+    given,
+    inContract ? [toolsText(tools), allowedText(allowed)].join("\n") : steeringInstructions(allowed, mode),
+    agent.output === undefined || (native && holdsToSchema(agent.model)) ? undefined : schemaInWords(schema),
+  ].filter((text) => text !== undefined && text !== "");
+  return {
+    tools,
+    allowed,
+    steered,
+    native,
+    schema,
+    system: texts.length === 0 ? undefined : texts.join("\n\n"),
+    offered: native ? [...tools.values(), ...steeringTools(allowed, mode)] : [],
+  };
 }
 
-function firstContent(agent: ModelAgentOptions, input: unknown, ctx: AgentContext): UserContent {
-  return userContent(agent.prompt === undefined ? input : agent.prompt(input, ctx));
+/** The messages to begin with, or the question that has to be asked again first. */
+async function begin(
+  agent: ModelAgentOptions,
+  { tools }: Terms,
+  input: unknown,
+  ctx: AgentContext,
+): Promise<ModelMessage[] | Command> {
+  const talk = takeTalk(ctx);
+  if (talk?.open === undefined) {
+    const asked = agent.prompt === undefined ? input : agent.prompt(input, ctx);
+    return [{ role: "user", content: userContent(asked) }];
+  }
+  const { messages, open } = talk;
+  if (open.type === "tools") return (await makeToolCalls(messages, open, tools, ctx, input)) ?? messages;
+  messages.push(answerTo(open.calls, input, ctx.question === undefined ? ctx.replies : undefined));
+  return messages;
 }
 
-function correctionText(reason: string, json: Asked["json"]): string {
-  const again = json === undefined ? "Answer again." : schemaInWords(json.schema);
-  return `Your answer cannot be used, because ${reason}. ${again}`;
+async function follow(
+  agent: ModelAgentOptions,
+  terms: Terms,
+  answer: ModelAnswer,
+  messages: ModelMessage[],
+  ctx: AgentContext,
+): Promise<Next> {
+  const { allowed, tools } = terms;
+  // An answer that was cut off is none, whatever it says.
+  if (answer.finishReason === "length")
+    return { type: "refused", reason: "it was cut off at the limit of output tokens", instead: "Be briefer." };
+  const { toolCalls } = answer;
+  if (toolCalls.length > 0) {
+    const steered = readSteeringCalls(toolCalls, allowed);
+    if (steered !== undefined) return followReply(agent, terms, steered, answer, messages, ctx);
+    const open = { type: "tools", calls: opened(toolCalls, messages), native: true } as const;
+    const ask = await makeToolCalls(messages, open, tools, ctx);
+    return ask === undefined ? { type: "again" } : { type: "end", outcome: ask };
+  }
+  // What was wrong with a call that cannot be read stands among the messages already.
+  if (answer.unreadableCalls > 0) return { type: "refused", reason: "its tool call cannot be read" };
+  if (answer.text.trim() === "") return { type: "refused", reason: "it is empty" };
+  return followReply(agent, terms, readReply(answer.text, allowed, modeOf(agent, ctx)), answer, messages, ctx);
+}
+
+async function followReply(
+  agent: ModelAgentOptions,
+  { allowed, tools }: Terms,
+  reply: SteeredReply,
+  { toolCalls }: ModelAnswer,
+  messages: ModelMessage[],
+  ctx: AgentContext,
+): Promise<Next> {
+  switch (reply.type) {
+    case "refused":
+      return { type: "refused", reason: reply.reason, instead: reply.allowed };
+    case "tool": {
+      const call = { id: "", name: reply.name, input: reply.input };
+      const open = { type: "tools", calls: opened([call], messages), native: false } as const;
+      const ask = await makeToolCalls(messages, open, tools, ctx);
+      return ask === undefined ? { type: "again" } : { type: "end", outcome: ask };
+    }
+    case "output": {
+      const checked = await checkedValue(agent, reply.value);
+      if (checked.type === "end" && allowed.plainValue === "call")
+        carryTalk(ctx, { messages, open: { type: "next-input", calls: [] } });
+      return checked;
+    }
+    case "command": {
+      const { command } = reply;
+      if (command.kind === "final") {
+        const checked = await checkedValue(agent, command.value);
+        return checked.type === "end" ? { type: "end", outcome: { ...command, value: checked.outcome } } : checked;
+      }
+      if (command.kind === "invoke" && allowed.exits.includes(command.agent)) {
+        const checked = await checkedValue(agent, command.input);
+        return checked.type === "end" ? { type: "end", outcome: { ...command, input: checked.outcome } } : checked;
+      }
+      if (comesBack(command, allowed)) carryTalk(ctx, { messages, open: { type: "next-input", calls: toolCalls } });
+      return { type: "end", outcome: command };
+    }
+  }
+}
+
+/** Whether another step of this branch, here, begins with what the command brings. */
+function comesBack(command: Command, { calls }: AllowedActions): boolean {
+  const isCall = (agent: string): boolean => calls.some((call) => call.agent === agent && call.how === "call");
+  switch (command.kind) {
+    case "ask":
+      return true;
+    case "invoke":
+      return isCall(command.agent);
+    case "parallel":
+      return command.items.every(({ agent }) => isCall(agent));
+    default:
+      return false;
+  }
+}
+
+async function checkedValue({ output }: ModelAgentOptions, value: unknown): Promise<Next> {
+  if (output === undefined) return { type: "end", outcome: value };
+  const read = typeof value === "string" ? await readAnswer(output, value) : await checkAnswer(output, value);
+  return read.type === "value" ? { type: "end", outcome: read.value } : { type: "refused", reason: read.reason };
+}
+
+/** Where the model called tools, every call needs a result; else it is told as the user. */
+function correction({ toolCalls }: ModelAnswer, text: string): ModelMessage {
+  return toolCalls.length === 0
+    ? { role: "user", content: text }
+    : { role: "tool", content: toolCalls.map((call) => resultPart(call, { type: "error-text", value: text })) };
+}
+
+function said({ text, toolCalls }: ModelAnswer): string {
+  return toolCalls.length === 0 ? text : JSON.stringify(toolCalls.map(({ name, input }) => ({ name, input })));
+}
+
+function toolsText(tools: ReadonlyMap<string, Tool>): string {
+  const lines = [...tools.values()].map(
+    ({ name, description, inputJsonSchema }) =>
+      `- ${name}${description === undefined ? "" : `: ${description}`}\n  input: ${JSON.stringify(inputJsonSchema)}`,
+  );
+  return lines.length === 0 ? "" : ["You may use these tools:", ...lines].join("\n");
+}
+
+function modeOf(agent: ModelAgentOptions, ctx: AgentContext): AgentContext["steeringMode"] {
+  return agent.steering ?? ctx.steeringMode;
 }
