@@ -6,6 +6,8 @@ export type { ModelAgentDefinition } from "./model/model-agent-definition.ts";
 export type { ModelChunk, ModelSettings, ProviderOptions } from "./model/model-call.ts";
 export { ModelCallError } from "./model/model-errors.ts";
 export type { ModelPrice } from "./model/price.ts";
+export { recordModel } from "./model/record-model.ts";
+export { replayModel } from "./model/replay-model.ts";
 export { userContent } from "./model/user-content.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 

@@ -15,6 +15,8 @@ export {
   type ScriptedAgent,
 } from "./scripted-agent.ts";
 
+export { ScriptedModel, type ScriptedAnswer, type ScriptedReply, type ScriptedRequest } from "./scripted-model.ts";
+
 export { simulate, type SimulateOptions } from "./simulation/simulate.ts";
 export type { AgentWorld } from "./simulation/scenario.ts";
 export { describeFailingSeed, type FailingSeed, type SimulationReport } from "./simulation/campaign.ts";

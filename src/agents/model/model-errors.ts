@@ -39,7 +39,7 @@ export function modelCallError(ai: AiSdk, error: unknown, { provider, modelId }:
     return failed(error.isRetryable, `answered with status ${statusCode}: ${error.message}`, more);
   }
   if (isUnreadable(ai, error)) return failed(true, "gave an answer that cannot be read");
-  if (isOfTheSdk(error)) return failed(false, `cannot be asked this: ${messageOf(error)}`);
+  if (isOfTheSdk(error) || isForGood(error)) return failed(false, `cannot be asked this: ${messageOf(error)}`);
   // Nothing of the SDK's own: the connection, or what the server said in the middle of its stream.
   return failed(true, `broke off: ${messageOf(error)}`);
 }
@@ -81,6 +81,10 @@ function isUnreadable(ai: AiSdk, error: unknown): boolean {
 
 function isOfTheSdk(error: unknown): boolean {
   return error instanceof Error && error.name.startsWith("AI_");
+}
+
+function isForGood(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, "retryable") === false;
 }
 
 function messageOf(error: unknown): string {
