@@ -12,7 +12,7 @@ export async function toolsOf(
   given: readonly (Tool | ToolSource)[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Tool>> {
-  const lists = await Promise.all(given.map((one) => ("tools" in one ? one.tools(signal) : [one])));
+  const lists = await Promise.all(given.map(async (one) => ("tools" in one ? one.tools(signal) : [one])));
   return new Map(lists.flat().map((tool) => [tool.name, tool]));
 }
 
