@@ -57,6 +57,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
 
 /** Where a package may be loaded. `files: 1`: in one file only. */
 const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; readonly files?: number }>> = {
+  "@modelcontextprotocol/client": { folders: ["agents"], files: 1 },
   "@nats-io/jetstream": { folders: ["nats"] },
   "@nats-io/kv": { folders: ["nats"] },
   "@nats-io/obj": { folders: ["nats"] },

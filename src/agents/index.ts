@@ -22,6 +22,11 @@ export { approvalReply, carryOver, takeCarried } from "./tools/approval.ts";
 export type { ApprovalPrompt, ApprovalReply } from "./tools/approval.ts";
 export type { JsonSchema, Tool, ToolContext, ToolPolicy, ToolSource } from "./tools/tool.ts";
 
+// Tools of MCP servers
+export { McpServers } from "./mcp/mcp-servers.ts";
+export type { McpServer, McpServerPorts } from "./mcp/mcp-server.ts";
+export type { McpHttpOptions, McpServerOptions, McpStdioOptions } from "./mcp/options.ts";
+
 // Conversations
 export { openConversation } from "./conversation/conversation.ts";
 export type { Conversation, ConversationOptions, Retention } from "./conversation/conversation.ts";

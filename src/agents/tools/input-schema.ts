@@ -31,6 +31,15 @@ export function inputSchema(tool: string, given: unknown, json?: JsonSchema): In
   return { json: shape, parse: (input) => parsed(tool, schema, input) };
 }
 
+/** For a schema of somebody else: undefined where it says what is not understood here, so that only they check it. */
+export function foreignInputSchema(tool: string, json: JsonSchema): InputSchema {
+  try {
+    return inputSchema(tool, json);
+  } catch {
+    return { json, parse: async (input) => input };
+  }
+}
+
 function described(tool: string, schema: StandardSchemaV1): unknown {
   const standard = schema["~standard"] as StandardSchemaV1.Props & Partial<StandardJSONSchemaV1.Props>;
   if (standard.jsonSchema === undefined)
