@@ -19,7 +19,7 @@ export type { ToolAgentOptions } from "./tools/tool-agent.ts";
 export { callTool } from "./tools/tool-runner.ts";
 export type { CallToolOptions, ToolCall, ToolOutcome } from "./tools/tool-runner.ts";
 export { approvalReply, carryOver, takeCarried } from "./tools/approval.ts";
-export type { ApprovalPrompt, ApprovalReply } from "./tools/approval.ts";
+export type { ApprovalReply, ToolApprovalPrompt } from "./tools/approval.ts";
 export type { JsonSchema, Tool, ToolContext, ToolPolicy, ToolSource } from "./tools/tool.ts";
 
 // Tools of MCP servers

@@ -47,6 +47,8 @@ export interface ApprovalPrompt {
 export interface ApprovalAnswer {
   readonly approved: boolean;
   readonly reason?: string;
+  /** What the tool is run with instead of the prompt's `input`. */
+  readonly input?: unknown;
 }
 
 /** A step has failed for good: what now? Answered with a `RecoveryAnswer`. */
@@ -143,7 +145,7 @@ function chosen(choices: readonly PlainChoice[], answer: unknown): unknown {
 }
 
 const YES = new Set(["y", "yes", "true", "ok", "approve", "allow"]);
-const NO = new Set(["n", "no", "false", "deny", "refuse"]);
+const NO = new Set(["n", "no", "false", "deny", "refuse", "reject"]);
 
 function yesOrNo(answer: unknown): boolean | undefined {
   if (typeof answer === "boolean") return answer;
@@ -157,11 +159,15 @@ function approval(answer: unknown): ApprovalAnswer {
   const word = yesOrNo(answer);
   if (word !== undefined) return { approved: word };
   if (isRecordLike(answer)) {
-    const { approved, reason } = answer;
-    if (typeof approved === "boolean" && (reason === undefined || typeof reason === "string"))
-      return { approved, ...(reason !== undefined && { reason }) };
+    const { approved, reason, input, ...others } = answer;
+    if (
+      typeof approved === "boolean" &&
+      (reason === undefined || typeof reason === "string") &&
+      Object.keys(others).length === 0
+    )
+      return { approved, ...(reason !== undefined && { reason }), ...(input !== undefined && { input }) };
   }
-  return refuse("true, false or { approved, reason? }", answer);
+  return refuse("true, false or { approved, reason?, input? }", answer);
 }
 
 function recovery(answer: unknown): RecoveryAnswer {

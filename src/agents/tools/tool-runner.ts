@@ -63,7 +63,6 @@ export async function callTool(
   const reply = isAbout(options.approval, tool, call) ? options.approval : undefined;
   if (tool.policy === "block") return { type: "refused", reason: `the tool "${tool.name}" is blocked` };
   if (reply?.type === "rejected") return { type: "refused", reason: rejected(tool, reply.reason) };
-  if (reply?.type === "unclear") return { type: "approval", ask: askApprovalAgain(reply.prompt, reply.problem) };
 
   const given = reply === undefined ? call.input : reply.input;
   let input: unknown;

@@ -71,6 +71,7 @@ describe("an answer given by code", () => {
     [CONFIRM, "perhaps"],
     [TEXT, { text: "x" }],
     [APPROVAL, { approved: "yes" }],
+    [APPROVAL, { approved: true, amount: 7 }],
     [RECOVERY, "again"],
     [RECOVERY, { action: "give up" }],
   ])("to %j is refused when it does not fit: %j", async (prompt, wrong) => {

@@ -150,8 +150,8 @@ describe("an approval", () => {
   it.each([
     ["approve", "paid 90", [90]],
     [true, "paid 90", [90]],
-    [{ decision: "approve" }, "paid 90", [90]],
-    [{ decision: "approve", input: { amount: 5 } }, "paid 5", [5]],
+    [{ approved: true, reason: "fine" }, "paid 90", [90]],
+    [{ approved: true, input: { amount: 5 } }, "paid 5", [5]],
   ])("is given by %j", async (userResponse, finalResponse, expected) => {
     const { instance, paid } = desk();
     await instance.execute({ task: "t", sessionId: "s" });
@@ -163,7 +163,7 @@ describe("an approval", () => {
 
   it.each([
     ["reject", /rejected/],
-    [{ decision: "reject", reason: "too much" }, /too much/],
+    [{ approved: false, reason: "too much" }, /too much/],
   ])("is refused by %j", async (userResponse, message) => {
     const { instance, paid } = desk();
     await instance.execute({ task: "t", sessionId: "s" });
@@ -179,16 +179,28 @@ describe("an approval", () => {
     null,
     7,
     ["approve"],
-    { decision: "approve", amount: 7 },
+    { approved: "yes" },
+    { approved: true, amount: 7 },
     { reason: "fine" },
-    { decision: "approve", reason: 7 },
-    { decision: "approve", input: { amount: 1000 } },
-  ])("is asked for again after %j", async (userResponse) => {
+    { approved: true, reason: 7 },
+  ])("is not given by %j, and still waited for", async (userResponse) => {
     const { instance, paid } = desk();
     await instance.execute({ task: "t", sessionId: "s" });
+    await expect(instance.resumeSession("s", { userResponse })).rejects.toMatchObject({ code: "ORCH_ANSWER_INVALID" });
+    expect(paid).toEqual([]);
+    const result = await instance.resumeSession("s", { userResponse: "approve" });
+    expect(result.orThrow().finalResponse).toBe("paid 90");
+    await instance.close();
+  });
+
+  it("is asked for again when it was given for an input the tool does not take", async () => {
+    const { instance, paid } = desk();
+    await instance.execute({ task: "t", sessionId: "s" });
+    const userResponse = { approved: true, input: { amount: 1000 } };
     const again = await instance.resumeSession("s", { userResponse });
-    expect(again.status).toBe("awaiting_user");
-    expect(again.metadata.questions).toMatchObject([{ prompt: { kind: "approval", input: { amount: 90 } } }]);
+    expect(again.metadata.questions).toMatchObject([
+      { prompt: { kind: "approval", input: { amount: 90 }, message: expect.stringMatching(/amount/) } },
+    ]);
     expect(paid).toEqual([]);
     const result = await instance.resumeSession("s", { userResponse: "approve" });
     expect(result.orThrow().finalResponse).toBe("paid 90");
