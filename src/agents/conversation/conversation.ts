@@ -91,8 +91,7 @@ export async function openConversation<M extends Message>(
   let said: readonly M[] = [];
   return {
     history: shelf.history,
-    window: (system, current) =>
-      conversationWindow([...system, ...shelf.history, ...current], { tokensMax, countTokens }),
+    window: (system, current) => conversationWindow([...system, ...shelf.history], { current, tokensMax, countTokens }),
     async append(messages) {
       said = [...said, ...(messages.filter(({ role }) => role !== "system").map(storable) as M[])];
       await shelf.put(paired(said));

@@ -3,7 +3,8 @@
 // What of a conversation is shown to a model. A pure function, with these laws:
 //
 // W1  Messages of the system stay, all of them.
-// W2  What is shown of the rest is the newest of it: whole turns, from a user's message to the next one's.
+// W2  What is shown of the rest is the newest of it: whole turns, from a user's message to the next one's. What a step says
+//     and is told (`current`) is one turn, corrections included.
 // W3  A tool call and its result are shown together or not at all; what has no counterpart is never shown.
 // W4  It fits into `tokensMax`. Where not even the newest turn does, that turn is shown without its oldest exchanges; its
 //     beginning and its last exchange stay, whatever they take.
@@ -16,18 +17,21 @@ export interface WindowOptions<M extends Message> {
   readonly tokensMax: number | false;
   /** Default: an estimate of four characters to a token. */
   readonly countTokens?: CountTokens<M>;
+  /** What stands behind the conversation as its newest turn. Default: that begins with the last message of a user. */
+  readonly current?: readonly M[];
 }
 
 export function conversationWindow<M extends Message>(
   conversation: readonly M[],
-  { tokensMax, countTokens = estimateTokens }: WindowOptions<M>,
+  { tokensMax, countTokens = estimateTokens, current = [] }: WindowOptions<M>,
 ): readonly M[] {
-  const messages = paired(conversation);
+  const before = paired(conversation);
+  const messages = current.length === 0 ? before : [...before, ...paired(current)];
   if (tokensMax === false) return messages;
   const placed = messages.map((message, at): Placed => ({ message, at, tokens: countTokens(message) }));
   const system = placed.filter(({ message }) => message.role === "system");
   const rest = placed.filter(({ message }) => message.role !== "system");
-  const shown = newest(rest, tokensMax - tokensOf(system));
+  const shown = newest(rest, before.length, tokensMax - tokensOf(system));
   if (shown.length === rest.length) return messages;
   const kept = new Set([...system, ...shown].map(({ at }) => at));
   return messages.filter((_message, at) => kept.has(at));
@@ -39,8 +43,10 @@ interface Placed {
   readonly tokens: number;
 }
 
-function newest(messages: readonly Placed[], tokensMax: number): readonly Placed[] {
-  const turns = cut(messages, ({ message }, before) => message.role === "user" && before.message.role !== "user");
+function newest(messages: readonly Placed[], currentAt: number, tokensMax: number): readonly Placed[] {
+  const turns = cut(messages, ({ message, at }, before) =>
+    at < currentAt ? message.role === "user" : before.at < currentAt,
+  );
   const last = turns.at(-1);
   if (last === undefined) return [];
   return tokensOf(last) > tokensMax ? newestOfTurn(last, tokensMax) : lastPieces(turns, tokensMax);

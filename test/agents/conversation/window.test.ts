@@ -51,6 +51,16 @@ describe("a window", () => {
     expect(window(talk, 1)).toEqual([talk[0], talk[1], talk[4], talk[5]]);
   });
 
+  it("takes what a step has said so far for one turn, corrections included", () => {
+    const talk = [user("1"), says("a")];
+    const current = [user("task"), says("bad"), user("not so"), says("worse"), user("nor so"), says("good")];
+    const shown = (tokensMax: number) => conversationWindow(talk, { current, tokensMax, countTokens: one });
+    expect(shown(8)).toEqual([...talk, ...current]);
+    expect(shown(7)).toEqual(current);
+    expect(shown(4)).toEqual([current[0], ...current.slice(3)]);
+    expect(shown(1)).toEqual([current[0], current[5]]);
+  });
+
   it("does not cut between a call and a result that comes after the user has spoken", () => {
     const talk = [user("1"), calls("a"), user("still there?"), results("a"), says("x"), user("2")];
     expect(window(talk, 5)).toEqual([talk[5]]);
