@@ -53,7 +53,7 @@ export type {
   ResultUsage,
   TraceStep,
 } from "./runtime/result.ts";
-export type { RunEvent } from "./runtime/engine-api.ts";
+export type { AttemptCounts, HostStatus, RunEvent } from "./runtime/engine-api.ts";
 export type { RunStatus, TerminalReason } from "./actors/effects.ts";
 export type { Why } from "./runtime/why.ts";
 

@@ -2,9 +2,10 @@
 
 import { InvalidArgumentError, type Command } from "commander";
 
-import { OrchestraHost, type HostInfo, type HostOptions } from "../index.ts";
+import { MetricsCollector, OrchestraHost, type HostInfo, type HostOptions } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { serveMetrics, type MetricsServer } from "./metrics-server.ts";
 import { loadNats, onNats, requiredNats, type NatsFlags } from "./nats-options.ts";
 import { versionOf } from "./package-version.ts";
 import { levelLogger, loadParts, type CodeFlags } from "./session-options.ts";
@@ -16,6 +17,8 @@ interface HostFlags extends NatsFlags, CodeFlags {
   /** False by `--no-adopt`. */
   readonly adopt: boolean;
   readonly drain: number;
+  readonly metricsPort?: number;
+  readonly metricsAddress?: string;
   readonly log?: string;
   readonly json?: boolean;
 }
@@ -41,6 +44,8 @@ export function addHostCommand(program: Command, io: Io, ended: (code: number) =
     .option("--label <key=value...>", "what else is told of it")
     .option("--no-adopt", "run steps only, own no sessions")
     .option("--drain <seconds>", "how long steps in flight may take to finish", count, DRAIN_S)
+    .option("--metrics-port <port>", "serve /metrics for Prometheus and /healthz by HTTP", port)
+    .option("--metrics-address <address>", "where that listens (default: 127.0.0.1, this machine only)")
     .option("--log <level>", "structured log lines on standard error: debug, info, warn, error")
     .option("--json", "what it says as JSON lines on standard output")
     .addHelpText("after", HELP)
@@ -54,8 +59,10 @@ async function hostCommand(file: string | undefined, flags: HostFlags, io: Io): 
   const { natsBus } = await loadNats();
   const bus = natsBus(requiredNats(flags, io));
   const { executionConfig, ...options } = hostOptions(parts.options?.initialConfig);
+  const metrics = new MetricsCollector();
   const host = new OrchestraHost({
     bus,
+    ...(flags.metricsPort !== undefined && { metricsCollector: metrics }),
     ...options,
     ...(parts.agents !== undefined && { agents: parts.agents }),
     ...(parts.topology !== undefined && { topologies: [parts.topology] }),
@@ -70,7 +77,15 @@ async function hostCommand(file: string | undefined, flags: HostFlags, io: Io): 
   const say = (line: Record<string, unknown>, text: string): void =>
     flags.json ? io.out(JSON.stringify(line)) : io.err(text);
   const signalled = firstSignal(io);
+  let server: MetricsServer | undefined;
   try {
+    if (flags.metricsPort !== undefined) {
+      const { metricsPort: port, metricsAddress: address } = flags;
+      // Says now, and not to Prometheus later, what has to be installed.
+      await metrics.prometheus();
+      server = await serveMetrics(host, metrics, { port, ...(address !== undefined && { address }) });
+      say({ event: "metrics", url: server.url }, `metrics at ${server.url}/metrics, health at ${server.url}/healthz`);
+    }
     await host.start();
     const own = (await host.hosts()).find(({ pid }) => pid === process.pid);
     say({ event: "serving", host: own?.host, agents: own?.agents, slots: own?.slots }, servingText(own));
@@ -83,6 +98,7 @@ async function hostCommand(file: string | undefined, flags: HostFlags, io: Io): 
     signalled.stop();
     await host.close();
     await bus.close();
+    await server?.close();
   }
 }
 
@@ -129,6 +145,13 @@ function pair(text: string, option: string): [string, string] {
   const at = text.indexOf("=");
   if (at <= 0) throw new UsageError(`${option} ${text}: expected key=value`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (text === "" || !Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError("expected a port, or 0 for any that is free");
+  return value;
 }
 
 function count(text: string): number {

@@ -78,6 +78,9 @@ export class Cluster {
     });
   }
 
+  get leaseHeld(): boolean {
+    return this.#presence.held;
+  }
   get isHosting(): boolean {
     return this.#hosting !== undefined;
   }

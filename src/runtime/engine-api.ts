@@ -5,6 +5,7 @@ import type { RunLimits, Usage } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Why } from "./why.ts";
 import type { ErrorData } from "../base/errors.ts";
+import type { BusStatus } from "../bus/ports.ts";
 import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
 import type { TopologyData } from "../topology/types.ts";
 import type { AgentSource, RetryPolicies, SteeringMode } from "./agent.ts";
@@ -137,6 +138,37 @@ export interface RunHandle {
   readonly outcome: Promise<RunOutcome>;
 }
 
+/** A host as those see it who watch over it. */
+export interface HostStatus {
+  readonly host: string;
+  /** idle: not started. draining: takes nothing more. */
+  readonly state: "idle" | "serving" | "draining" | "closed";
+  /** False: it could not say in time that it is alive, so others may take its sessions over; it begins nothing until it can. */
+  readonly leaseHeld: boolean;
+  readonly bus: BusStatus;
+  /** Steps at a time at most; 0 while it is not serving. */
+  readonly slots: number;
+  /** Steps it runs now. */
+  readonly running: number;
+  /** Sessions it owns. */
+  readonly sessions: number;
+  /** Steps that wait at the bus for any host, by agent, of those it serves; as it was last told. */
+  readonly queued: Readonly<Record<string, number>>;
+  /** Attempts that ended here since it was made, of whatever session, by agent. */
+  readonly attempts: Readonly<Record<string, AttemptCounts>>;
+  /** Results that came after their attempt had ended; dropped. */
+  readonly lateResults: number;
+}
+
+export interface AttemptCounts {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Given up: cancelled, paused, or its session went to another host. */
+  readonly aborted: number;
+  /** Of those that succeeded or failed. */
+  readonly tookMs: number;
+}
+
 export interface EngineEventsOptions {
   /** Events after this `seq`; 0 or absent: from the first. */
   readonly after?: number;
@@ -217,6 +249,7 @@ export interface Engine {
   servedElsewhere(): Promise<ReadonlySet<string>>;
   /** Serves as a host from now on, as its options say. Resolves once others can know of it. */
   host(): Promise<void>;
+  hostStatus(): HostStatus;
   /** Stops accepting, lets steps in flight finish up to `timeoutMs`, leaves the rest resumable. */
   drain(options?: { timeoutMs?: number }): Promise<void>;
   close(): Promise<void>;

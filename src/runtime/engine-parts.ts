@@ -30,6 +30,7 @@ import { runNested } from "./nested.ts";
 import type { NestedHooks, NestedPorts } from "./nested.ts";
 import { isEnded, NestedEnds } from "./nested-ends.ts";
 import type { Session } from "./session.ts";
+import type { Observe } from "./owned-events.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
 import { Worker } from "./worker.ts";
@@ -60,6 +61,8 @@ export interface EngineOptions {
   readonly busIsOwn?: boolean;
   /** What is dropped while sessions run and when they end. Default: nothing. */
   readonly retention?: RetentionPolicy;
+  /** Told of every session it takes over as a host. */
+  readonly observers?: readonly Observe[];
   /** Serves as a host of a cluster once `Engine.host` is called. */
   readonly hosting?: HostingOptions;
   /** Of steps whose agent nobody serves. Default: they wait, and it is told after 30 s. */

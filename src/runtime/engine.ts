@@ -21,6 +21,7 @@ import { diffHistories } from "./checkpoints.ts";
 import type {
   Engine,
   EngineEventsOptions,
+  HostStatus,
   RecordedStep,
   RunEvent,
   RunHandle,
@@ -30,6 +31,7 @@ import type {
 import { Elsewhere } from "./elsewhere.ts";
 import { Exclusive } from "./exclusive.ts";
 import type { HostingOptions } from "./hosting.ts";
+import { OwnedEvents } from "./owned-events.ts";
 import { Resuming } from "./resuming.ts";
 import { Starting } from "./starting.ts";
 import { stopRun } from "./stopping.ts";
@@ -44,6 +46,7 @@ import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { AROUND_STANDS_STILL } from "./nested-ends.ts";
 import { recoverNested } from "./nested-recovery.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
+import { hostStatusOf } from "./host-status.ts";
 import type { QuestionListener } from "./question-listeners.ts";
 import { recoverSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
@@ -70,6 +73,8 @@ class LocalEngine implements Engine {
   readonly #starting: Starting;
   readonly #listeners: QuestionListeners;
   readonly #housekeeping: Housekeeping;
+  readonly #owned: OwnedEvents;
+  readonly #slots: number;
   #state: "open" | "draining" | "closed" = "open";
   #closing: Promise<void> | undefined;
 
@@ -83,6 +88,9 @@ class LocalEngine implements Engine {
       adopt: (sessionId) => this.#adopt(sessionId, options.hosting),
       recoverNested: () => this.#recoverNested(),
     });
+    this.#slots = options.hosting?.slots ?? 0;
+    const { ports, live } = this.#parts;
+    this.#owned = new OwnedEvents(ports, (id) => live.get(id) !== undefined, options.observers ?? []);
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#elsewhere = new Elsewhere(this.#parts, (sessionId, reason) => this.cancel(sessionId, reason));
     this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive, this.#elsewhere);
@@ -140,6 +148,10 @@ class LocalEngine implements Engine {
   async host(): Promise<void> {
     this.#assertOpen();
     await this.#parts.cluster?.host();
+  }
+
+  hostStatus(): HostStatus {
+    return hostStatusOf(this.#parts, this.#state, this.#slots);
   }
 
   async answer(sessionId: string, questionId: string, value: unknown): Promise<void> {
@@ -276,6 +288,7 @@ class LocalEngine implements Engine {
     if (this.#state !== "open") return;
     this.#state = "draining";
     await this.#parts.drain(options.timeoutMs ?? DEFAULT_DRAIN_MS);
+    await this.#owned.settled();
   }
 
   close(): Promise<void> {
@@ -287,7 +300,9 @@ class LocalEngine implements Engine {
     return this.#exclusive.run(sessionId, async () => {
       this.#assertAccepting(false);
       if (hosting === undefined || this.#parts.live.get(sessionId) !== undefined) return;
-      await this.#resuming.resume(sessionId, { code: hosting.code, takesOver: true });
+      await this.#owned.following(sessionId, () =>
+        this.#resuming.resume(sessionId, { code: hosting.code, takesOver: true }),
+      );
     });
   }
 

@@ -16,6 +16,7 @@ import type { Engine } from "./engine-api.ts";
 import { createEngine } from "./engine.ts";
 import { DEFAULT_UNSERVED, type HostingOptions } from "./hosting.ts";
 import { planNestedRun } from "./nested-run.ts";
+import type { Observe } from "./owned-events.ts";
 import { QuestionDesk } from "./question-desk.ts";
 import { resultFromOutcome } from "./result-from-outcome.ts";
 import type { SharedOptions } from "./run-options.ts";
@@ -65,6 +66,8 @@ const ENDED_SESSIONS_MAX = 1_000;
 
 export interface KernelOptions extends Pick<SharedOptions, "bus" | "random" | "unserved" | "unservedAfterMs"> {
   readonly hosting?: HostingOptions;
+  /** Of a host. */
+  readonly observers?: readonly Observe[];
   readonly stateManager?: StateManager;
   readonly channel: Channel | undefined;
   readonly maxSessions?: number;
@@ -97,6 +100,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger, i
       fails: options.unserved === "fail",
     },
     ...(options.hosting !== undefined && { hosting: options.hosting }),
+    ...(options.observers !== undefined && { observers: options.observers }),
     ...(options.maxSessions !== undefined && { maxSessions: options.maxSessions }),
     ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },

@@ -13,6 +13,7 @@ import type { TopologyInput } from "../topology/read.ts";
 import type { AgentSource } from "./agent.ts";
 import { eitherSource, type AgentDirectory } from "./agent-source.ts";
 import { didYouMean } from "./did-you-mean.ts";
+import type { Engine, HostStatus, RunEvent } from "./engine-api.ts";
 import type { ExecutionConfig } from "./execution-config.ts";
 import { mergeExecutionConfig } from "./execution-config.ts";
 import type { HostingOptions } from "./hosting.ts";
@@ -23,6 +24,7 @@ import {
   type AgentsOption,
   type Condition,
   type ErrorHandlingConfig,
+  type RunObserver,
   type SharedBus,
   type SharedOptions,
 } from "./run-options.ts";
@@ -59,6 +61,9 @@ export interface HostOptions {
   readonly version?: string;
   /** For a bus that keeps no sessions itself. */
   readonly stateManager?: StateManager;
+  /** Told of the events of the sessions it owns, from when it took them over. */
+  readonly metricsCollector?: RunObserver;
+  readonly observers?: readonly RunObserver[];
   readonly logger?: Logger;
   /** Told of the sessions it owns as XState actors; see `RunOptions.inspect`. */
   readonly inspect?: NonNullable<SharedOptions["inspect"]>;
@@ -66,6 +71,17 @@ export interface HostOptions {
   readonly random?: Random;
 }
 
+const NOT_STARTED: Omit<HostStatus, "state"> = Object.freeze({
+  host: "",
+  leaseHeld: false,
+  bus: "reconnecting",
+  slots: 0,
+  running: 0,
+  sessions: 0,
+  queued: {},
+  attempts: {},
+  lateResults: 0,
+});
 const DEFAULT_SLOTS = 16;
 const DEFAULT_MAX_CONCURRENCY = 64;
 
@@ -74,6 +90,7 @@ export class OrchestraHost implements AsyncDisposable {
   readonly #grounds: Grounds;
   readonly #hosting: HostingOptions;
   #kernel: Promise<Kernel> | undefined;
+  #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
 
   /** Opens nothing. @throws {OrchestraError} `ORCH_BAD_OPTION`, also without agents. */
@@ -92,6 +109,11 @@ export class OrchestraHost implements AsyncDisposable {
   /** The hosts that are alive, this one among them once it has started. */
   async hosts(): Promise<readonly HostInfo[]> {
     return this.#options.bus.liveness.alive();
+  }
+
+  /** How it is now; `idle` before it starts. */
+  status(): HostStatus {
+    return this.#engine?.hostStatus() ?? { ...NOT_STARTED, state: this.#closing === undefined ? "idle" : "closed" };
   }
 
   /**
@@ -123,13 +145,16 @@ export class OrchestraHost implements AsyncDisposable {
     return this.#kernel;
   }
 
-  #openKernel(): Promise<Kernel> {
+  async #openKernel(): Promise<Kernel> {
     const { bus, stateManager, random, maxSessions, unserved, unservedAfterMs } = this.#options;
-    return openKernel(
+    const { metricsCollector, observers = [] } = this.#options;
+    const watching = metricsCollector === undefined ? observers : [metricsCollector, ...observers];
+    const kernel = await openKernel(
       {
         bus,
         channel: undefined,
         hosting: this.#hosting,
+        observers: watching.map((one) => (event: RunEvent) => one.observe(event)),
         ...(stateManager !== undefined && { stateManager }),
         ...(random !== undefined && { random }),
         ...(maxSessions !== undefined && { maxSessions }),
@@ -138,6 +163,8 @@ export class OrchestraHost implements AsyncDisposable {
       },
       this.#grounds,
     );
+    this.#engine = kernel.engine;
+    return kernel;
   }
 
   async #close(): Promise<void> {

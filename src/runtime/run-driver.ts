@@ -36,7 +36,7 @@ async function eventsFrom(kernel: Kernel, sessionId: string): Promise<number> {
 
 /** How a run is driven where options say who watches it and how often it is saved. */
 export function driveOptionsOf(
-  { metricsCollector, verbosity = 0, stateManager }: SharedOptions,
+  { metricsCollector, observers: shared = [], verbosity = 0, stateManager }: SharedOptions,
   run: Pick<DriveOptions, "code" | "observers"> & {
     readonly execution: ExecutionConfig;
     readonly signal: AbortSignal | undefined;
@@ -45,7 +45,8 @@ export function driveOptionsOf(
   const { code, execution, observers, signal } = run;
   const printer = statusPrinter(execution.status ?? StatusConfig.fromVerbosity(verbosity));
   const all = [...observers];
-  if (metricsCollector !== undefined) all.push((event) => metricsCollector.observe(event));
+  const watching = metricsCollector === undefined ? shared : [metricsCollector, ...shared];
+  for (const one of watching) all.push((event) => one.observe(event));
   if (printer !== undefined) all.push(printer);
   return {
     code,

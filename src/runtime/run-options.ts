@@ -98,6 +98,8 @@ export interface SharedOptions {
   readonly maxSteps?: number | false;
   readonly budget?: Budget;
   readonly metricsCollector?: RunObserver;
+  /** Others that watch: `traceFile`, `spanObserver`, or one of your own. */
+  readonly observers?: readonly RunObserver[];
   readonly verbosity?: Verbosity;
   /** Shared with other hosts where it is one of those (`natsBus` of `orchestra/nats`); one that keeps sessions itself is the store, too. */
   readonly bus?: SharedBus;
@@ -175,6 +177,7 @@ const shared = {
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
   metricsCollector: having("a MetricsCollector", "observe"),
+  observers: list(having("an observer", "observe")),
   verbosity: check((value) => value === 0 || value === 1 || value === 2, "0, 1 or 2"),
   bus: check((value) => isRecordLike(value) && isRecordLike(value["steps"]) && isRecordLike(value["results"]), "a bus"),
   unserved: check((value) => value === "wait" || value === "fail", '"wait" or "fail"'),
@@ -210,7 +213,7 @@ const runOptionsSchema = object({ ...shared, ...perTask, topology });
 /** What a host takes as instances do, and what only it takes. @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertHostOptions(options: object): void {
   const { agents, agentRegistry, conditions, errorConfig, stateManager } = shared;
-  const { unserved, unservedAfterMs, logger, inspect, clock, random } = shared;
+  const { unserved, unservedAfterMs, logger, inspect, clock, random, metricsCollector, observers } = shared;
   const common = { agents, agentRegistry, conditions, errorConfig, stateManager, unserved, unservedAfterMs };
   const own = {
     bus: required((value) => isRecordLike(value) && isRecordLike(value["steps"]), "a bus that hosts share"),
@@ -229,7 +232,7 @@ export function assertHostOptions(options: object): void {
     ),
     version: text,
   };
-  assertOptions(object({ ...common, logger, inspect, clock, random, ...own }), options);
+  assertOptions(object({ ...common, metricsCollector, observers, logger, inspect, clock, random, ...own }), options);
   assertExclusive(options);
 }
 

@@ -17,7 +17,7 @@ import type { NodeKind } from "../topology/types.ts";
 import type { RunnableAgent } from "./agent.ts";
 import { whileBeating } from "./beats.ts";
 import type { Deadlines } from "./deadlines.ts";
-import type { RunCode } from "./engine-api.ts";
+import type { AttemptCounts, RunCode } from "./engine-api.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
 import type { Adopted } from "./streams.ts";
@@ -55,6 +55,11 @@ const SLOTS_PER_AGENT = 4_096;
 const SLOTS_OF_ALL = Infinity;
 const FOREIGN_RETRY_MS = 250;
 const REGISTER_RETRY_MS = 1_000;
+/** Agents whose attempts are counted apart. */
+const COUNTED_AGENTS_MAX = 1_000;
+const OTHER_AGENTS = "other";
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class Worker {
   readonly #ports: WorkerPorts;
@@ -64,6 +69,7 @@ export class Worker {
   readonly #places = new WeakMap<RunnableAgent, Places>();
   #all: StepServer | undefined;
   #hosted: { readonly code: RunCode; readonly agents: ReadonlySet<string>; readonly slots: HostSlots } | undefined;
+  readonly #attempts = new Map<string, Writable<AttemptCounts>>();
   #lateResults = 0;
 
   constructor(ports: WorkerPorts) {
@@ -96,6 +102,10 @@ export class Worker {
   /** Results that came after their attempt had ended. */
   get lateResults(): number {
     return this.#lateResults;
+  }
+  /** By agent. */
+  get attempts(): Readonly<Record<string, AttemptCounts>> {
+    return Object.fromEntries([...this.#attempts].map(([agent, counts]) => [agent, { ...counts }]));
   }
   get running(): number {
     return this.#running.size;
@@ -262,6 +272,7 @@ export class Worker {
 
   /** W1. */
   #register(claim: Claim, end: StepEnd | null, aborted: AbortReason | null = null): Promise<void> {
+    this.#count(claim.step.agent, end);
     // The session goes on with another owner, who waits for the step: others have it at once.
     const isWanted = !this.servesAll && (aborted === "closing" || aborted === "fenced");
     if (end === null) return isWanted ? claim.retry(0) : claim.done();
@@ -278,6 +289,17 @@ export class Worker {
         return claim.retry(REGISTER_RETRY_MS);
       },
     );
+  }
+
+  #count(agent: string, end: StepEnd | null): void {
+    const label = this.#attempts.has(agent) || this.#attempts.size < COUNTED_AGENTS_MAX ? agent : OTHER_AGENTS;
+    let counts = this.#attempts.get(label);
+    if (counts === undefined) this.#attempts.set(label, (counts = { succeeded: 0, failed: 0, aborted: 0, tookMs: 0 }));
+    if (end === null) counts.aborted++;
+    else if (end.kind !== "suspended") {
+      counts[end.kind]++;
+      counts.tookMs += end.tookMs;
+    }
   }
 
   async #execute(claim: Claim, body: StepBody, agent: RunnableAgent, code: RunCode): Promise<void> {

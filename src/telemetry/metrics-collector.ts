@@ -2,8 +2,10 @@
 
 import { systemClock, type Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { optionalPackage } from "../base/optional-package.ts";
-import type { RunEvent } from "../runtime/engine-api.ts";
+import { callReportOf, type CallReport } from "../base/call-report.ts";
+import type { HostStatus, RunEvent } from "../runtime/engine-api.ts";
+import { hostFamilies } from "./host-metrics.ts";
+import { prometheusText } from "./prometheus.ts";
 
 export type Exporter = "prometheus" | "console";
 
@@ -38,29 +40,34 @@ const HELP = {
   output_tokens: "Tokens received from models",
   total_tokens: "Tokens sent and received",
   cost_usd: "Cost reported by agents, in US dollars",
+  model_calls: "Requests to models, by the model that was asked for",
+  model_calls_failed: "Requests to models that failed",
+  model_call_duration_ms: "Time spent in requests to models, in milliseconds",
+  tool_calls: "Calls of tools, by tool",
+  tool_calls_failed: "Calls of tools that failed",
+  tool_call_duration_ms: "Time spent in calls of tools, in milliseconds",
 } as const;
 
 export type MetricName = keyof typeof HELP;
 const METRIC_NAMES = Object.keys(HELP) as readonly MetricName[];
 
-/** The metrics that are also kept per node. */
-const BY_NODE = [
-  "steps",
-  "steps_succeeded",
-  "steps_failed",
-  "step_duration_ms",
-  "retries",
-] as const satisfies readonly MetricName[];
-type NodeMetric = (typeof BY_NODE)[number];
-/** More nodes than this share the label "other", so that labels stay bounded. */
-const NODES_MAX = 1000;
+/** The metrics that are also kept per node, model or tool. */
+const LABELS = {
+  node: ["steps", "steps_succeeded", "steps_failed", "step_duration_ms", "retries"],
+  model: ["model_calls", "model_calls_failed", "model_call_duration_ms"],
+  tool: ["tool_calls", "tool_calls_failed", "tool_call_duration_ms"],
+} as const satisfies Record<string, readonly MetricName[]>;
+type Label = keyof typeof LABELS;
+const LABEL_NAMES = Object.keys(LABELS) as readonly Label[];
+/** More nodes, models or tools than this share the label "other", so that labels stay bounded. */
+const LABELLED_MAX = 1000;
 
 export class MetricsCollector {
   readonly enabled: boolean;
   readonly #exporters: ReadonlySet<Exporter>;
   readonly #output: { write(text: string): unknown };
   readonly #totals = new Map<MetricName, number>();
-  readonly #perNode = new Map<string, Map<NodeMetric, number>>();
+  readonly #labelled = new Map(LABEL_NAMES.map((label) => [label, new Map<string, Map<MetricName, number>>()]));
   readonly #stopExport: () => void;
   #closed = false;
 
@@ -113,13 +120,15 @@ export class MetricsCollector {
       case "checkpoint.created":
         return this.#count("checkpoints");
       case "step.retrying":
-        return this.#countAt(event.node, "retries");
+        return this.#countAt("node", event.node, "retries");
+      case "step.chunk":
+        return this.#countCall(callReportOf(event.chunk));
       case "step.succeeded":
-        this.#countAt(event.node, "steps_succeeded");
+        this.#countAt("node", event.node, "steps_succeeded");
         this.#countStep(event.node, event.tookMs);
         return this.#countUsage(event.usage);
       case "step.failed":
-        this.#countAt(event.node, "steps_failed");
+        this.#countAt("node", event.node, "steps_failed");
         return this.#countStep(event.node, event.tookMs);
       default:
         return;
@@ -127,23 +136,29 @@ export class MetricsCollector {
   }
 
   /**
-   * The sum since the collector was made; of one node where `node` is given.
+   * The sum since the collector was made; of one node, model or tool where that is given.
    *
-   * @throws {OrchestraError} `ORCH_BAD_OPTION` for a metric that does not exist, or is not kept per node.
+   * @throws {OrchestraError} `ORCH_BAD_OPTION` for a metric that does not exist, or is not kept by that label.
    */
-  getMetric(name: MetricName, { node }: { node?: string } = {}): number {
+  getMetric(name: MetricName, of: { readonly [L in Label]?: string } = {}): number {
     if (!METRIC_NAMES.includes(name))
       throw new OrchestraError(
         "ORCH_BAD_OPTION",
         `getMetric: unknown metric ${JSON.stringify(name)}; known are ${METRIC_NAMES.join(", ")}`,
       );
-    if (node === undefined) return this.#totals.get(name) ?? 0;
-    if (!isNodeMetric(name))
+    const label = LABEL_NAMES.find((one) => of[one] !== undefined);
+    if (label === undefined) return this.#totals.get(name) ?? 0;
+    if (labelOf(name) !== label)
       throw new OrchestraError(
         "ORCH_BAD_OPTION",
-        `getMetric: "${name}" is not kept per node; those that are: ${BY_NODE.join(", ")}`,
+        `getMetric: "${name}" is not kept per ${label}; those that are: ${LABELS[label].join(", ")}`,
       );
-    return this.#perNode.get(node)?.get(name) ?? 0;
+    return (
+      this.#labelled
+        .get(label)
+        ?.get(of[label] ?? "")
+        ?.get(name) ?? 0
+    );
   }
 
   getMetrics(): Record<MetricName, number> {
@@ -154,25 +169,24 @@ export class MetricsCollector {
   }
 
   /**
-   * Prometheus text format, by prom-client, which is installed beside Orchestra. Uses a registry of its own.
+   * Prometheus text format, by prom-client, which is installed beside Orchestra. `host`: with what a host says of itself
+   * (`OrchestraHost.status()`). Uses a registry of its own.
    *
    * @throws {OrchestraError} `ORCH_PACKAGE_MISSING` when prom-client is not installed.
    */
-  async prometheus(): Promise<string> {
-    const { Counter, Registry } = await optionalPackage("prom-client", () => import("prom-client"));
-    const registry = new Registry();
-    for (const name of METRIC_NAMES) {
-      const labelled = isNodeMetric(name);
-      const counter = new Counter({
-        name: `orchestra_${name}_total`,
-        help: HELP[name],
-        registers: [registry],
-        labelNames: labelled ? ["node"] : [],
-      });
-      if (!labelled) counter.inc(this.#totals.get(name) ?? 0);
-      else for (const [node, counts] of this.#perNode) counter.inc({ node }, counts.get(name) ?? 0);
-    }
-    return registry.metrics();
+  prometheus({ host }: { host?: HostStatus } = {}): Promise<string> {
+    const families = METRIC_NAMES.map((name) => {
+      const label = labelOf(name);
+      const samples =
+        label === undefined
+          ? [{ value: this.#totals.get(name) ?? 0 }]
+          : [...(this.#labelled.get(label) ?? [])].map(([of, counts]) => ({
+              labels: { [label]: of },
+              value: counts.get(name) ?? 0,
+            }));
+      return { name: `orchestra_${name}_total`, help: HELP[name], type: "counter" as const, samples };
+    });
+    return prometheusText([...families, ...(host === undefined ? [] : hostFamilies(host))]);
   }
 
   /** Writes a last console line where that exporter is on, and stops the timer. Idempotent; counting goes on. */
@@ -191,17 +205,27 @@ export class MetricsCollector {
     this.#totals.set(name, (this.#totals.get(name) ?? 0) + by);
   }
 
-  #countAt(node: string, name: NodeMetric, by = 1): void {
+  #countAt(label: Label, of: string, name: MetricName, by = 1): void {
     this.#count(name, by);
-    const label = this.#perNode.has(node) || this.#perNode.size < NODES_MAX ? node : "other";
-    const counts = this.#perNode.get(label) ?? new Map<NodeMetric, number>();
+    const labelled = this.#labelled.get(label) ?? new Map<string, Map<MetricName, number>>();
+    const bounded = labelled.has(of) || labelled.size < LABELLED_MAX ? of : "other";
+    const counts = labelled.get(bounded) ?? new Map<MetricName, number>();
     counts.set(name, (counts.get(name) ?? 0) + by);
-    this.#perNode.set(label, counts);
+    labelled.set(bounded, counts);
   }
 
   #countStep(node: string, tookMs: number): void {
-    this.#countAt(node, "steps");
-    this.#countAt(node, "step_duration_ms", tookMs);
+    this.#countAt("node", node, "steps");
+    this.#countAt("node", node, "step_duration_ms", tookMs);
+  }
+
+  #countCall(call: CallReport | undefined): void {
+    if (call === undefined) return;
+    const [label, of, kind] =
+      call.type === "model.called" ? (["model", call.model, "model"] as const) : (["tool", call.tool, "tool"] as const);
+    this.#countAt(label, of, `${kind}_calls`);
+    this.#countAt(label, of, `${kind}_call_duration_ms`, call.tookMs);
+    if (call.error !== undefined) this.#countAt(label, of, `${kind}_calls_failed`);
   }
 
   #countUsage(usage: unknown): void {
@@ -222,8 +246,8 @@ export class MetricsCollector {
   }
 }
 
-function isNodeMetric(name: MetricName): name is NodeMetric {
-  return (BY_NODE as readonly MetricName[]).includes(name);
+function labelOf(name: MetricName): Label | undefined {
+  return LABEL_NAMES.find((label) => (LABELS[label] as readonly MetricName[]).includes(name));
 }
 
 function repeat(clock: Clock, everyMs: number, act: () => void): () => void {

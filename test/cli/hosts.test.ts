@@ -101,6 +101,48 @@ describe("the command line on NATS", () => {
     expect((await run(["hosts"]).ended).out).toContain("no host is alive");
   });
 
+  it("shows Prometheus what a host does, and whether it serves", async () => {
+    const host = run(["host", "--agents", "agents.ts", "--slots", "4", "--metrics-port", "0"]);
+    await until("it serves", () => host.said.err.includes("serves A, B"));
+    const [, url = ""] = /metrics at (\S+)\/metrics/.exec(host.said.err) ?? [];
+    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+    expect((await run(["run", "team.yaml", "--task", "t", "--session", "m"]).ended).out).toBe("tab\n");
+    const lines = [
+      "orchestra_runs_total 1",
+      "orchestra_runs_completed_total 1",
+      'orchestra_steps_succeeded_total{node="B"} 1',
+      'orchestra_host_attempts_total{agent="A",outcome="succeeded"} 1',
+      "orchestra_host_slots 4",
+      "orchestra_host_lease_held 1",
+      'orchestra_bus_state{state="connected"} 1',
+      'orchestra_queue_depth{agent="B"} 0',
+    ];
+    const missing = async (): Promise<string[]> => {
+      const text = await metrics();
+      return lines.filter((line) => !text.includes(`${line}\n`));
+    };
+    await expect.poll(missing, { timeout: 10_000 }).toEqual([]);
+    const healthy = await fetch(`${url}/healthz`);
+    expect([healthy.status, await healthy.json()]).toEqual([
+      200,
+      expect.objectContaining({ ok: true, state: "serving" }),
+    ]);
+    expect((await fetch(`${url}/other`)).status).toBe(404);
+    expect((await fetch(`${url}/metrics`, { method: "POST" })).status).toBe(405);
+    const taken = await run(["host", "--agents", "agents.ts", "--metrics-port", new URL(url).port]).ended;
+    expect([taken.code, taken.err]).toEqual([2, expect.stringContaining("EADDRINUSE")]);
+
+    const slow = run(["run", "team.yaml", "--task", "slow", "--session", "n"]);
+    await until("B runs", () => /A ✓[^]*B …/.test(slow.said.err));
+    expect(await metrics()).toContain("orchestra_host_steps_running 1\n");
+    host.signal("SIGTERM");
+    await until("it is known to drain", async () => (await fetch(`${url}/healthz`)).status === 503);
+    expect(await metrics()).toContain('orchestra_host_state{state="draining"} 1\n');
+    expect((await host.ended).code).toBe(0);
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+    expect((await slow.ended).out).toBe("slowab\n");
+  });
+
   it("lists, shows and drops dead letters, and says of one whose run went on that it did", async () => {
     const bus = natsBus({ servers: server.url });
     const step = { sessionId: "gone", runId: "r", stepId: "1.0.1", agent: "P", attempt: 1, body: { some: "input" } };

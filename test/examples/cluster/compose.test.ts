@@ -27,6 +27,16 @@ describe("docker-compose.yml", () => {
     );
   });
 
+  it("lets Prometheus ask every host, where the host listens", () => {
+    const { content } = configs["prometheus"] as { content: string };
+    const { scrape_configs } = parse(content) as { scrape_configs: { static_configs: { targets: string[] }[] }[] };
+    const asked = scrape_configs.flatMap(({ static_configs }) => static_configs.flatMap(({ targets }) => targets));
+    const hosts = Object.entries(services).filter(([, { command = [] }]) => command[0] === "host");
+    expect(hosts).toHaveLength(3);
+    for (const [name, { command = [] }] of hosts)
+      expect(asked).toContain(`${name}:${command[command.indexOf("--metrics-port") + 1]}`);
+  });
+
   it("names only services, configurations and files that there are", () => {
     for (const { command = [], depends_on = [], configs: used = [] } of Object.values(services)) {
       for (const name of Array.isArray(depends_on) ? depends_on : Object.keys(depends_on))
