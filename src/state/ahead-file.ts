@@ -21,6 +21,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { systemClock } from "../base/clock.ts";
+import { RoomyFile } from "./roomy-file.ts";
 import { SyncPace } from "./sync-pace.ts";
 
 const clock = systemClock();
@@ -69,7 +70,7 @@ function createAheadFile(path: string): AheadFile {
   const descriptor = openSync(path, "wx");
   const pace = new SyncPace(WAYS);
   let isNamed = false;
-  return {
+  return new RoomyFile({
     write: (bytes, position) => writeSync(descriptor, bytes, 0, bytes.byteLength, position),
     truncate: (length) => ftruncateSync(descriptor, length),
     async sync() {
@@ -79,7 +80,7 @@ function createAheadFile(path: string): AheadFile {
       isNamed = true;
     },
     close: () => closeSync(descriptor),
-  };
+  });
 }
 
 /** A new file can be found after a loss of power only when its folder is on disk too. */

@@ -2,20 +2,22 @@
 //
 //   header   "owal", version (1 byte), 0, number of its first record (6 bytes), CRC-32 of these
 //   record   length of the payload (4), number (6), CRC-32 of both and the payload (4), payload
-//   payload  operations: 1 for put or 2 for delete (1), length of the key (4), of the value (4), key, value
+//   payload  operations: 1 for put or 2 for delete (1), length of the key (4), of the value (4), key, value;
+//            then 255 (1), absent in version 1: what lacks as much as its last byte is more than one bit off
 //
 // Numbers are little end first. Records count up by one, over all files of a folder.
 //
-// A1  What ends before its length says was cut off by a crash: it is no record. So is the end of a file that
-//     holds a page of zeros (unwritten.ts), or of the last page what there is of it, be it a byte. All else that is no good
-//     record was damaged later, whether or not a good one follows: so is what one flipped bit would make good.
+// A1  Zeros up to the end are room for more (roomy-file.ts). What ends before its length says, or where that room begins,
+//     was cut off by a crash: it is no record. So is the end of a file that holds a page of zeros (unwritten.ts), or of the
+//     last page what there is of it, be it a byte. All else that is no good record was damaged later, whether or not a good
+//     one follows: so is what one flipped bit would make good.
 
 import { checksum, CRC32_POLYNOMIAL } from "../base/crc.ts";
 import { flippedBit, isOneBit } from "./flipped-bit.ts";
 import type { WriteOp } from "./key-value.ts";
-import { hasUnwrittenPage } from "./unwritten.ts";
+import { hasUnwrittenPage, writtenLength } from "./unwritten.ts";
 
-export const AHEAD_VERSION = 1;
+export const AHEAD_VERSION = 2;
 export const AHEAD_HEADER_BYTES = 16;
 const FRAME_BYTES = 14;
 const SUM_BYTES = 4;
@@ -23,6 +25,7 @@ const OP_BYTES = 9;
 const MAGIC = Buffer.from("owal");
 const PUT = 1;
 const DELETE = 2;
+const END = 255;
 const NO_BYTES = new Uint8Array(0);
 
 export interface AheadRecord {
@@ -62,7 +65,7 @@ export function encodeAheadHeader(first: number): Buffer {
 }
 
 export function encodeAheadRecord(number: number, ops: readonly WriteOp[]): Buffer {
-  let most = FRAME_BYTES;
+  let most = FRAME_BYTES + 1;
   // A UTF-16 unit takes at most three bytes.
   for (const op of ops) most += OP_BYTES + op.key.length * 3 + (op.type === "put" ? op.value.byteLength : 0);
   const bytes = Buffer.allocUnsafe(most);
@@ -76,6 +79,7 @@ export function encodeAheadRecord(number: number, ops: readonly WriteOp[]): Buff
     bytes.set(value, at + OP_BYTES + keyBytes);
     at += OP_BYTES + keyBytes + value.byteLength;
   }
+  bytes[at++] = END;
   bytes.writeUInt32LE(at - FRAME_BYTES, 0);
   bytes.writeUIntLE(number, 4, 6);
   bytes.writeUInt32LE(sumOf(bytes, 0, at), 10);
@@ -91,10 +95,16 @@ export function decodeAhead(bytes: Buffer): AheadContent {
   const records: AheadRecord[] = [];
   const gaps: (readonly [number, number])[] = headless ? [[0, AHEAD_HEADER_BYTES]] : [];
   let number = header === null ? null : header.first;
+  const version = header?.version ?? AHEAD_VERSION;
+  const written = writtenLength(bytes);
   let at = AHEAD_HEADER_BYTES;
   while (at < bytes.length) {
     const length = goodLength(bytes, at);
     if (length === null) {
+      if (at >= written) {
+        at = bytes.length;
+        break;
+      }
       const behind = recordBehind(bytes, at, number === null ? 0 : number - 1);
       if (behind === null && isCutOff(bytes, at)) break;
       const to = behind ?? bytes.length;
@@ -105,7 +115,7 @@ export function decodeAhead(bytes: Buffer): AheadContent {
       continue;
     }
     const found = bytes.readUIntLE(at + 4, 6);
-    const ops = decodeOps(bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length));
+    const ops = decodeOps(bytes.subarray(at + FRAME_BYTES, at + FRAME_BYTES + length), version);
     if (number !== null && found !== number)
       problem ??= { offset: at, message: `expected record ${number}, found ${found}` };
     if (ops === null) problem ??= { offset: at, message: `record ${found} holds no operations` };
@@ -140,7 +150,8 @@ function isCutOff(bytes: Buffer, at: number): boolean {
   const lengths = [most, ...Array.from({ length: 32 }, (_, bit) => (stated ^ (1 << bit)) >>> 0)];
   if (lengths.some((length) => length <= most && differenceOf(bytes, at, length) === 0)) return false;
   if (stated > most) return true;
-  return hasUnwrittenPage(bytes, at) && !isOneBitOff(bytes, at, stated);
+  const isUnwritten = at + FRAME_BYTES + stated > writtenLength(bytes) || hasUnwrittenPage(bytes, at);
+  return isUnwritten && !isOneBitOff(bytes, at, stated);
 }
 
 function isOneBitOff(bytes: Buffer, at: number, length: number): boolean {
@@ -164,7 +175,9 @@ function recordBehind(bytes: Buffer, from: number, last: number): number | null 
   return null;
 }
 
-function decodeOps(payload: Buffer): readonly WriteOp[] | null {
+function decodeOps(whole: Buffer, version: number): readonly WriteOp[] | null {
+  const payload = version === 1 ? whole : whole.subarray(0, -1);
+  if (version > 1 && whole.at(-1) !== END) return null;
   const ops: WriteOp[] = [];
   for (let at = 0; at < payload.length;) {
     if (at + OP_BYTES > payload.length) return null;

@@ -15,6 +15,13 @@ export function hasUnwrittenPage(bytes: Buffer, from: number): boolean {
   return false;
 }
 
+/** How much there is before the zeros at the end. */
+export function writtenLength(bytes: Uint8Array): number {
+  let length = bytes.length;
+  while (length > 0 && bytes[length - 1] === 0) length--;
+  return length;
+}
+
 export function isZero(bytes: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
   return true;

@@ -7,11 +7,14 @@ import { OrchestraError } from "../../base/errors.ts";
 import { aheadFilesAmong, type AheadFile, type AheadFiles } from "../../state/ahead-file.ts";
 import type { Disk } from "../../state/disk.ts";
 import type { KeyValue, WriteOp } from "../../state/key-value.ts";
+import { RoomyFile } from "../../state/roomy-file.ts";
 import { between } from "./chance.ts";
 import type { Latency } from "./scheduler.ts";
 import type { FileContent, SimDisk } from "./sim-disk.ts";
 import type { Process } from "./sim-machine.ts";
 
+/** Small, so that files outgrow it often. */
+const ROOM_BYTES = 1_500;
 const AT_ONCE: Latency = { beforeMs: 0, afterMs: 0 };
 
 /** The machine's disk for one process. */
@@ -121,9 +124,9 @@ function aheadFilesFor(process: Process, disk: SimDisk): AheadFiles {
       if (!process.scope.alive) throw dead();
       if (files.has(path))
         throw Object.assign(new Error(`EEXIST: file already exists, open '${path}'`), { code: "EEXIST" });
-      const content: FileContent = { bytes: new Uint8Array(0), flushed: 0 };
+      const content: FileContent = { bytes: new Uint8Array(0), flushed: 0, flushedSize: 0 };
       files.set(path, content);
-      return new SimFile(process, content);
+      return new RoomyFile(new SimFile(process, content), ROOM_BYTES);
     },
     list: (folder) =>
       aheadFilesAmong(
@@ -169,8 +172,10 @@ class SimFile implements AheadFile {
     this.#assertAlive();
     if (this.#process.machine.faults.strikes("failed-write") !== undefined)
       throw Object.assign(new Error("EIO: i/o error, ftruncate"), { code: "EIO" });
-    this.#content.bytes = this.#content.bytes.slice(0, length);
-    this.#content.flushed = Math.min(this.#content.flushed, length);
+    const { bytes } = this.#content;
+    this.#content.bytes = resized(bytes, length);
+    this.#content.flushed = Math.min(this.#content.flushed, length, bytes.byteLength);
+    this.#content.flushedSize = Math.min(this.#content.flushedSize, length);
   }
 
   sync(): Promise<void> {
@@ -178,7 +183,8 @@ class SimFile implements AheadFile {
     return scheduler.call(this.#process.scope, "file.flush", writeLatency(this.#process, true), () => {
       if (faults.strikes("failed-write") !== undefined)
         throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
-      if (canary !== "flushes-nothing") this.#content.flushed = this.#content.bytes.byteLength;
+      if (canary === "flushes-nothing") return;
+      this.#content.flushed = this.#content.flushedSize = this.#content.bytes.byteLength;
     });
   }
 
@@ -186,8 +192,7 @@ class SimFile implements AheadFile {
 
   #put(bytes: Uint8Array, position: number): void {
     const before = this.#content.bytes;
-    const after = new Uint8Array(Math.max(before.byteLength, position + bytes.byteLength));
-    after.set(before);
+    const after = resized(before, Math.max(before.byteLength, position + bytes.byteLength));
     after.set(bytes, position);
     this.#content.bytes = after;
     this.#content.flushed = Math.min(this.#content.flushed, position);
@@ -209,4 +214,10 @@ function writeLatency({ machine: { faults, random } }: Process, sync: boolean): 
 /** Thrown into a process that no longer exists, to unwind what it was in the middle of. */
 function dead(): Error {
   return new Error("the process has died");
+}
+
+function resized(bytes: Uint8Array, length: number): Uint8Array {
+  const made = new Uint8Array(length);
+  made.set(bytes.subarray(0, length));
+  return made;
 }

@@ -10,6 +10,7 @@
 
 import type { Random } from "../../base/random.ts";
 import type { KeyValue, WriteOp } from "../../state/key-value.ts";
+import { writtenLength } from "../../state/unwritten.ts";
 import { between, chance, pick } from "./chance.ts";
 
 /** The bytes of one file. */
@@ -17,6 +18,8 @@ export interface FileContent {
   bytes: Uint8Array;
   /** How many of them are flushed. */
   flushed: number;
+  /** The size that is flushed: between the two are zeros after a loss of power. */
+  flushedSize: number;
 }
 
 interface Flip {
@@ -87,8 +90,8 @@ export class SimDisk {
       if (!this.files.has(path) && chance(random, 0.3)) this.files.set(path, file);
     for (const [path, file] of this.files) {
       if (file.flushed === 0 && chance(random, 0.5)) this.files.delete(path);
-      else file.bytes = file.bytes.slice(0, between(random, file.flushed, file.bytes.byteLength));
-      file.flushed = file.bytes.byteLength;
+      else file.bytes = keptOf(file, between(random, file.flushed, file.bytes.byteLength));
+      file.flushed = file.flushedSize = file.bytes.byteLength;
     }
   }
 
@@ -99,7 +102,8 @@ export class SimDisk {
     const key = pick(random, names);
     const whole = this.#bytesOf(key);
     const changed = Uint8Array.from(whole);
-    const at = between(random, 0, changed.byteLength - 1);
+    // Nothing is lost where there is nothing yet.
+    const at = between(random, 0, Math.max(writtenLength(whole), 1) - 1);
     changed[at] = (changed[at] as number) ^ (1 << between(random, 0, 7));
     this.#set(key, changed);
     this.#flips.push({ key, whole, changed });
@@ -154,4 +158,10 @@ function placeOf(sorted: readonly string[], key: string): number {
     else high = middle;
   }
   return low;
+}
+
+function keptOf({ bytes, flushedSize }: FileContent, kept: number): Uint8Array {
+  const left = new Uint8Array(Math.max(kept, flushedSize));
+  left.set(bytes.subarray(0, kept));
+  return left;
 }
