@@ -28,7 +28,8 @@ function child(server: ModelServer, how: string): { process: ChildProcess; ended
   return { process: one, ended: new Promise((resolve) => one.on("close", (_code, signal) => resolve(signal))) };
 }
 
-async function takeUp(server: ModelServer) {
+/** `onStarted`: the step that was under way is seen to have begun, so what it shows from now on is seen too. */
+async function takeUp(server: ModelServer, onStarted?: () => void) {
   let noted = 0;
   await using instance = new OrchestraInstance({
     topology: { nodes: ["M"] },
@@ -45,6 +46,7 @@ async function takeUp(server: ModelServer) {
   const chunks: unknown[] = [];
   const following = (async () => {
     for await (const event of instance.events("s")) {
+      if (event.type === "step.started") onStarted?.();
       if (event.type === "step.chunk") chunks.push(event.chunk);
       if (event.type === "run.completed" || event.type === "run.failed") return;
     }
@@ -73,16 +75,18 @@ it("asks nothing again when it is killed between the last answer and the commit 
 });
 
 it("asks again only what was not answered yet when it is killed in the middle of an answer", async () => {
+  let follow = (): void => undefined;
+  const following = new Promise<void>((resolve) => (follow = resolve));
   await using server = await startModelServer([
     TOOL_TURN,
     { text: ["all ", "not"], betweenMs: 60_000 },
-    (request) => ({ ...LAST_TURN, text: `told: ${request.body.messages.at(-1)?.content}` }),
+    (request) => ({ ...LAST_TURN, text: `told: ${request.body.messages.at(-1)?.content}`, when: following }),
   ]);
   const { process: killed, ended } = child(server, "");
   await expect.poll(() => server.requests.length, { timeout: 20_000 }).toBe(2);
   killed.kill("SIGKILL");
   await ended;
-  const { result, chunks, noted } = await takeUp(server);
+  const { result, chunks, noted } = await takeUp(server, follow);
   expect(result.finalResponse).toBe("told: noted");
   expect({ requests: server.requests.length, noted, chunks }).toEqual({
     requests: 3,
