@@ -103,7 +103,7 @@ function valueOf({ output, final_message: message }: Readonly<Record<string, unk
   return isFields(message) && typeof message["content"] === "string" ? message["content"] : message;
 }
 
-function readUsage(usage: unknown): UsageReport | null {
+export function readUsage(usage: unknown): UsageReport | null {
   if (!isFields(usage)) return null;
   const [input, output] = [amount(usage["prompt_tokens"]), amount(usage["completion_tokens"])];
   const total = amount(usage["total_tokens"]) ?? amount(usage["tokens"]) ?? 0;

@@ -63,7 +63,7 @@ export function assertHeaders(maker: string, headers: unknown): Record<string, s
 }
 
 /**
- * The address of `path` below an endpoint.
+ * The address of `path` below an endpoint; an empty one is the endpoint itself.
  *
  * @throws {OrchestraError} `ORCH_BAD_OPTION` for what is no URL, or has credentials in it.
  */
@@ -73,7 +73,7 @@ export function parseEndpoint(maker: string, endpoint: unknown, path: string): U
   if (url.username !== "" || url.password !== "")
     throw new OrchestraError("ORCH_BAD_OPTION", `${maker}: endpoint: put credentials into the option "headers"`);
   url.hash = "";
-  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+  if (path !== "") url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
   return url;
 }
 

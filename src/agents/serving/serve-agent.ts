@@ -1,11 +1,10 @@
 // Serve an agent: the server's side of the agent protocol, as a handler of node:http. The client's is `remoteAgent`.
 
 import { errorToData } from "../../base/error-data.ts";
-import { isOrchestraError, type ErrorData } from "../../base/errors.ts";
+import { isOrchestraError } from "../../base/errors.ts";
 import type { AgentLike } from "../../runtime/agent-source.ts";
-import type { OrchestraResult } from "../../runtime/result.ts";
 import { toJsonValue } from "../../runtime/result-json.ts";
-import { AGENT_ERROR, INPUT_REQUIRED, textOf } from "../remote/protocol.ts";
+import { INPUT_REQUIRED, textOf } from "../remote/protocol.ts";
 import { answerJson, assertMethod, httpDoor, type Exchange, type RequestHandler } from "./http-door.ts";
 import { parseInvokeBody } from "./invoke-body.ts";
 import { readJsonBody } from "./json-body.ts";
@@ -19,6 +18,7 @@ import {
   type ServingOptions,
 } from "./serving-options.ts";
 import { SseWriter } from "./sse-writer.ts";
+import { doneOf, errorOf } from "./wire-ends.ts";
 
 /**
  * A handler of `POST /invoke` (and `GET /health`) that runs `agent`, anything that may stand for one, a whole topology
@@ -119,35 +119,4 @@ function lastEvent({ result, retryable, question }: ServedEnd): [event: string, 
       },
     ];
   return ["error", errorOf(result.error ?? { code: "ORCH_CANCELLED", message: "the run was cancelled" }, retryable)];
-}
-
-function doneOf({ finalResponse, metadata, totalDurationMs }: OrchestraResult): Record<string, unknown> {
-  const { inputTokens, outputTokens, totalTokens, costUsd } = metadata.usage;
-  return {
-    final_message: textOf(finalResponse),
-    ...(typeof finalResponse !== "string" && { output: toJsonValue(finalResponse) }),
-    usage: {
-      prompt_tokens: inputTokens,
-      completion_tokens: outputTokens,
-      total_tokens: totalTokens,
-      cost_usd: costUsd,
-      duration_ms: Math.round(totalDurationMs),
-    },
-  };
-}
-
-/** Codes of the protocol for codes of ours; an agent's own go out as they are. */
-const PROTOCOL_CODES: Readonly<Record<string, string>> = {
-  ORCH_TIMEOUT: "timeout",
-  ORCH_INVALID_INPUT: "invalid_request",
-  ORCH_NOT_SERIALIZABLE: "invalid_request",
-  ORCH_BAD_OPTION: "invalid_request",
-  ORCH_PAYLOAD_TOO_LARGE: "invalid_request",
-  ORCH_OVERLOADED: "overloaded",
-  ORCH_CANCELLED: "cancelled",
-};
-
-function errorOf({ code, message }: ErrorData, retryable: boolean): Record<string, unknown> {
-  const told = PROTOCOL_CODES[code] ?? (code.startsWith("ORCH_") ? AGENT_ERROR : code);
-  return { code: told, message, retryable: retryable && told !== "invalid_request" };
 }

@@ -139,7 +139,7 @@ describe("an agent that is served", () => {
 
   it("asks its caller's people, and goes on with their answer", async () => {
     const { endpoint } = await served((input, ctx) =>
-      ctx.question === undefined ? next.ask(`Publish ${input}?`) : `${ctx.question.input}: ${input}`,
+      ctx.question === undefined ? next.ask(`Publish ${input}?`) : `${String(ctx.question.input)}: ${input}`,
     );
     const instance = new OrchestraInstance({
       topology: { nodes: ["Remote"], edges: [] },

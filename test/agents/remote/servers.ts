@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
-import { Orchestra, type OrchestraResult, type RunEvent, type RunOptions } from "../../../src/index.ts";
+import { Orchestra, type AgentLike, type OrchestraResult, type RunEvent, type RunOptions } from "../../../src/index.ts";
 import { remoteAgent, type RemoteAgentOptions } from "../../../src/agents/index.ts";
 
 export const LOOPBACK = { allow: ["127.0.0.1"] };
@@ -66,12 +66,16 @@ export interface Called {
 }
 
 /** One run of one remote agent, without retries. */
-export async function call(
+export function call(
   endpoint: string,
   options: Partial<RemoteAgentOptions> = {},
   run: Partial<RunOptions> = {},
 ): Promise<Called> {
-  const agent = remoteAgent({ name: "Remote", endpoint, ...LOOPBACK, ...options });
+  return runOf(remoteAgent({ name: "Remote", endpoint, ...LOOPBACK, ...options }), run);
+}
+
+/** One run of one agent, without retries. */
+export async function runOf(agent: AgentLike, run: Partial<RunOptions> = {}): Promise<Called> {
   const handle = Orchestra.stream({
     topology: { nodes: ["Remote"], edges: [] },
     agents: { Remote: agent },
