@@ -142,6 +142,7 @@ export { ERROR_CODES, OrchestraError, isOrchestraError } from "./base/errors.ts"
 export type { ErrorData, OrchestraErrorCode } from "./base/errors.ts";
 export { createLocalBus } from "./bus/local-bus.ts";
 export type { Bus, DeadLetter, DeadLetters, HostInfo } from "./bus/ports.ts";
+export type { CallReport, ModelCalled, ToolCalled } from "./base/call-report.ts";
 export { systemClock } from "./base/clock.ts";
 export type { Clock } from "./base/clock.ts";
 export { seededRandom, systemRandom } from "./base/random.ts";

@@ -1,12 +1,12 @@
 // Call reports
 //
-// What an agent says of each call it made to a model or a tool, as a chunk of its step (`ctx.emit`). Live observers make
-// spans and figures of them. A call that the journal answered was not made, and is not reported.
+// What an agent says of each call it made to a model or a tool (`ctx.report`). Observers make spans and figures of them.
+// A call that the journal answered was not made, and is not reported.
 
 import type { ErrorData } from "./errors.ts";
 
 interface Called {
-  /** How long the call took, in milliseconds. It ended when the chunk was emitted. */
+  /** How long the call took, in milliseconds. It ended when it was reported. */
   readonly tookMs: number;
   /** Why it failed; absent when it did not. */
   readonly error?: Pick<ErrorData, "code" | "message">;
@@ -40,13 +40,3 @@ export interface ToolCalled extends Called {
 }
 
 export type CallReport = ModelCalled | ToolCalled;
-
-/** The report that a chunk is, if it is one. */
-export function callReportOf(chunk: unknown): CallReport | undefined {
-  if (typeof chunk !== "object" || chunk === null) return undefined;
-  const { type, tookMs, model, tool } = chunk as Partial<Record<string, unknown>>;
-  if (typeof tookMs !== "number" || !(tookMs >= 0)) return undefined;
-  if (type === "model.called" && typeof model === "string") return chunk as ModelCalled;
-  if (type === "tool.called" && typeof tool === "string") return chunk as ToolCalled;
-  return undefined;
-}

@@ -1,5 +1,6 @@
 // The agent port: what the runtime is handed and hands out. Agents implement it; the runtime never imports them.
 
+import type { CallReport } from "../base/call-report.ts";
 import type { Logger } from "../base/logger.ts";
 import { OrchestraError, type ErrorData } from "../base/errors.ts";
 import type { FailureClass } from "../actors/facts.ts";
@@ -91,6 +92,8 @@ export interface AgentContext {
   /** Shows a chunk to live observers and to the target of a stream edge. */
   emit(chunk: unknown): void;
   usage(report: UsageReport): void;
+  /** Tells observers of a call to a model or a tool that has ended: metrics and spans. Does not count as usage. */
+  report(call: CallReport): void;
   ask(prompt: unknown): Command;
   /** Says the step is alive; resets its time limit. */
   heartbeat(): void;

@@ -4,6 +4,7 @@ import type { BranchStatus, KernelEvent, Question, RunStatus } from "../actors/e
 import type { RunLimits, Usage } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import type { Why } from "./why.ts";
+import type { CallReport } from "../base/call-report.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { BusStatus } from "../bus/ports.ts";
 import type { Checkpoint, Durability, SessionEntry } from "../state/ports.ts";
@@ -28,6 +29,15 @@ export type RunEvent = {
       readonly branchId: string;
       readonly node: string;
       readonly chunk: unknown;
+    }
+  /** Live only: a step called a model or a tool, and the call has ended. */
+  | {
+      readonly type: "step.called";
+      readonly stepId: string;
+      readonly branchId: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly call: CallReport;
     }
   /** Live only: a step waits, and no host that is alive has its agent. */
   | {

@@ -31,6 +31,7 @@ import type { NestedHooks, NestedPorts } from "./nested.ts";
 import { isEnded, NestedEnds } from "./nested-ends.ts";
 import type { Session } from "./session.ts";
 import type { Observe } from "./owned-events.ts";
+import type { Execution } from "./execution.ts";
 import { Values } from "./values.ts";
 import type { NewBlobs } from "./values.ts";
 import { Worker } from "./worker.ts";
@@ -109,6 +110,10 @@ const DEFAULT_MAX_SESSIONS = 10_000;
 const CODES_MAX = 1_000;
 const DRAIN_POLL_MS = 20;
 
+type Shown =
+  | Pick<Extract<LiveOnlyEvent, { type: "step.chunk" }>, "type" | "chunk">
+  | Pick<Extract<LiveOnlyEvent, { type: "step.called" }>, "type" | "attempt" | "call">;
+
 export function openEngineParts(options: EngineOptions, engine: Engine, hooks: EngineHooks): EngineParts {
   const { store, bus, clock, random, ids, logger, inspect } = options;
   const deadlines = new Deadlines(clock, (error) =>
@@ -163,27 +168,22 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
         return entry === undefined ? value : values.resolve(entry.value);
       },
       emit(execution, chunk) {
-        const { sessionId, runId, body } = execution;
-        const { stepId, branchId, node } = body.offer;
-        const session = live.get(sessionId)?.session;
-        session?.streams.chunk(execution, chunk);
-        const at = session === undefined ? {} : { n: session.committer.n };
-        const event: LiveOnlyEvent = {
-          type: "step.chunk",
-          stepId,
-          branchId,
-          node,
-          chunk,
-          atMs: clock.nowMs(),
-          runId,
-          ...at,
-        };
-        hub.show(sessionId, event);
-        if (shared) tell(bus.live, sessionId, { type: "shown", host, event });
+        live.get(execution.sessionId)?.session.streams.chunk(execution, chunk);
+        show(execution, { type: "step.chunk", chunk });
       },
+      report: (execution, call) =>
+        show(execution, { type: "step.called", attempt: execution.body.offer.attempt, call }),
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
     },
   });
+  function show({ sessionId, runId, body: { offer } }: Execution, what: Shown): void {
+    const { stepId, branchId, node } = offer;
+    const session = live.get(sessionId)?.session;
+    const at = session === undefined ? {} : { n: session.committer.n };
+    const event: LiveOnlyEvent = { stepId, branchId, node, atMs: clock.nowMs(), runId, ...at, ...what };
+    hub.show(sessionId, event);
+    if (shared) tell(bus.live, sessionId, { type: "shown", host, event });
+  }
   const ports: EnginePorts = {
     store,
     bus,

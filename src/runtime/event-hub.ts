@@ -9,6 +9,7 @@
 // H3  Without a listener an event costs a map lookup.
 
 import type { KernelEvent } from "../actors/effects.ts";
+import type { CallReport } from "../base/call-report.ts";
 
 export interface EventBatch {
   readonly n: number;
@@ -30,6 +31,7 @@ export type LiveOnlyEvent = {
   readonly dropped?: number;
 } & (
   | { readonly type: "step.chunk"; readonly chunk: unknown }
+  | { readonly type: "step.called"; readonly attempt: number; readonly call: CallReport }
   | { readonly type: "step.unserved"; readonly attempt: number; readonly agent: string }
 );
 

@@ -1,6 +1,7 @@
 // Step context: what an agent is handed beside its input. Everything is made on first use, since most agents use little of it.
 
 import type { StateWrite, Usage } from "../actors/facts.ts";
+import type { CallReport } from "../base/call-report.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Stored } from "../base/stored.ts";
@@ -29,6 +30,7 @@ export interface StepRuntime<A extends StepAttempt> {
   /** Records a result of `once`; resolves with the recorded value, which is another's when that came first. */
   journal(attempt: A, key: string, value: unknown): Promise<unknown>;
   emit(attempt: A, chunk: unknown): void;
+  report(attempt: A, call: CallReport): void;
   run(attempt: A, options: unknown): Promise<unknown>;
 }
 
@@ -153,6 +155,11 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   get emit() {
     return (chunk: unknown): void => {
       if (!this.#closed) this.#runtime.emit(this.#attempt, copyValue(chunk, { name: "chunk" }).value);
+    };
+  }
+  get report() {
+    return (call: CallReport): void => {
+      if (!this.#closed) this.#runtime.report(this.#attempt, copyValue(call, { name: "call" }).value as CallReport);
     };
   }
   get usage() {

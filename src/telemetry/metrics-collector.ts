@@ -2,7 +2,7 @@
 
 import { systemClock, type Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { callReportOf, type CallReport } from "../base/call-report.ts";
+import type { CallReport } from "../base/call-report.ts";
 import type { HostStatus, RunEvent } from "../runtime/engine-api.ts";
 import { hostFamilies } from "./host-metrics.ts";
 import { prometheusText } from "./prometheus.ts";
@@ -121,8 +121,8 @@ export class MetricsCollector {
         return this.#count("checkpoints");
       case "step.retrying":
         return this.#countAt("node", event.node, "retries");
-      case "step.chunk":
-        return this.#countCall(callReportOf(event.chunk));
+      case "step.called":
+        return this.#countCall(event.call);
       case "step.succeeded":
         this.#countAt("node", event.node, "steps_succeeded");
         this.#countStep(event.node, event.tookMs);
@@ -219,8 +219,7 @@ export class MetricsCollector {
     this.#countAt("node", node, "step_duration_ms", tookMs);
   }
 
-  #countCall(call: CallReport | undefined): void {
-    if (call === undefined) return;
+  #countCall(call: CallReport): void {
     const [label, of, kind] =
       call.type === "model.called" ? (["model", call.model, "model"] as const) : (["tool", call.tool, "tool"] as const);
     this.#countAt(label, of, `${kind}_calls`);

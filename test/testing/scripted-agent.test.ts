@@ -24,6 +24,7 @@ function context(signal: AbortSignal = new AbortController().signal): AgentConte
     once: async (_key, fn) => fn(),
     emit: () => undefined,
     usage: () => undefined,
+    report: () => undefined,
     ask: (prompt) => next.ask(prompt),
     heartbeat: () => undefined,
     run: () => Promise.reject(new Error("no nested runs here")),

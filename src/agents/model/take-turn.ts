@@ -12,6 +12,7 @@ import type { AiSdk } from "./language-model.ts";
 import type { ModelAgentOptions } from "./model-agent-definition.ts";
 import { callModel, type ModelAnswer, type ModelRequest } from "./model-call.ts";
 import { costUsd } from "./price.ts";
+import { reportedCall } from "./reported-call.ts";
 
 /** A turn as it stands in the journal. */
 interface Turn {
@@ -30,7 +31,8 @@ export async function takeTurn(
 ): Promise<ModelAnswer> {
   const { model, settings, providerOptions, price } = agent;
   const recorded = await ctx.once(`model:${turn}`, async (): Promise<Turn> => {
-    const answer = await callModel(ai, { model, settings, providerOptions, ...asked }, ctx);
+    const request = { model, settings, providerOptions, ...asked };
+    const answer = await reportedCall(model, price, ctx, () => callModel(ai, request, ctx));
     return { attempt: ctx.attempt, answer, costUsd: costUsd(price, answer.usage) };
   });
   const { answer, attempt } = recorded;

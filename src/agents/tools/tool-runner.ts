@@ -102,23 +102,24 @@ async function begin(tool: Tool, call: ToolCall, ctx: AgentContext, options: Cal
 async function run(tool: Tool, call: ToolCall, ctx: AgentContext, options: CallToolOptions): Promise<Recorded> {
   const { clock = systemClock(), outputBytesMax = DEFAULT_TOOL_OUTPUT_BYTES_MAX } = options;
   const startedAtMs = clock.monotonicMs();
-  const log = (outcome: string): void =>
-    ctx.logger.debug(
-      { tool: tool.name, toolCallId: call.id, tookMs: Math.round(clock.monotonicMs() - startedAtMs), outcome },
-      "a tool was called",
-    );
+  const told = (error?: ErrorData): void => {
+    const about = { tool: tool.name, toolCallId: call.id, tookMs: Math.round(clock.monotonicMs() - startedAtMs) };
+    ctx.logger.debug({ ...about, outcome: error?.code ?? "value" }, "a tool was called");
+    const failure = error === undefined ? {} : { error: { code: error.code, message: error.message } };
+    ctx.report({ type: "tool.called", ...about, ...failure });
+  };
   try {
     const output = await timeLimited(
       { what: `tool "${tool.name}"`, limitMs: tool.timeoutMs ?? DEFAULT_TOOL_TIMEOUT_MS, signal: ctx.signal, clock },
       async (signal) => tool.run(call.input, toolContext(tool, call, ctx, signal)),
     );
     const { value } = copyValue(output, { name: `output of tool ${tool.name}`, bytesMax: outputBytesMax });
-    log("value");
+    told();
     return { type: "value", value };
   } catch (error) {
     if (ctx.signal.aborted) throw error;
     const data = errorToData(error, { fallbackCode: "ORCH_TOOL_FAILED" });
-    log(data.code);
+    told(data);
     if (tool.idempotent && options.failures === "throw") throw error;
     return { type: "failed", error: data };
   }
