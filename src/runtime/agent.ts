@@ -50,6 +50,8 @@ export interface AgentContext {
   readonly successors: readonly {
     readonly agent: string;
     readonly how: "flow" | "call" | "peer" | "exit" | "conversation";
+    /** What the agent says of itself, where this host knows it. */
+    readonly description?: string;
   }[];
   /** What the topology makes of a plain value returned here, conditions aside. */
   readonly place: Place;

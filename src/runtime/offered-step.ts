@@ -49,7 +49,7 @@ export class OfferedStep implements StepBody {
 
   /** Worked out when it is read, since few agents look. */
   get successors(): StepBody["successors"] {
-    return successorsOf(this.#session.state, this.offer.stepId);
+    return describedSuccessors(this.#session, this.offer.stepId);
   }
 
   get place(): StepBody["place"] {
@@ -79,6 +79,17 @@ export class OfferedStep implements StepBody {
     const { node, branchId } = this.offer;
     this.#session.thrown.note({ node, branchId, error });
   }
+}
+
+/** Who may be addressed from the node of a live step, with what is known of each. */
+export function describedSuccessors(
+  { state, code }: Pick<OfferingSession, "state" | "code">,
+  stepId: string,
+): StepBody["successors"] {
+  return successorsOf(state, stepId).map((successor) => {
+    const description = code.agents.get(nodeNamed(state, successor.agent)?.uses ?? successor.agent)?.description;
+    return description === undefined ? successor : { ...successor, description };
+  });
 }
 
 export function nodeNamed(state: SessionState, name: string): NodeData | undefined {

@@ -12,11 +12,12 @@
 
 import type { Effect, StepOffer } from "../actors/effects.ts";
 import type { SessionState } from "../actors/session-state.ts";
-import { agentStateOf, journalOf, NO_PLACE, placeOfStep, planOf, successorsOf } from "../actors/view.ts";
+import { agentStateOf, journalOf, NO_PLACE, placeOfStep, planOf } from "../actors/view.ts";
 import { ChunkFeed } from "./chunk-feed.ts";
 import { Execution } from "./execution.ts";
 import type { ExecutionPorts } from "./execution.ts";
 import type { RunCode } from "./engine-api.ts";
+import { describedSuccessors } from "./offered-step.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
 
 /** What is asked of the session whose steps emit the chunks. */
@@ -156,7 +157,7 @@ export class Streams {
         // Known once the run has moved there.
         get successors() {
           const stepId = step.ahead?.adoptedAs;
-          return stepId ? successorsOf(session.state, stepId) : [];
+          return stepId ? describedSuccessors(session, stepId) : [];
         },
         get place() {
           const stepId = step.ahead?.adoptedAs;

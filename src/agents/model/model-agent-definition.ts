@@ -1,7 +1,9 @@
 // What a model-backed agent is made of.
 
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { ModelMessage } from "ai";
 import type { AgentContext, RunnableAgent, SteeringMode } from "../../runtime/agent.ts";
+import type { ConversationOptions } from "../conversation/conversation.ts";
 import type { Tool, ToolSource } from "../tools/tool.ts";
 import type { LanguageModel } from "./language-model.ts";
 import type { ModelSettings, ProviderOptions } from "./model-call.ts";
@@ -37,6 +39,13 @@ export interface ModelAgentDefinition<
    * JSON contract `{ "next_action", "action_input" }`, which is understood in either case. Default "native".
    */
   readonly actions?: "native" | "json";
+  /** Leaves out agents the topology would let it call, such as specialists the run's context does not name. Asked once per step. */
+  readonly mayCall?: (agent: string, ctx: AgentContext) => boolean;
+  /**
+   * What it remembers from step to step. `false`: nothing but what one talk holds, which goes on after replies, answers and
+   * approvals. Default: the same, and within a conversation (`A <~> B`) its turns.
+   */
+  readonly memory?: ConversationOptions<ModelMessage> | false;
   /** Overrides the run's `steeringMode`. */
   readonly steering?: SteeringMode;
   /** Calls of the model in one step, corrective ones included. Default 16. */

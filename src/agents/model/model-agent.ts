@@ -4,6 +4,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, RunnableAgent } from "../../runtime/agent.ts";
 import { defineAgent } from "../define-agent.ts";
+import { assertConversationOptions } from "../conversation/conversation.ts";
 import { isLanguageModel } from "./language-model.ts";
 import type { ModelAgentDefinition, ModelAgentOptions } from "./model-agent-definition.ts";
 import { runTurns } from "./turn-loop.ts";
@@ -55,6 +56,8 @@ const KEYS = new Set([
   "tools",
   "actions",
   "steering",
+  "mayCall",
+  "memory",
   "maxTurns",
   "retry",
   "timeoutMs",
@@ -64,7 +67,7 @@ const KEYS = new Set([
 
 function assertDefinition(definition: ModelAgentDefinition<any, any>): void {
   const { name, model, instructions, output, prompt, settings, price, maxTurns } = definition;
-  const { tools, actions, steering } = definition;
+  const { tools, actions, steering, mayCall, memory } = definition;
   if (typeof name !== "string" || name === "") refuse("name", "a non-empty string", name);
   const at = (field: string): string => `agent "${name}": ${field}`;
   for (const key of Object.keys(definition)) if (!KEYS.has(key)) refuse(at(key), `one of ${[...KEYS].join(", ")}`, key);
@@ -85,6 +88,8 @@ function assertDefinition(definition: ModelAgentDefinition<any, any>): void {
     refuse(at("actions"), '"native" or "json"', actions);
   if (steering !== undefined && steering !== "auto" && steering !== "always" && steering !== "never")
     refuse(at("steering"), '"auto", "always" or "never"', steering);
+  if (mayCall !== undefined && typeof mayCall !== "function") refuse(at("mayCall"), "a function", mayCall);
+  if (memory !== undefined && memory !== false) assertConversationOptions(memory, `modelAgent: ${at("memory")}`);
   if (price !== undefined)
     for (const [field, amount] of Object.entries({ cachedInput: 0, ...price }))
       if (typeof amount !== "number" || !(amount >= 0) || !Number.isFinite(amount))

@@ -9,6 +9,7 @@
 
 import type { ModelMessage } from "ai";
 import { isCommand, type AgentContext, type Command } from "../../runtime/agent.ts";
+import { openConversation, type Conversation } from "../conversation/conversation.ts";
 import type { SteeredReply } from "../steering/action.ts";
 import { allowedActions, isSteered, type AllowedActions } from "../steering/allowed-actions.ts";
 import { allowedText, steeringInstructions } from "../steering/instructions.ts";
@@ -48,7 +49,12 @@ interface Terms {
 
 /** What an answer comes to: the end of the step, another turn, or a refusal. */
 type Next =
-  | { readonly type: "end"; readonly outcome: unknown }
+  | {
+      readonly type: "end";
+      readonly outcome: unknown;
+      /** The talk goes on in a later step, to which it was carried over. */
+      readonly goesOn?: true;
+    }
   | { readonly type: "again" }
   | { readonly type: "refused"; readonly reason: string; readonly instead?: string };
 
@@ -57,6 +63,7 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
   const tools = await toolsOf(agent.tools, ctx.signal);
   const schema = agent.output === undefined ? undefined : await jsonSchemaOf(ai, agent.output);
   const terms = termsOf(agent, { tools, schema }, input, ctx);
+  const conversation = await conversationOf(agent, terms, ctx);
   const begun = await begin(agent, terms, input, ctx);
   if (isCommand(begun)) return begun;
   const messages = begun;
@@ -64,10 +71,14 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
   const json = agent.output === undefined || (steered && !native) ? undefined : schema === undefined ? {} : { schema };
   let corrections = 0;
   for (let turn = 0; turn < agent.maxTurns; turn++) {
-    const answer = await takeTurn(ai, agent, turn, { system, messages, tools: offered, json }, ctx);
+    const shown = conversation === undefined ? messages : windowOf(conversation, system, messages);
+    const answer = await takeTurn(ai, agent, turn, { system, messages: shown, tools: offered, json }, ctx);
     messages.push(...answer.messages);
     const next = await follow(agent, terms, answer, messages, ctx);
-    if (next.type === "end") return next.outcome;
+    if (next.type === "end") {
+      if (next.goesOn !== true) await conversation?.append([...messages, ...closing(answer)]);
+      return next.outcome;
+    }
     if (next.type === "again") continue;
     if (corrections++ === CORRECTIONS_MAX) throw misfitError(agent.name, next.reason, said(answer), turn + 1);
     ctx.emit({ type: "correction", reason: next.reason });
@@ -80,6 +91,33 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
   );
 }
 
+/** An agent without memory still remembers the conversation (`A <~> B`) it is in. */
+function conversationOf(
+  { memory }: ModelAgentOptions,
+  { allowed: { plainValue } }: Terms,
+  ctx: AgentContext,
+): Promise<Conversation<ModelMessage>> | undefined {
+  if (memory === false) return undefined;
+  if (memory === undefined && plainValue !== "turn" && plainValue !== "conversation") return undefined;
+  return openConversation(ctx, memory);
+}
+
+/** What fits of what was said before, and what this step has said; the instructions take their share. */
+function windowOf(
+  conversation: Conversation<ModelMessage>,
+  system: string | undefined,
+  messages: readonly ModelMessage[],
+): readonly ModelMessage[] {
+  const instructions: ModelMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  return conversation.window(instructions, messages).filter(({ role }) => role !== "system");
+}
+
+/** Results of the calls that ended the step, without which nobody could be told of them. */
+function closing({ toolCalls }: ModelAnswer): ModelMessage[] {
+  if (toolCalls.length === 0) return [];
+  return [{ role: "tool", content: toolCalls.map((call) => resultPart(call, { type: "text", value: "Done." })) }];
+}
+
 function termsOf(
   agent: ModelAgentOptions,
   { tools, schema }: Pick<Terms, "tools" | "schema">,
@@ -87,7 +125,9 @@ function termsOf(
   ctx: AgentContext,
 ): Terms {
   const mode = modeOf(agent, ctx);
-  const allowed = allowedActions(ctx, [...tools.keys()], { input });
+  const { mayCall } = agent;
+  const only = mayCall === undefined ? undefined : (name: string): boolean => mayCall(name, ctx);
+  const allowed = allowedActions(ctx, [...tools.keys()], { input, ...(only !== undefined && { only }) });
   const steered = isSteered(allowed, mode);
   const native = agent.actions === "native";
   const given = typeof agent.instructions === "function" ? agent.instructions(ctx) : agent.instructions;
@@ -143,7 +183,7 @@ async function follow(
     if (steered !== undefined) return followReply(agent, terms, steered, answer, messages, ctx);
     const open = { type: "tools", calls: opened(toolCalls, messages), native: true } as const;
     const ask = await makeToolCalls(messages, open, tools, ctx);
-    return ask === undefined ? { type: "again" } : { type: "end", outcome: ask };
+    return ask === undefined ? { type: "again" } : { type: "end", outcome: ask, goesOn: true };
   }
   // What was wrong with a call that cannot be read stands among the messages already.
   if (answer.unreadableCalls > 0) return { type: "refused", reason: "its tool call cannot be read" };
@@ -166,13 +206,13 @@ async function followReply(
       const call = { id: "", name: reply.name, input: reply.input };
       const open = { type: "tools", calls: opened([call], messages), native: false } as const;
       const ask = await makeToolCalls(messages, open, tools, ctx);
-      return ask === undefined ? { type: "again" } : { type: "end", outcome: ask };
+      return ask === undefined ? { type: "again" } : { type: "end", outcome: ask, goesOn: true };
     }
     case "output": {
       const checked = await checkedValue(agent, reply.value);
-      if (checked.type === "end" && allowed.plainValue === "call")
-        carryTalk(ctx, { messages, open: { type: "next-input", calls: [] } });
-      return checked;
+      if (checked.type !== "end" || allowed.plainValue !== "call") return checked;
+      carryTalk(ctx, { messages, open: { type: "next-input", calls: [] } });
+      return { ...checked, goesOn: true };
     }
     case "command": {
       const { command } = reply;
@@ -184,8 +224,9 @@ async function followReply(
         const checked = await checkedValue(agent, command.input);
         return checked.type === "end" ? { type: "end", outcome: { ...command, input: checked.outcome } } : checked;
       }
-      if (comesBack(command, allowed)) carryTalk(ctx, { messages, open: { type: "next-input", calls: toolCalls } });
-      return { type: "end", outcome: command };
+      if (!comesBack(command, allowed)) return { type: "end", outcome: command };
+      carryTalk(ctx, { messages, open: { type: "next-input", calls: toolCalls } });
+      return { type: "end", outcome: command, goesOn: true };
     }
   }
 }

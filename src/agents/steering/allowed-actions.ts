@@ -37,7 +37,7 @@ export interface Failure {
 export interface AllowedOptions {
   /** Leaves out agents the topology would allow, such as specialists the run's context does not name. */
   readonly only?: (agent: string) => boolean;
-  /** Says what an agent is for. */
+  /** Says what an agent is for, where it does not say so itself. */
   readonly describe?: (agent: string) => string | undefined;
   /** What this step was given. An error handler gets the failed step's input. */
   readonly input?: unknown;
@@ -48,9 +48,9 @@ export function allowedActions(
   tools: readonly string[],
   { only = () => true, describe, input }: AllowedOptions = {},
 ): AllowedActions {
-  const calls = ctx.successors.flatMap(({ agent, how }): AllowedCall[] => {
+  const calls = ctx.successors.flatMap(({ agent, how, description: own }): AllowedCall[] => {
     if (how === "exit" || !only(agent)) return [];
-    const description = describe?.(agent);
+    const description = own ?? describe?.(agent);
     return [{ agent, how, ...(description !== undefined && { description }) }];
   });
   const failedNode = ctx.error?.node;
