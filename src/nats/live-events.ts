@@ -25,6 +25,10 @@ export class NatsLiveEvents implements LiveEvents {
   constructor(link: NatsLink) {
     this.#link = link;
     this.#local = new LocalLiveEvents(link.logger);
+    // The next call makes another connection.
+    link.onStatus((status) => {
+      if (status === "idle") this.#publish = undefined;
+    });
   }
 
   /** Events that were not sent: too large, not serializable, or there was no connection. */

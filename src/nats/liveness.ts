@@ -170,7 +170,8 @@ export class NatsLiveness implements Liveness {
     const message = await lastOn(this.#parts.link, this.#stream, this.#subject(encodeName(host)));
     if (message === undefined) return { record: undefined, revision: 0 };
     const isGone = message.header.get(OPERATION_HEADER) !== "";
-    return { record: isGone ? undefined : recordOf(message.data, message.subject), revision: message.seq };
+    // One that cannot be read is nobody's: the host that has the name writes over it.
+    return { record: isGone ? undefined : this.#readable(message.data, message.subject), revision: message.seq };
   }
 
   /** Undefined when another wrote after `expected`. */

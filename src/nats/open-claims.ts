@@ -78,7 +78,12 @@ export class OpenClaims {
         { sessionId, stepId, error },
         hadEnded ? "step worker failed after its claim had ended" : message,
       );
-      if (!hadEnded) void claim.handBack(0, why);
+      if (hadEnded) return;
+      claim
+        .handBack(0, why)
+        .catch((cause: unknown) =>
+          this.#logger.error({ sessionId, stepId, error: cause }, "a step could not be handed back"),
+        );
     };
     const failed = (error: unknown): void =>
       left(error ?? "unknown", "step worker failed; the step is handed back", "its worker failed");

@@ -9,8 +9,10 @@
 //     then (lost-steps.ts). A watcher is told of one result once.
 // R3  The result of a step that was kept in this process stays in it as long as the session is followed here: the log is
 //     what counts. When it is not, the result goes to the stream, where the next owner finds it.
+// R4  What stands in the place of a result and cannot be read is one without a body to who asks for that very result, or
+//     its step would never end; lists pass over it.
 
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { LocalResults } from "../bus/local-results.ts";
 import { closedError } from "../bus/closed-error.ts";
 import type { ResultRegister, StepResult } from "../bus/ports.ts";
@@ -62,7 +64,7 @@ export class NatsResults implements ResultRegister {
 
   async get(sessionId: string, stepId: string, attempt: number): Promise<StepResult | undefined> {
     const here = await this.#here.get(sessionId, stepId, attempt);
-    return here ?? (await this.#read(this.#parts.link.names.result(sessionId, stepId, attempt)))?.result;
+    return here ?? (await this.#readOf({ sessionId, stepId, attempt }))?.result;
   }
 
   async list(sessionId: string): Promise<readonly StepResult[]> {
@@ -100,7 +102,7 @@ export class NatsResults implements ResultRegister {
 
   /** Tells watchers of a result that is in the stream, if it is and they were not told. False when there is none. */
   async look(sessionId: string, stepId: string, attempt: number): Promise<boolean> {
-    const found = await this.#read(this.#parts.link.names.result(sessionId, stepId, attempt));
+    const found = await this.#readOf({ sessionId, stepId, attempt });
     const watched = this.#watched.get(sessionId);
     if (found !== undefined && watched !== undefined) this.#tell(watched, found.result, found.seq);
     return found !== undefined;
@@ -236,8 +238,28 @@ export class NatsResults implements ResultRegister {
       names.streams.results,
       names.pattern("res", encodeName(sessionId), "*", "*"),
     );
-    const found = await mapSome(subjects, (subject) => this.#read(subject));
+    const found = await mapSome(subjects, (subject) =>
+      this.#read(subject).catch((error: unknown) => this.#passOver(error)),
+    );
     return found.filter((one) => one !== undefined).sort((a, b) => a.seq - b.seq);
+  }
+
+  /** R4 */
+  async #readOf(of: Omit<StepResult, "body">): Promise<{ result: StepResult; seq: number } | undefined> {
+    const { names } = this.#parts.link;
+    const subject = names.result(of.sessionId, of.stepId, of.attempt);
+    try {
+      return await this.#read(subject);
+    } catch (error) {
+      this.#passOver(error);
+      const standing = await lastOn(this.#parts.link, names.streams.results, subject);
+      return standing === undefined ? undefined : { result: { ...of, body: null }, seq: standing.seq };
+    }
+  }
+
+  #passOver(error: unknown): undefined {
+    if (!isOrchestraError(error, "ORCH_BUS_PAYLOAD")) throw error;
+    this.#parts.link.logger.error({ error }, "a result cannot be read; passed over");
   }
 
   async #read(subject: string): Promise<{ result: StepResult; seq: number } | undefined> {

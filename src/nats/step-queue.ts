@@ -176,8 +176,17 @@ export class NatsStepQueue implements StepQueue {
     const { step } = kept;
     const delivery = kept.deliveries;
     const isMine = (): boolean => this.#steps.kept.get(step) === kept && kept.deliveries === delivery;
-    const bury = async (reason: string): Promise<void> => {
-      await this.#letters.bury({ step, deliveries: delivery, reason });
+    const { clock, logger } = this.#parts.link;
+    /** S4: nobody else knows of it. */
+    const bury = async (reason: string, retryMs = RESEND_MS): Promise<void> => {
+      try {
+        await this.#letters.bury({ step, deliveries: delivery, reason });
+      } catch (error) {
+        if (this.#closed || !isMine()) return;
+        logger.error({ stepId: step.stepId, error, retryMs }, "a step could not be buried; tried again");
+        kept.cancelTimer = clock.setTimer(retryMs, () => void bury(reason, Math.min(2 * retryMs, RESEND_MS_MAX)));
+        return;
+      }
       if (isMine()) this.#steps.kept.delete(step);
     };
     const handBack = async (delayMs: number, why: string): Promise<void> => {
@@ -199,8 +208,8 @@ export class NatsStepQueue implements StepQueue {
         if (now?.state === "held") this.#letGo(now);
       },
       handBack,
-      lapse: (why) => void handBack(0, why).catch((error: unknown) => this.#failed(step, error)),
-      giveUp: bury,
+      lapse: (why) => void handBack(0, why),
+      giveUp: (reason) => bury(reason),
     };
   }
 
@@ -361,10 +370,6 @@ export class NatsStepQueue implements StepQueue {
         });
       })
       .catch(() => undefined);
-  }
-
-  #failed({ sessionId, stepId }: StepMessage, error: unknown): void {
-    this.#parts.link.logger.error({ sessionId, stepId, error }, "a step could not be buried");
   }
 }
 

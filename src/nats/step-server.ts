@@ -77,7 +77,7 @@ export class NatsStepServer implements StepServer {
 
   /** Runs the step in a microtask, or as soon as there is a slot. */
   give(handed: HandedStep): void {
-    if (this.#stopped) return void handed.handBack(0, "its host stopped serving");
+    if (this.#stopped) return this.#handBack(handed);
     if (this.#busy >= this.#slots || this.#waiting.length > 0) {
       this.#waiting.push(handed);
       this.#planBeat();
@@ -103,9 +103,16 @@ export class NatsStepServer implements StepServer {
       this.#stopped = true;
       this.#cancelBeat?.();
       this.#ports.onStopped();
-      for (const handed of this.#waiting.splice(0)) void handed.handBack(0, "its host stopped serving");
+      for (const handed of this.#waiting.splice(0)) this.#handBack(handed);
     }
     await Promise.all([...this.#pulls.values()].map((pull) => pull.stop()));
+  }
+
+  #handBack(handed: HandedStep): void {
+    const { stepId } = handed.step;
+    handed
+      .handBack(0, "its host stopped serving")
+      .catch((error: unknown) => this.#ports.link.logger.warn({ stepId, error }, "a step could not be handed back"));
   }
 
   get #free(): number {

@@ -189,8 +189,10 @@ export class StreamAccess {
     return new Promise((resolve) => this.clock.setTimer(ms, resolve));
   }
 
+  /** For the first connection as long as the bus waits, and no longer: nothing is under way yet. */
   async connect(): Promise<void> {
-    await this.patiently("connect", async () => undefined);
+    if (this.#quality === undefined) await this.#live();
+    else await this.patiently("connect", async () => undefined);
   }
 
   /** Copies of the log, and where it is kept, as of the last connection; undefined before the first. */

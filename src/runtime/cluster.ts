@@ -55,13 +55,14 @@ export class Cluster {
 
   constructor(ports: ClusterPorts) {
     this.#ports = ports;
-    const { bus, clock, host, logger, live, hosting } = ports;
+    const { bus, clock, deadlines, host, logger, live, hosting } = ports;
     this.#startedAtMs = clock.nowMs();
     this.roster = new Roster(bus.liveness, logger);
     this.#presence = new Presence({
       liveness: bus.liveness,
       host,
       logger,
+      deadlines,
       info: () => this.#info(),
       onHeld: (held) => this.#onHeld(held),
     });
@@ -85,15 +86,22 @@ export class Cluster {
     return this.#hosting !== undefined;
   }
 
-  /** Serves as a host: resolves once others can know of it. */
+  /** Serves as a host: resolves once others can know of it. Serves nothing when it throws, and may be called again. */
   async host(): Promise<void> {
-    const { hosting, worker } = this.#ports;
+    const { hosting, worker, live } = this.#ports;
     if (hosting === undefined || this.#hosting !== undefined) return;
     this.#hosting = hosting;
     worker.host(hosting);
     this.#presence.update(true);
-    await this.#presence.settled();
-    await this.roster.look();
+    try {
+      await this.#presence.announced();
+      await this.roster.look();
+    } catch (error) {
+      this.#hosting = undefined;
+      this.#presence.update(live.size > 0);
+      void worker.unhost();
+      throw error;
+    }
     this.#adoption?.start();
   }
 

@@ -22,6 +22,7 @@ import type { Clock } from "../base/clock.ts";
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import { readForeignEnd } from "./foreign-end.ts";
 import { poisoned } from "./poisoned-step.ts";
 import type { AbortReason, StepEnd } from "./step-wire.ts";
 import type { Worker } from "./worker.ts";
@@ -220,7 +221,12 @@ export class StepRegistry {
     entry.deadline = null;
     if (entry.phase === "in-line") this.#out++;
     entry.phase = "ended";
-    this.#owner.onStepEnd(entry.offer, result.body as StepEnd);
+    this.#owner.onStepEnd(entry.offer, this.#endIn(result, entry.offer));
+  }
+
+  #endIn({ body }: StepResult, offer: StepOffer): StepEnd {
+    const isOwn = !this.#ports.shared || this.#ports.worker.hasMade(body);
+    return isOwn ? (body as StepEnd) : readForeignEnd(body, offer);
   }
 
   /** The queue has given the step up. */

@@ -7,10 +7,12 @@
 // W1  The result is in the register before the claim is done; a crash between the two repeats the step, and the first
 //     result counts.
 // W2  Every claim ends, whatever the agent does: done, or handed back when this host cannot run it.
+// W3  A result that the register cannot take for now stays here, its claim alive, until it can: what an agent has done is
+//     not done again because the bus was away or full. Only a host that stops hands the step back.
 
 import type { Bus, Claim, StepServer } from "../bus/ports.ts";
 import type { Clock } from "../base/clock.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { NodeKind } from "../topology/types.ts";
@@ -24,6 +26,7 @@ import type { Adopted } from "./streams.ts";
 import { HostSlots } from "./host-slots.ts";
 import type { HostingOptions } from "./hosting.ts";
 import { Places } from "./places.ts";
+import { refusedForGood, registerLater } from "./registering.ts";
 import type { StepRuntime } from "./step-context.ts";
 import type { AbortReason, StepBody, StepEnd } from "./step-wire.ts";
 
@@ -54,7 +57,7 @@ export interface WorkerPorts {
 const SLOTS_PER_AGENT = 4_096;
 const SLOTS_OF_ALL = Infinity;
 const FOREIGN_RETRY_MS = 250;
-const REGISTER_RETRY_MS = 1_000;
+const REFUSED_RETRY_MS = 1_000;
 /** Agents whose attempts are counted apart. */
 const COUNTED_AGENTS_MAX = 1_000;
 const OTHER_AGENTS = "other";
@@ -71,6 +74,9 @@ export class Worker {
   #hosted: { readonly code: RunCode; readonly agents: ReadonlySet<string>; readonly slots: HostSlots } | undefined;
   readonly #attempts = new Map<string, Writable<AttemptCounts>>();
   #lateResults = 0;
+  /** Ends of attempts that ran here: they were made by this program, and need not be checked. */
+  readonly #made = new WeakSet<object>();
+  readonly #stopped = new AbortController();
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
@@ -118,6 +124,11 @@ export class Worker {
 
   serves(agent: string): boolean {
     return this.#all !== undefined || this.#served.has(agent) || this.#hosted?.agents.has(agent) === true;
+  }
+
+  /** Whether a result is what an attempt in this process came to. */
+  hasMade(end: unknown): boolean {
+    return typeof end === "object" && end !== null && this.#made.has(end);
   }
 
   isRunning(sessionId: string, stepId: string): boolean {
@@ -198,6 +209,7 @@ export class Worker {
   }
 
   async stop(reason: AbortReason): Promise<void> {
+    this.#stopped.abort();
     const servers = [...this.#served.values()].map((served) => served.server);
     if (this.#all !== undefined) servers.push(this.#all);
     this.#served.clear();
@@ -276,17 +288,22 @@ export class Worker {
     // The session goes on with another owner, who waits for the step: others have it at once.
     const isWanted = !this.servesAll && (aborted === "closing" || aborted === "fenced");
     if (end === null) return isWanted ? claim.retry(0) : claim.done();
+    this.#made.add(end);
     const { sessionId, stepId, attempt } = claim.step;
-    return this.#ports.bus.results.put({ sessionId, stepId, attempt, body: end }).then(
+    const result = { sessionId, stepId, attempt, body: end };
+    return this.#ports.bus.results.put(result).then(
       () => claim.done(),
       (error: unknown) => {
         const instead = end.kind === "failed" ? undefined : refusedForGood(claim.step.body as StepBody, error, end);
         if (instead !== undefined) return this.#register(claim, instead, aborted);
+        const passes = isOrchestraError(error, "ORCH_BUS_UNREACHABLE") || isOrchestraError(error, "ORCH_OVERLOADED");
         this.#ports.logger.error(
           { sessionId, stepId, error: errorToData(error) },
-          "the result register refused a result; the step will be repeated",
+          passes
+            ? "the result register cannot take a result now; it is kept, and put again"
+            : "the result register refused a result; the step will be repeated",
         );
-        return claim.retry(REGISTER_RETRY_MS);
+        return passes ? registerLater(this.#ports, claim, result, this.#stopped.signal) : claim.retry(REFUSED_RETRY_MS);
       },
     );
   }
@@ -357,13 +374,4 @@ function unknownAgent(name: string, body: StepBody): StepEnd {
     tookMs: 0,
     forGood: true,
   };
-}
-
-/** The failure that takes the place of a result no bus will ever take. Undefined where it may take it later. */
-function refusedForGood(body: StepBody, error: unknown, end: StepEnd): StepEnd | undefined {
-  const { code, ...rest } = errorToData(error);
-  if (code !== "ORCH_PAYLOAD_TOO_LARGE" && code !== "ORCH_NOT_SERIALIZABLE") return undefined;
-  const { node, branchId } = body.offer;
-  const tookMs = end.kind === "suspended" ? 0 : end.tookMs;
-  return { kind: "failed", class: "permanent", error: { code, ...rest, node, branchId }, tookMs };
 }

@@ -8,19 +8,13 @@ import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
 
 const zod = loadedOnFirstUse<typeof import("zod")>("zod");
 
-/** The schemas of what an export holds. */
-export const exportSchemas = onFirstUse(() => {
+/** The schemas of what facts of steps are made of. */
+export const stepSchemas = onFirstUse(() => {
   const { z } = zod();
   const stored = z.union([
     z.strictObject({ v: z.unknown() }),
     z.strictObject({ ref: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().nonnegative() }),
   ]);
-  const count = z.int().nonnegative();
-  const held = z.array(count);
-  const stepOf = { stepId: z.string(), attempt: count };
-  const values = z.record(z.string(), stored);
-  const plainObject = z.record(z.string(), z.unknown());
-
   const usage = z.strictObject({
     inputTokens: z.number(),
     outputTokens: z.number(),
@@ -50,6 +44,26 @@ export const exportSchemas = onFirstUse(() => {
     z.strictObject({ kind: z.literal("final"), value: stored }),
     z.strictObject({ kind: z.literal("ask"), prompt: stored }),
   ]);
+  return {
+    stored,
+    usage,
+    error,
+    outcome,
+    failureClass: z.enum(["transient", "timeout", "invalid_output", "permanent"]),
+    writes: z.array(z.strictObject({ key: z.string(), value: stored.optional() })),
+    questions: z.array(z.strictObject({ questionId: z.string(), prompt: stored, sessionId: z.string() })),
+  };
+});
+
+/** The schemas of what an export holds. */
+export const exportSchemas = onFirstUse(() => {
+  const { z } = zod();
+  const { stored, usage, error, outcome, failureClass, writes, questions } = stepSchemas();
+  const count = z.int().nonnegative();
+  const held = z.array(count);
+  const stepOf = { stepId: z.string(), attempt: count };
+  const values = z.record(z.string(), stored);
+  const plainObject = z.record(z.string(), z.unknown());
 
   const fact = z.discriminatedUnion("type", [
     z.strictObject({
@@ -75,12 +89,12 @@ export const exportSchemas = onFirstUse(() => {
       held,
       tookMs: z.number(),
       usage: usage.optional(),
-      state: z.array(z.strictObject({ key: z.string(), value: stored.optional() })).optional(),
+      state: writes.optional(),
     }),
     z.strictObject({
       type: z.literal("step.failed"),
       ...stepOf,
-      class: z.enum(["transient", "timeout", "invalid_output", "permanent"]),
+      class: failureClass,
       error,
       retryAtMs: z.number().optional(),
       held,
@@ -90,7 +104,7 @@ export const exportSchemas = onFirstUse(() => {
     z.strictObject({
       type: z.literal("step.suspended"),
       ...stepOf,
-      questions: z.array(z.strictObject({ questionId: z.string(), prompt: stored, sessionId: z.string() })),
+      questions,
     }),
     z.strictObject({ type: z.literal("journaled"), stepId: z.string(), key: z.string(), value: stored }),
     z.strictObject({ type: z.literal("timer.fired"), timerId: z.string() }),

@@ -65,12 +65,15 @@ afterAll(async () => {
 describe("hostile payloads on every subject", () => {
   it("harm neither the session they are aimed at, nor the host", async () => {
     const handle = await engine.start(request("otters", topology("Waiter -> Writer"), agents, { sessionId: "s" }));
-    const { nc } = await bus.link.connected();
+    const { nc, js } = await bus.link.connected();
     const { names } = bus.link;
+    // Of the step that runs: readable, and of no use.
+    const useless = encodePayload({ sessionId: "s", stepId: "1.0.1", attempt: 1, body: null });
+    await js.publish(names.result("s", "1.0.1", 1), useless);
     const subjects = [
       ...[names.inbox("s"), names.done("s"), names.events("s"), names.rpc("s"), names.signal("dead")],
       // Of the very step that comes next, and of attempts and steps there are none of.
-      ...[names.result("s", "9.9.9", 1), names.result("s", "1.0.1", 7), names.work("Writer", "s", "9.9.9", 1)],
+      ...[names.result("s", "9.9.9", 1), names.result("s", "1.0.2", 1), names.work("Writer", "s", "9.9.9", 1)],
       ...[names.dead("Nobody", "s", "9.9.9", 1), names.log("another"), names.blob("0".repeat(64), 0)],
       ...[`$KV.${names.buckets.hosts}.stranger`, `$KV.${names.buckets.sessions}.stranger`],
       ...[`$KV.${names.buckets.snapshots}.another.1`, `$KV.${names.buckets.checkpoints}.another.1`],
@@ -81,11 +84,21 @@ describe("hostile payloads on every subject", () => {
         given.set("Orch-Session", i % 2 === 0 ? "s" : "\u0000*.>");
         nc.publish(subject, payload, { headers: given, reply: "o.nowhere" });
       }
+    nc.publish(
+      names.result("s", "1.0.2", 2),
+      encodePayload({ sessionId: "s", stepId: "1.0.2", attempt: 2, body: null }),
+    );
     await nc.flush();
     await expect.poll(() => reported.length, { timeout: 10_000 }).toBeGreaterThan(0);
     gate.resolve();
     const outcome = await handle.outcome;
     expect([outcome.status, outcome.finalResponse]).toEqual(["completed", "otters waited written"]);
+    expect(outcome.trace.map(({ node, attempt }) => [node, attempt])).toEqual([
+      ["Waiter", 1],
+      ["Waiter", 2],
+      ["Writer", 1],
+      ["Writer", 2],
+    ]);
     const next = await engine.start(request("again", topology("Writer"), agents, { sessionId: "next" }));
     expect((await next.outcome).finalResponse).toBe("again written");
     expect((await bus.liveness.alive()).map(({ host }) => host)).toEqual(["h"]);

@@ -159,4 +159,20 @@ describe("local first", () => {
     expect(await put).toBe("first");
     expect(asked).toBeGreaterThan(0);
   });
+
+  it("is buried once there is room for it, when it was given up while there was none", async () => {
+    const one = await host();
+    const { jsm } = await one.link.connected();
+    const { dead } = one.link.names.streams;
+    await jsm.streams.update(dead, { max_msg_size: 1 });
+    const given: Promise<void>[] = [];
+    one.ports.steps.serve({ agents: ["a"], slots: 1, run: async (claim) => void given.push(claim.giveUp("no use")) });
+    await one.ports.steps.offer(step("1.0.1"));
+    await until("it is given up", () => given.length === 1);
+    await Promise.all(given);
+    expect(await one.ports.deadLetters.list()).toEqual([]);
+    await jsm.streams.update(dead, { max_msg_size: -1 });
+    await until("it is buried", async () => (await one.ports.deadLetters.list())[0]?.reason === "no use");
+    await until("it may be offered again", async () => (await one.ports.steps.offer(step("1.0.1"))) === "queued");
+  });
 });

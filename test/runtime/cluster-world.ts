@@ -28,9 +28,15 @@ export class ClusterWorld {
 
   /** Serves by the time this resolves. */
   async host(options: Omit<HostOptions, "bus">): Promise<OrchestraHost> {
-    const host = new OrchestraHost({ clock: this.clock, ...options, bus: this.sharedBus() });
-    this.#opened.push(host);
+    const host = this.unstarted(options);
     await this.until(host.start());
+    return host;
+  }
+
+  unstarted({ liveness, ...options }: Omit<HostOptions, "bus"> & { liveness?: Liveness }): OrchestraHost {
+    const bus = { ...this.sharedBus(), ...(liveness !== undefined && { liveness }) };
+    const host = new OrchestraHost({ clock: this.clock, ...options, bus });
+    this.#opened.push(host);
     return host;
   }
 

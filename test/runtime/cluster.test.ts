@@ -133,6 +133,42 @@ describe("a client without agents", () => {
   });
 });
 
+describe("a host that cannot be announced", () => {
+  const failing = (liveness: Liveness, fails: () => boolean): Liveness => ({
+    announce: (info) => (fails() ? Promise.reject(new Error("no answer")) : liveness.announce(info)),
+    alive: () => liveness.alive(),
+    watch: (onChange) => liveness.watch(onChange),
+  });
+
+  it("does not start, and starts when it is asked again", async () => {
+    let fails = true;
+    const { bus } = cluster;
+    const liveness = failing(bus.liveness, () => fails);
+    const host = cluster.unstarted({ agents: { A: () => "a" }, liveness });
+    await expect(cluster.until(host.start())).rejects.toThrow("no answer");
+    expect(await bus.liveness.alive()).toEqual([]);
+    fails = false;
+    await cluster.until(host.start());
+    expect((await bus.liveness.alive()).map(({ agents, adopts }) => [agents, adopts])).toEqual([[["A"], true]]);
+    const client = cluster.instance({ topology: { nodes: ["A"], edges: [] } });
+    expect((await cluster.until(client.execute("t"))).finalResponse).toBe("a");
+  });
+
+  it("announces itself later, when a session of it has begun", async () => {
+    let fails = true;
+    const gate = deferred();
+    const liveness = failing(cluster.bus.liveness, () => fails);
+    const owner = cluster.instance({ topology: { nodes: ["A"] }, agents: { A: () => gate.promise }, liveness });
+    const running = owner.execute("t");
+    await cluster.clock.advance(5_000);
+    expect(await cluster.bus.liveness.alive()).toEqual([]);
+    fails = false;
+    await cluster.untilTrue("it is seen", async () => (await cluster.bus.liveness.alive()).length === 1);
+    gate.resolve();
+    await cluster.until(running);
+  });
+});
+
 describe("agents on several hosts", () => {
   it("each take the steps of their host, in a run that a process with some of them owns", async () => {
     const ran: string[] = [];

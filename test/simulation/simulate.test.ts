@@ -146,7 +146,8 @@ describe("simulate", () => {
     const [failing] = findings;
     expect(failing?.findings[0]?.check).toBe("user");
     expect(failing?.replay).toContain(`seeds: [${failing?.seed}], hosts: 3, faults: [`);
-    const again = await simulate({ ...twice, hosts: 3, seeds: [failing?.seed ?? 0], faults: failing?.faults ?? [] });
+    const { seed = 0, faults = [], without = [] } = failing ?? {};
+    const again = await simulate({ ...twice, hosts: 3, seeds: [seed], faults, without });
     expect(again.findings[0]?.findings[0]?.check).toBe("user");
   });
 
