@@ -5,7 +5,7 @@ import { memoryConversations, modelAgent, type ModelAgentDefinition } from "orch
 import { ScriptedModel } from "orchestra/testing";
 import { expect, it } from "vitest";
 
-type Memory = ModelAgentDefinition["memory"];
+type Memory = NonNullable<ModelAgentDefinition["memory"]>;
 
 /** What the model was shown in each call, by role and text; calls of tools and their results by name. */
 function shown(model: ScriptedModel): string[][] {
@@ -59,7 +59,7 @@ it("goes on over sessions in one conversation", async () => {
     ["I am Ann", "ann"],
     ["I am Bob", "bob"],
     ["Who am I?", "ann"],
-  ])
+  ] as const)
     (await Orchestra.run({ task, context: { who }, topology: { nodes: ["A"] }, agents })).orThrow();
   expect(shown(model)[1]).toEqual(["user: I am Bob"]);
   expect(shown(model)[2]).toEqual(["user: I am Ann", "assistant: 1", "user: Who am I?"]);
