@@ -190,6 +190,47 @@ describe("an agent that is served", () => {
   });
 });
 
+describe("a caller who reads slowly", () => {
+  const PIECE = "x".repeat(64 * 1024);
+  const PIECES = 400;
+  const chatty: AgentLike = async (_input, ctx) => {
+    for (let i = 0; i < PIECES; i++) {
+      ctx.emit(PIECE);
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return "fine";
+  };
+  const KEYED = { "content-type": "application/json", "idempotency-key": "slow" };
+
+  async function unread(endpoint: string) {
+    const sent = httpRequest(`${endpoint}/invoke`, { method: "POST", headers: KEYED });
+    sent.end(JSON.stringify(BODY));
+    const [response] = (await once(sent, "response")) as [import("node:http").IncomingMessage];
+    return response;
+  }
+
+  it("misses deltas, which are not kept for it without end, and gets the end", async () => {
+    const { endpoint } = await served(chatty);
+    const response = await unread(endpoint);
+    // Another with the same key reads: when it has the end, all was said.
+    expect(lastOf(await post(`${endpoint}/invoke`, BODY, KEYED)).event).toBe("done");
+    let text = "";
+    for await (const piece of response.setEncoding("utf8")) text += String(piece);
+    expect(text).toMatch(/event: done\n/);
+    expect(text.match(/event: delta/g)?.length).toBeLessThan(PIECES);
+  });
+
+  it("is gone when it reads nothing for long", async () => {
+    const { endpoint } = await served(chatty, { stallMs: 50 });
+    const response = await unread(endpoint);
+    const closed = once(response.socket, "close");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    response.resume().on("error", () => undefined);
+    await closed;
+    expect(response.complete).toBe(false);
+  });
+});
+
 describe("a call that cannot be taken", () => {
   it.each<[string, number, unknown, string, Record<string, string>?, string?]>([
     ["no JSON", 400, "{", "invalid request body"],
