@@ -4,8 +4,11 @@ import type { Client, Tool as ListedTool, Transport } from "@modelcontextprotoco
 
 import { OrchestraError, isOrchestraError } from "../../base/errors.ts";
 import { optionalPackage } from "../../base/optional-package.ts";
+import type { SecretMask } from "../command/secret-mask.ts";
+import { EndpointGuard } from "../remote/endpoint-guard.ts";
 import { boundedFetch } from "./bounded-fetch.ts";
 import { DEFAULT_MESSAGE_BYTES_MAX, isHttp, type McpServerOptions } from "./options.ts";
+import { causeWithoutSecrets, maskOf } from "./secrets.ts";
 import { serverError } from "./server-error.ts";
 import { stderrTail } from "./stderr-tail.ts";
 
@@ -53,7 +56,8 @@ export async function connect(
   signal: AbortSignal,
 ): Promise<Connection> {
   const sdk = await optionalPackage(PACKAGE, () => import("@modelcontextprotocol/client"));
-  const { transport, lastWords, pid } = await transportTo(sdk, options);
+  const mask = maskOf(options);
+  const { transport, lastWords, pid } = await transportTo(sdk, options, mask);
   const client = new sdk.Client(
     { name: "orchestra", version: "1" },
     {
@@ -63,7 +67,7 @@ export async function connect(
     },
   );
   client.onclose = () => listener.onClosed();
-  const failed = (what: string, error: unknown): Error => translated(sdk, server, what, error, lastWords());
+  const failed = (what: string, error: unknown): Error => translated({ sdk, server, mask }, what, error, lastWords());
   try {
     await client.connect(transport, { signal, timeout: NO_LIMIT_MS });
   } catch (error) {
@@ -109,12 +113,12 @@ function connectionOver(
 
 type Sdk = typeof import("@modelcontextprotocol/client");
 
-async function transportTo(sdk: Sdk, options: McpServerOptions) {
+async function transportTo(sdk: Sdk, options: McpServerOptions, mask: SecretMask) {
   const bytesMax = options.messageBytesMax ?? DEFAULT_MESSAGE_BYTES_MAX;
   if (isHttp(options)) {
     const url = new URL(options.url);
-    const { headers = {} } = options;
-    const fetch = boundedFetch({ url, bytesMax });
+    const { headers = {}, allow = [] } = options;
+    const fetch = boundedFetch({ url, bytesMax, guard: new EndpointGuard({ allow }) });
     const transport = new sdk.StreamableHTTPClientTransport(url, { fetch, requestInit: { headers: { ...headers } } });
     endWithStream(transport);
     return { transport, lastWords: () => "", pid: () => undefined };
@@ -129,7 +133,7 @@ async function transportTo(sdk: Sdk, options: McpServerOptions) {
     stderr: "pipe",
     maxBufferSize: bytesMax,
   });
-  const lastWords = transport.stderr === null ? () => "" : stderrTail(transport.stderr, Object.values(env));
+  const lastWords = transport.stderr === null ? () => "" : stderrTail(transport.stderr, mask);
   return { transport, lastWords, pid: () => transport.pid ?? undefined };
 }
 
@@ -150,26 +154,43 @@ function endWithStream(transport: Transport): void {
 /** Of those that JSON-RPC 2.0 leaves to implementations (section 5.1). */
 const STREAM_ENDED = -32_098;
 
+interface Translation {
+  readonly sdk: Sdk;
+  readonly server: string;
+  readonly mask: SecretMask;
+}
+
 /** What the SDK threw, as an error of ours: the server's own refusal of a call, or what is wrong with the server. */
-function translated(sdk: Sdk, server: string, what: string, error: unknown, lastWords: string): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  if (
-    error instanceof sdk.ProtocolError &&
-    error.code !== STREAM_ENDED &&
-    !/output ?schema|structured content/i.test(message)
-  )
-    return new OrchestraError("ORCH_TOOL_FAILED", `MCP server "${server}": ${message}`, {
-      details: { server, rpcCode: error.code },
-    });
+function translated({ sdk, server, mask }: Translation, what: string, error: unknown, lastWords: string): Error {
+  const ours = refusedByUs(error);
+  if (ours !== undefined) return ours;
+  const message = mask.mask(error instanceof Error ? error.message : String(error));
+  if (isRefusal(sdk, error))
+    return new OrchestraError("ORCH_TOOL_FAILED", `MCP server "${server}": ${message}`, { details: { server } });
   const said = lastWords === "" ? "" : `; it last said: ${lastWords}`;
-  const retryable = isConnectionLost(sdk, error) || hasStatus(error, SESSION_GONE);
-  return serverError(server, `${what}: ${message}${said}`, { cause: error, retryable });
+  return serverError(server, `${what}: ${message}${said}`, {
+    cause: causeWithoutSecrets(mask, error),
+    retryable: isConnectionLost(sdk, error) || hasStatus(error, SESSION_GONE),
+    sessionGone: hasStatus(error, SESSION_GONE),
+  });
+}
+
+/** The endpoint guard's word, which the SDK wraps. */
+function refusedByUs(error: unknown): OrchestraError | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (isOrchestraError(cause)) return cause;
+  return undefined;
+}
+
+/** By the server; the SDK's own check of a result against its schema throws the same. */
+function isRefusal(sdk: Sdk, error: unknown): boolean {
+  if (!(error instanceof sdk.ProtocolError) || error.code === STREAM_ENDED) return false;
+  return !/output ?schema|structured content/i.test(error.message);
 }
 
 const SESSION_GONE = 404;
 
 export function isSessionGone(error: unknown): boolean {
-  return isOrchestraError(error, "ORCH_TOOL_SERVER") && hasStatus(error.cause, SESSION_GONE);
+  return isOrchestraError(error, "ORCH_TOOL_SERVER") && error.details["sessionGone"] === true;
 }
 
 function hasStatus(error: unknown, status: number): boolean {

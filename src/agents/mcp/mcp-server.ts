@@ -11,7 +11,7 @@
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { OrchestraError, isOrchestraError } from "../../base/errors.ts";
 import { silentLogger, type Logger } from "../../base/logger.ts";
-import { timeLimited } from "../tools/time-limit.ts";
+import { NEVER_ABORTED, timeLimited } from "../tools/time-limit.ts";
 import type { Tool, ToolContext, ToolSource } from "../tools/tool.ts";
 import { connect, isSessionGone, type CallResult, type Connection } from "./connection.ts";
 import { DEFAULT_START_TIMEOUT_MS, assertServerOptions, isHttp, type McpServerOptions } from "./options.ts";
@@ -28,8 +28,6 @@ interface Link {
   calls: number;
   dropped: boolean;
 }
-
-const NEVER: AbortSignal = new AbortController().signal;
 
 export class McpServer implements ToolSource {
   readonly name: string;
@@ -53,7 +51,7 @@ export class McpServer implements ToolSource {
    *
    * @throws {OrchestraError} `ORCH_TOOL_SERVER`, `ORCH_TIMEOUT`, `ORCH_PACKAGE_MISSING`, `ORCH_CLOSED`
    */
-  async tools(signal: AbortSignal = NEVER): Promise<readonly Tool[]> {
+  async tools(signal: AbortSignal = NEVER_ABORTED): Promise<readonly Tool[]> {
     const link = this.#linked();
     link.tools ??= this.#read(link);
     return unlessAborted(link.tools, signal);

@@ -1,6 +1,8 @@
 // MCP server options: how a server is started or reached, and what is thought of its tools.
 
 import { OrchestraError } from "../../base/errors.ts";
+import { EndpointGuard } from "../remote/endpoint-guard.ts";
+import { assertHeaders } from "../remote/remote-options.ts";
 import type { ToolPolicy } from "../tools/tool.ts";
 
 interface McpToolOptions {
@@ -34,6 +36,8 @@ export interface McpStdioOptions extends McpToolOptions {
 export interface McpHttpOptions extends McpToolOptions {
   readonly url: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Hosts beyond the public internet that may be called, as of `remoteAgent`: names, addresses and blocks. Default: none. */
+  readonly allow?: readonly string[];
 }
 
 export type McpServerOptions = McpStdioOptions | McpHttpOptions;
@@ -43,7 +47,7 @@ export const DEFAULT_MESSAGE_BYTES_MAX = 10 * 1024 * 1024;
 
 const COMMON = ["prefix", "only", "policy", "trustAnnotations", "timeoutMs", "startTimeoutMs", "messageBytesMax"];
 const STDIO = new Set(["command", "args", "env", "cwd", ...COMMON]);
-const HTTP = new Set(["url", "headers", ...COMMON]);
+const HTTP = new Set(["url", "headers", "allow", ...COMMON]);
 const NAME = /^[\w-]{1,32}$/;
 const PREFIX = /^[\w-]{0,40}$/;
 const POLICIES: readonly unknown[] = ["allow", "approve", "block"] satisfies ToolPolicy[];
@@ -61,8 +65,11 @@ export function assertServerOptions(name: string, options: McpServerOptions): vo
   if (http === "command" in options) refuse(at("options"), "either command or url", options);
   const known = http ? HTTP : STDIO;
   for (const key of Object.keys(options)) if (!known.has(key)) refuse(at(key), `one of ${[...known].join(", ")}`, key);
-  if (http) assertUrl(at("url"), options.url);
-  else if (typeof options.command !== "string" || options.command === "")
+  if (http) {
+    assertUrl(at("url"), options.url);
+    assertHeaders(`McpServers: server "${name}"`, options.headers ?? {});
+    new EndpointGuard({ allow: options.allow ?? [] });
+  } else if (typeof options.command !== "string" || options.command === "")
     refuse(at("command"), "a program", options.command);
 
   const { prefix, policy, timeoutMs, startTimeoutMs, messageBytesMax } = options;

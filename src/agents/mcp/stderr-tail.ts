@@ -3,21 +3,16 @@
 import type { Stream } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
+import type { SecretMask } from "../command/secret-mask.ts";
+
 const LENGTH_MAX = 2_000;
-const SECRET_LENGTH_MIN = 6;
 
-/** Follows `stream`. What is returned gives its last 2,000 characters, with the `secrets` it repeats made unreadable. */
-export function stderrTail(stream: Stream, secrets: readonly string[]): () => string {
-  const longest = Math.max(0, ...secrets.map(({ length }) => length));
+/** Follows `stream`. What is returned gives its last 2,000 characters, masked. */
+export function stderrTail(stream: Stream, mask: SecretMask): () => string {
   const decoder = new StringDecoder("utf8");
+  const masked = mask.stream();
   let tail = "";
-  stream.on("data", (chunk: Buffer) => (tail = (tail + decoder.write(chunk)).slice(-(LENGTH_MAX + longest))));
+  stream.on("data", (chunk: Buffer) => (tail = (tail + masked.write(decoder.write(chunk))).slice(-LENGTH_MAX)));
   stream.on("error", () => undefined);
-  return () => masked(tail, secrets).slice(-LENGTH_MAX).trim();
-}
-
-function masked(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const secret of secrets) if (secret.length >= SECRET_LENGTH_MIN) clean = clean.replaceAll(secret, "***");
-  return clean;
+  return () => tail.trim();
 }

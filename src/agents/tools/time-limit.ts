@@ -3,6 +3,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { OrchestraError } from "../../base/errors.ts";
 
+export const NEVER_ABORTED: AbortSignal = new AbortController().signal;
+
 interface Limits {
   /** For the error: `tool "search"`. */
   readonly what: string;

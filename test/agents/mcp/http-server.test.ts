@@ -8,7 +8,9 @@ import { z } from "zod";
 
 import { McpServers } from "../../../src/agents/index.ts";
 import type { McpHttpOptions, Tool } from "../../../src/agents/index.ts";
+import { errorToData } from "../../../src/base/error-data.ts";
 import { Orchestra } from "../../../src/index.ts";
+import type { OrchestraError } from "../../../src/index.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
@@ -28,7 +30,7 @@ async function listen(handler: Handler): Promise<string> {
 }
 
 function using(url: string, options: Partial<McpHttpOptions> = {}): McpServers {
-  const servers = new McpServers({ web: { url, ...options } });
+  const servers = new McpServers({ web: { url, allow: ["127.0.0.1"], ...options } });
   open.push(() => servers.close());
   return servers;
 }
@@ -158,15 +160,29 @@ describe("an MCP server over HTTP", () => {
   it.each([
     ["a page of a shop", 200, "text/html", "<html></html>"],
     ["no JSON", 200, "application/json", "{"],
-    ["an error", 500, "text/plain", "oops"],
-    ["a closed door", 401, "text/plain", "who are you"],
+    ["an error that repeats the token", 500, "text/plain", "oops s3cret-token"],
+    ["a closed door", 401, "text/plain", "who is s3cret-token"],
   ])("that answers with %s is refused", async (_, status, type, body) => {
     const url = await listen(
       (_request, response) => void response.writeHead(status, { "content-type": type }).end(body),
     );
-    await expect(using(url, { headers: { authorization: "Bearer s3cret" } }).tools()).rejects.toMatchObject({
-      code: "ORCH_TOOL_SERVER",
-      message: expect.not.stringContaining("s3cret"),
-    });
+    const error: OrchestraError = await using(url, { headers: { authorization: "Bearer s3cret-token" } })
+      .tools()
+      .then(
+        () => expect.unreachable(),
+        (thrown: OrchestraError) => thrown,
+      );
+    expect(error.code).toBe("ORCH_TOOL_SERVER");
+    expect(JSON.stringify(errorToData(error, { stack: true }))).not.toContain("s3cret");
+  });
+
+  it("on this machine or in its network is not asked unless it is listed", async () => {
+    const { handler, seen } = sessions();
+    const url = await listen(handler);
+    for (const host of ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+      await expect(using(url.replace("127.0.0.1", host), { allow: [] }).tools()).rejects.toMatchObject({
+        code: "ORCH_ENDPOINT_REFUSED",
+      });
+    expect(seen).toEqual([]);
   });
 });
