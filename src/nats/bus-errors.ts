@@ -20,8 +20,10 @@ export const JS_CODE = {
   maxMessagesPerSubject: 10077,
 } as const;
 
+/** Also of a stream that is gone, once that has been told as ours. */
 export function jsCode(error: unknown): number | undefined {
-  return error instanceof JetStreamApiError ? error.code : undefined;
+  const at = isOrchestraError(error, "ORCH_BUS_ASSETS") ? error.cause : error;
+  return at instanceof JetStreamApiError ? at.code : undefined;
 }
 
 /** What the server said of a subject that these credentials may not use; the client wraps it for requests. */
@@ -74,6 +76,12 @@ export function busError(error: unknown, what: string): unknown {
     return new OrchestraError(
       "ORCH_BUS_SERVER",
       `${what}: JetStream is off for this account; set "jetstream: enabled" for it in the server's configuration`,
+      { cause: error },
+    );
+  if (code === JS_CODE.streamNotFound)
+    return new OrchestraError(
+      "ORCH_BUS_ASSETS",
+      `${what}: a stream is gone from NATS; "orchestra nats check" says which, "orchestra nats init" makes it anew, empty`,
       { cause: error },
     );
   if (isUnanswered(error))

@@ -164,11 +164,27 @@ class Link implements NatsLink {
     try {
       this.#checkServer(nc);
       this.logger.info({ server: nc.getServer() }, "bus: connected again");
+      void this.#checkAssets(nc);
     } catch (error) {
       this.#refusal = error;
       this.logger.error({ server: nc.getServer(), error }, "bus: came back to a server that cannot be used");
     }
     this.#setStatus("connected");
+  }
+
+  /** A server whose streams were in memory, or whose disk is another, has lost them. Whoever uses one is told by each call. */
+  async #checkAssets(nc: NatsConnection): Promise<void> {
+    const { names, clock } = this;
+    const { servers, connectTimeoutMs: patienceMs } = this.#settings;
+    const jsm = this.#live?.jsm;
+    if (jsm === undefined) return;
+    try {
+      const states = await new AssetAdmin({ nc, jsm, names, clock, patienceMs }).read();
+      assertAssets(states, initCommand(servers, names));
+    } catch (error) {
+      if (this.#closing === undefined)
+        this.logger.error({ server: nc.getServer(), error }, "bus: came back to a server that is not as it was");
+    }
   }
 
   #setStatus(status: LinkStatus): void {

@@ -3,6 +3,7 @@
 import { connect } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { natsBus, type NatsBus, type NatsBusOptions } from "orchestra/nats";
+import { silentLogger } from "../../src/base/logger.ts";
 import { startNats, until, type NatsServer } from "../support/nats.ts";
 
 let server: NatsServer;
@@ -47,6 +48,22 @@ describe("a bus whose server is gone", () => {
     await bus.link.connected();
     expect(seen).toEqual(["reconnecting", "connected"]);
     expect(lines).toEqual(["bus: reconnecting", "bus: connected again"]);
+  });
+
+  it("says which streams a server has lost, and fails what needs them", async () => {
+    const errors: string[] = [];
+    const logger = {
+      ...silentLogger,
+      error: (fields: Record<string, unknown>) => void errors.push(String(fields["error"])),
+    };
+    const bus = await opened({ logger, tenant: "lossy", connectTimeoutMs: 15_000 });
+    const { jsm } = await bus.link.connected();
+    await jsm.streams.delete(bus.link.names.streams.inbox);
+    await server.kill();
+    await until("the bus notices", () => bus.status?.now() === "reconnecting");
+    await server.start();
+    await until("it is told", () => errors.some((text) => text.includes(`${bus.link.names.streams.inbox} is missing`)));
+    await expect(bus.inbox.read("s", 0)).rejects.toMatchObject({ code: "ORCH_BUS_ASSETS" });
   });
 
   it("lets a call wait for a server that comes back in time", async () => {
