@@ -153,7 +153,7 @@ function decideRecovery(
     case "abort":
       return command(next.fail(failure.error));
     case "skip":
-      return decidePlain(value ?? null, allowed);
+      return decideSkip(value ?? null, failure.retry, allowed);
     case "retry":
       return failure.retry === null
         ? refuse(
@@ -162,4 +162,18 @@ function decideRecovery(
           )
         : command(next.invoke(failure.retry, value === undefined ? failure.input : value));
   }
+}
+
+/** On without what failed: every way but the one back to it, which a plain value would take too. */
+function decideSkip(value: unknown, failed: string | null, allowed: AllowedActions): SteeredReply {
+  if (failed === null || allowed.plainValue !== "flow") return decidePlain(value, allowed);
+  const onward = allowed.calls.filter(({ agent, how }) => how === "flow" && agent !== failed);
+  if (onward.length > 0)
+    return decideInvoke(
+      onward.map(({ agent }) => ({ agent, input: value })),
+      allowed,
+    );
+  return allowed.mayFinish
+    ? decideFinal(value, allowed)
+    : refuse(allowed, `skip is not allowed here: the only way on is ${failed}`);
 }

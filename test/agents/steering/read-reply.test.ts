@@ -64,7 +64,11 @@ describe("the JSON contract", () => {
     expect(read(said("error_recovery", { action: "retry", input: { pages: 1 } }), HANDLER)).toEqual(
       command(next.invoke("Main", { pages: 1 })),
     );
-    expect(read(said("error_recovery", { action: "skip" }), HANDLER)).toEqual({ type: "output", value: null });
+    expect(read(said("error_recovery", { action: "skip" }), HANDLER)).toEqual(command(next.invoke("Fallback", null)));
+    const noWayBack = { ...HANDLER, failure: { ...HANDLER.failure!, retry: null } };
+    expect(read(said("error_recovery", { action: "skip" }), noWayBack)).toEqual({ type: "output", value: null });
+    const onlyBack = { ...HANDLER, calls: HANDLER.calls.slice(0, 1) };
+    expect(reason(said("error_recovery", "skip"), onlyBack)).toBe("skip is not allowed here: the only way on is Main");
     expect(read(said("error_recovery", { action: "abort" }), HANDLER)).toEqual(
       command(next.fail(HANDLER.failure?.error)),
     );
