@@ -4,6 +4,7 @@
 // way in. `{ "$type": "Date", "value": … }`; an object of the user's that has a `$type` of its own is wrapped.
 
 const TAG = "$type";
+const INT64 = /^-?\d{1,20}$/;
 
 /** A value as JSON data: Date, Map, Set, Uint8Array, BigInt, Error and non-finite numbers are tagged. */
 export function toJsonValue(value: unknown): unknown {
@@ -34,7 +35,8 @@ export function fromJsonValue(json: unknown): unknown {
   const { [TAG]: tag, value } = fields;
   switch (tag) {
     case "BigInt":
-      return BigInt(String(value));
+      // Of 64 bits, as every one that was stored: digits without end would take their time to read.
+      return INT64.test(String(value)) ? BigInt(String(value)) : plain(fields);
     case "Number":
       return Number(value);
     case "Date":

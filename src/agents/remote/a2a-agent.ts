@@ -5,7 +5,7 @@
 //
 // A1  The call is one record of `ctx.once`, as a remote agent's is; and the name of its task is another, made as soon as
 //     the server tells it. An attempt that finds the name follows the task and sends nothing.
-// A2  The message's id is the step's idempotency key, so that a server that keeps records knows a repeated message.
+// A2  The message's id is the key of the call, so that a server that keeps records knows a repeated message.
 // A3  A task is cancelled at its server when the step is cancelled or times out, and left alone when it is paused.
 
 import type { AgentCard, Task } from "@a2a-js/sdk";
@@ -21,7 +21,7 @@ import { messageOf, partOf } from "./a2a-values.ts";
 import { CallDeadlines } from "./deadlines.ts";
 import { EndpointGuard } from "./endpoint-guard.ts";
 import { guardedFetch } from "./guarded-fetch.ts";
-import { AGENT_ERROR } from "./protocol.ts";
+import { AGENT_ERROR, callKey, shownUrl } from "./protocol.ts";
 import type { RemoteAgentOptions } from "./remote-agent.ts";
 import { RemoteAgentError } from "./remote-error.ts";
 import { DEFAULT_REMOTE_TIMEOUT_MS, resolveRemoteLimits, type RemoteLimits } from "./remote-limits.ts";
@@ -140,7 +140,7 @@ class A2aAgent {
   /** Until the task goes no further by itself. */
   async #converse(input: unknown, answered: TaskRef | undefined, attempt: Attempt): Promise<void> {
     const { ctx, client, view, sdk, signal } = attempt;
-    const messageId = encodeURI(ctx.idempotencyKey);
+    const messageId = callKey(ctx);
     const known = answered ?? (await knownTask(ctx));
     const task = known === undefined ? undefined : await client.getTask({ tenant: "", id: known.taskId }, { signal });
     if (task !== undefined && wasSent(task, messageId, answered)) view.takeTask(task);
@@ -239,14 +239,14 @@ class A2aAgent {
   }
 
   #deadlines(timeoutMs: number | false, idleTimeoutMs: number | false, signal: AbortSignal): CallDeadlines {
-    return new CallDeadlines({ clock: this.#clock, timeoutMs, idleTimeoutMs, signal, to: this.#cardUrl.href });
+    return new CallDeadlines({ clock: this.#clock, timeoutMs, idleTimeoutMs, signal, to: shownUrl(this.#cardUrl) });
   }
 
   #explained(error: unknown): Error {
     if (error instanceof OrchestraError) return error;
     const { message } = error as Error;
     // Errors of the connection say by their code whether another attempt may do better; what the SDK refuses stays refused.
-    return new RemoteAgentError(`${this.#cardUrl.href}: ${message}`, { remoteCode: AGENT_ERROR, cause: error });
+    return new RemoteAgentError(`${shownUrl(this.#cardUrl)}: ${message}`, { remoteCode: AGENT_ERROR, cause: error });
   }
 }
 

@@ -53,9 +53,9 @@ export class EndpointGuard {
   }
 
   /** What can be said before any look-up. @throws {OrchestraError} `ORCH_ENDPOINT_REFUSED` */
-  assertUrl({ protocol, hostname, href }: URL): void {
+  assertUrl({ protocol, hostname, pathname }: URL): void {
     if (protocol !== "http:" && protocol !== "https:")
-      throw refused(href, `the scheme "${protocol}" is not http or https`);
+      throw refused(`${protocol}//${hostname}${pathname}`, `the scheme "${protocol}" is not http or https`);
     const host = hostname.replace(/^\[|\]$/g, "");
     if (isIP(host) !== 0) this.#assertAddress(host, host);
   }

@@ -2,7 +2,7 @@
 // by a stream of events. Fields beyond the protocol (`input`, `output`, `chunk`, `question`, `answer_to`, `retryable`,
 // `cost_usd`) carry what text cannot; a side that does not know them loses nothing else.
 
-import type { UsageReport } from "../../runtime/agent.ts";
+import type { AgentContext, UsageReport } from "../../runtime/agent.ts";
 import { fromJsonValue, toJsonValue } from "../../runtime/result-json.ts";
 import type { SseFrame } from "./sse-reader.ts";
 
@@ -50,6 +50,19 @@ export type RemoteEvent =
   | { readonly type: "state"; readonly state: string; readonly detail: unknown }
   | { readonly type: "other" }
   | { readonly type: "unreadable"; readonly reason: string };
+
+/**
+ * The key of a step's call, the same for every attempt. Sessions of two stores may have one name; runs have not, so the
+ * run goes before the step's own key.
+ */
+export function callKey({ runId, idempotencyKey }: Pick<AgentContext, "runId" | "idempotencyKey">): string {
+  return encodeURI(`${runId}/${idempotencyKey}`);
+}
+
+/** An address without its query, which may hold a secret: for messages. */
+export function shownUrl({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
+}
 
 /** A value as the text of a message. */
 export function textOf(value: unknown): string {

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 
 import type { Clock } from "../../base/clock.ts";
 import { bodyOf } from "./http-call.ts";
-import { AGENT_ERROR, isFields } from "./protocol.ts";
+import { AGENT_ERROR, isFields, shownUrl } from "./protocol.ts";
 import { RemoteAgentError } from "./remote-error.ts";
 
 /** Of a body that explains a refusal, so much is read. */
@@ -22,11 +22,11 @@ export async function refusedBy(
   const explanation = await explanationOf(answer, signal);
   const retryAfterMs = retryAfterOf(retryAfter, clock.nowMs());
   const redirected = status >= 300 && status < 400 && location !== undefined;
-  const said = redirected ? `redirects to ${location}; redirects are not followed` : explanation;
-  return new RemoteAgentError(`${url.href} answered ${status}${said === "" ? "" : `: ${said}`}`, {
+  const said = redirected ? `redirects to ${location.replace(/\?.*$/, "")}; redirects are not followed` : explanation;
+  return new RemoteAgentError(`${shownUrl(url)} answered ${status}${said === "" ? "" : `: ${said}`}`, {
     remoteCode: AGENT_ERROR,
     status,
-    details: { endpoint: url.href },
+    details: { endpoint: shownUrl(url) },
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
 }

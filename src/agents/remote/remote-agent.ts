@@ -19,7 +19,7 @@ import { defineAgent, type AgentDefinition, type DefinedAgent } from "../define-
 import { CallDeadlines } from "./deadlines.ts";
 import { EndpointGuard, type GuardOptions } from "./endpoint-guard.ts";
 import { bodyOf, httpCall } from "./http-call.ts";
-import { AGENT_ERROR, INPUT_REQUIRED, MESSAGES_MAX, readEvent, textOf } from "./protocol.ts";
+import { AGENT_ERROR, callKey, INPUT_REQUIRED, MESSAGES_MAX, readEvent, shownUrl, textOf } from "./protocol.ts";
 import type { InvokeRequest, RemoteEvent, RemoteQuestion } from "./protocol.ts";
 import { RemoteAgentError } from "./remote-error.ts";
 import { assertHeaders, assertRemoteOptions, parseEndpoint } from "./remote-options.ts";
@@ -88,6 +88,8 @@ export function remoteAgent(options: RemoteAgentOptions): DefinedAgent {
 class RemoteAgent {
   readonly #options: RemoteAgentOptions;
   readonly #url: URL;
+  /** The same for messages. */
+  readonly #shown: string;
   readonly #guard: EndpointGuard;
   readonly #limits: RemoteLimits;
   readonly #clock: Clock;
@@ -96,6 +98,7 @@ class RemoteAgent {
   constructor(options: RemoteAgentOptions, checkOutput: (value: unknown) => unknown) {
     this.#options = options;
     this.#url = parseEndpoint("remoteAgent", options.endpoint, "invoke");
+    this.#shown = shownUrl(this.#url);
     this.#guard = new EndpointGuard(options);
     this.#guard.assertUrl(this.#url);
     this.#limits = resolveRemoteLimits("remoteAgent: limits", options.limits);
@@ -128,7 +131,7 @@ class RemoteAgent {
       timeoutMs,
       idleTimeoutMs,
       signal: ctx.signal,
-      to: this.#url.href,
+      to: this.#shown,
     });
     try {
       const { signal } = deadlines;
@@ -173,7 +176,7 @@ class RemoteAgent {
       "content-type": "application/json",
       "x-session-id": encodeURI(ctx.sessionId),
       "x-run-id": encodeURI(ctx.runId),
-      "idempotency-key": encodeURI(ctx.idempotencyKey),
+      "idempotency-key": callKey(ctx),
     };
   }
 
@@ -218,10 +221,10 @@ class RemoteAgent {
         throw this.#told(event);
       case "unreadable":
         if (name !== "delta") throw this.#failed(`sent an event \`${name}\` that cannot be read: ${event.reason}`);
-        ctx.logger.warn({ endpoint: this.#url.href, reason: event.reason }, "a delta that cannot be read was skipped");
+        ctx.logger.warn({ endpoint: this.#shown, reason: event.reason }, "a delta that cannot be read was skipped");
         return undefined;
       case "state":
-        ctx.logger.debug({ endpoint: this.#url.href, state: event.state }, "the remote agent told its state");
+        ctx.logger.debug({ endpoint: this.#shown, state: event.state }, "the remote agent told its state");
         return undefined;
       case "other":
         return undefined;
@@ -231,8 +234,8 @@ class RemoteAgent {
   /** An event `error`, as a failure of its class. */
   #told({ code, message, retryable }: Extract<RemoteEvent, { type: "error" }>): Error {
     if (TIMEOUT_CODES.has(code))
-      return new OrchestraError("ORCH_TIMEOUT", `${this.#url.href}: ${message}`, {
-        details: { endpoint: this.#url.href, remoteCode: code },
+      return new OrchestraError("ORCH_TIMEOUT", `${this.#shown}: ${message}`, {
+        details: { endpoint: this.#shown, remoteCode: code },
       });
     return this.#failed(message, { remoteCode: code, retryable: retryable ?? TRANSIENT_CODES.has(code) });
   }
@@ -249,9 +252,9 @@ class RemoteAgent {
     message: string,
     failure: { readonly remoteCode?: string; readonly retryable?: boolean; readonly cause?: unknown } = {},
   ): RemoteAgentError {
-    return new RemoteAgentError(`${this.#url.href}: ${message}`, {
+    return new RemoteAgentError(`${this.#shown}: ${message}`, {
       remoteCode: AGENT_ERROR,
-      details: { endpoint: this.#url.href },
+      details: { endpoint: this.#shown },
       ...failure,
     });
   }

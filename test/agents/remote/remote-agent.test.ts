@@ -55,7 +55,7 @@ describe("a call of a remote agent", () => {
       traceparent,
       "x-session-id": "s1",
       "x-run-id": result.runId,
-      "idempotency-key": expect.stringMatching(/^s1\//),
+      "idempotency-key": `${result.runId}/s1/2.0.1`,
     });
     expect(asked[1]?.body).toEqual({
       agent_id: "writer",
@@ -210,6 +210,21 @@ describe("a remote agent that fails", () => {
   });
 });
 
+describe("the query of an endpoint", () => {
+  it("stands in no message: it may hold a secret", async () => {
+    const { endpoint } = await answering(
+      (_request, response) => void response.writeHead(500).end(),
+      streaming(event("error", { code: "x", message: "no" })),
+      streaming(""),
+    );
+    for (let i = 0; i < 3; i++) {
+      const { error } = (await call(`${endpoint}?token=s3cret`)).result;
+      expect(JSON.stringify(error)).toContain("/invoke");
+      expect(JSON.stringify(error)).not.toContain("s3cret");
+    }
+  });
+});
+
 describe("a hostile remote agent", () => {
   const TOO_LARGE = { code: "ORCH_PAYLOAD_TOO_LARGE" };
 
@@ -261,6 +276,12 @@ describe("a hostile remote agent", () => {
       const { result } = await call(endpoint, { timeoutMs: 150, idleTimeoutMs: 10_000 });
       expect(result.error).toMatchObject({ code: "ORCH_TIMEOUT" });
     }
+  });
+
+  it("that sends a number of millions of digits takes no time to be read", async () => {
+    const output = { $type: "BigInt", value: "9".repeat(4_000_000) };
+    const { result } = await call(await httpServer(streaming(event("done", { output }))));
+    expect(result.finalResponse).toEqual(output);
   });
 
   it("that explains its refusal at length is not listened to for long", async () => {

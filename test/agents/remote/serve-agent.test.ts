@@ -3,11 +3,14 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
-import { defineAgent, LevelStorage, next, OrchestraInstance, StateManager } from "../../../src/index.ts";
+import { defineAgent, LevelStorage, next, Orchestra, OrchestraInstance, StateManager } from "../../../src/index.ts";
 import { remoteAgent, serveAgent, type ServingOptions } from "../../../src/agents/index.ts";
 import type { AgentLike } from "../../../src/index.ts";
+import { freePorts } from "../../support/ports.ts";
 import { temporaryFolder } from "../../state/temporary-folder.ts";
 import { call, httpServer, LOOPBACK } from "./servers.ts";
 
@@ -324,6 +327,14 @@ describe("a call with a key", () => {
     expect(runs).toBe(2);
   });
 
+  it("is not taken for that of a session of the same name in another store", async () => {
+    let runs = 0;
+    const { endpoint } = await served(() => ++runs);
+    const one = await call(endpoint, {}, { sessionId: "s1" });
+    const other = await call(endpoint, {}, { sessionId: "s1" });
+    expect([one.result.finalResponse, other.result.finalResponse]).toEqual([1, 2]);
+  });
+
   it("runs anew what failed", async () => {
     let runs = 0;
     const { endpoint } = await served(() => (++runs === 1 ? Promise.reject(new Error("no")) : runs));
@@ -423,5 +434,40 @@ describe("a caller that is killed between the answer and its record", () => {
     expect(await caller("killed")).toEqual({ code: null, signal: "SIGKILL", said: "" });
     expect(await caller("whole")).toEqual({ code: 0, signal: null, said: "otters 1\n" });
     expect([requests, runs]).toEqual([2, ["otters"]]);
+  });
+});
+
+describe("a server that is killed in the middle of a run", () => {
+  it("goes on with it after its start, and the call that broke is answered", { timeout: 60_000 }, async () => {
+    const folder = await temporaryFolder();
+    const [port = 0] = await freePorts(1);
+    const script = fileURLToPath(new URL("server-child.ts", import.meta.url));
+    const start = async (mode: string) => {
+      const child = spawn(process.execPath, ["--import", "jiti/register", script, folder, String(port), mode], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      await once(child.stdout, "data");
+      return child;
+    };
+    const first = await start("stuck");
+    const retry = { transient: { maxAttempts: 1_000, initialDelayMs: 50, maxDelayMs: 50 } };
+    const agent = remoteAgent({ name: "Remote", endpoint: `http://127.0.0.1:${port}`, ...LOOPBACK });
+    const handle = Orchestra.stream({
+      topology: { nodes: ["Remote"], edges: [] },
+      agents: { Remote: agent },
+      task: "otters",
+      executionConfig: { retry },
+    });
+    let starting: Promise<unknown> | undefined;
+    for await (const event of handle) {
+      // The first chunk says that the agent has paid and waits.
+      if (event.type !== "step.chunk" || starting !== undefined) continue;
+      first.kill("SIGKILL");
+      starting = once(first, "exit").then(() => start("whole"));
+    }
+    await starting;
+    expect((await handle.result).finalResponse).toBe("otters, whole");
+    expect(await readFile(join(folder, "effects"), "utf8")).toBe("begun stuck\npaid\nbegun whole\n");
   });
 });
