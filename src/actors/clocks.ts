@@ -2,10 +2,11 @@
 //
 // While a person is waited for, the clocks of the waiting branch and of the barriers it may still reach stand
 // still; while the whole run waits for people, all do. Pause and down-time move what is left by the `shiftMs`
-// of the fact that ends them.
+// of the fact that ends them. A person's own deadline is a moment on the wall clock, which nothing moves; it hangs on its
+// question and has no place among these.
 
 import { candidates } from "./barriers.ts";
-import type { Draft } from "./draft.ts";
+import { disarmed, type Draft } from "./draft.ts";
 import type { Timer } from "./session-state.ts";
 
 /** Stops and restarts clocks according to the questions that are open now. */
@@ -48,6 +49,7 @@ export function shiftClocks(draft: Draft, shiftMs: number): void {
 }
 
 export function stopClocks(draft: Draft): void {
+  for (const question of draft.run.questions) draft.effects.push(...disarmed(question));
   for (const timerId of Object.keys(draft.run.timers)) draft.effects.push({ type: "timer.disarm", timerId });
 }
 

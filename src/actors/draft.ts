@@ -14,7 +14,7 @@ import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { stepIdOf } from "../base/ids.ts";
 import type { Plan } from "../topology/plan.ts";
-import type { BranchStatus, Effect, KernelEvent, StepInput, TerminalReason } from "./effects.ts";
+import type { BranchStatus, Effect, KernelEvent, Question, StepInput, TerminalReason } from "./effects.ts";
 import { IntMap } from "./int-map.ts";
 import type { Barrier, Branch, Frame, Instance, RunState, SessionState } from "./session-state.ts";
 
@@ -283,8 +283,15 @@ export class Draft {
   }
 
   withdraw(questionId: string): void {
-    this.run.questions = this.run.questions.filter((q) => q.questionId !== questionId);
+    this.closeQuestion(questionId);
     this.effects.push({ type: "question.withdraw", questionId });
+  }
+
+  /** It is open no more. */
+  closeQuestion(questionId: string): void {
+    const closed = this.run.questions.find((q) => q.questionId === questionId);
+    if (closed !== undefined) this.effects.push(...disarmed(closed));
+    this.run.questions = this.run.questions.filter((q) => q !== closed);
     this.clocks = true;
   }
 
@@ -341,6 +348,20 @@ export function firedEvent(
     decision,
     missing: barrier.missing,
   };
+}
+
+/** Of the timer of a question; what follows is the question's id. */
+export const QUESTION_TIMER = "question:";
+
+/** Puts a question to people, for as long as it may take. */
+export function asked(question: Question): Effect[] {
+  const { questionId, dueAtMs } = question;
+  const ask: Effect = { type: "question.ask", question };
+  return dueAtMs === undefined ? [ask] : [ask, { type: "timer.arm", timerId: QUESTION_TIMER + questionId, dueAtMs }];
+}
+
+export function disarmed({ questionId, dueAtMs }: Question): Effect[] {
+  return dueAtMs === undefined ? [] : [{ type: "timer.disarm", timerId: QUESTION_TIMER + questionId }];
 }
 
 export function convergenceTimer(instance: number, end: number): string {

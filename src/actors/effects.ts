@@ -39,10 +39,12 @@ export interface Question {
   readonly branchId: string;
   readonly node: string;
   readonly prompt: Stored;
-  readonly kind: "ask" | "node" | "insufficient" | "nested";
+  readonly kind: "ask" | "node" | "insufficient" | "nested" | "recovery";
   /** For a question of a nested run: its session. */
   readonly sessionId?: string;
   readonly askedAtMs: number;
+  /** When it is too late, on the wall clock. Absent: never. */
+  readonly dueAtMs?: number;
 }
 
 export type Effect =
@@ -172,7 +174,20 @@ export type KernelEvent =
       readonly node: string;
       readonly prompt: Stored;
     }
-  | { readonly type: "user.answered"; readonly questionId: string; readonly value: Stored }
+  | {
+      readonly type: "user.answered";
+      readonly questionId: string;
+      readonly value: Stored;
+      readonly action?: "retry" | "skip" | "abort";
+    }
+  | {
+      readonly type: "user.timed_out";
+      readonly questionId: string;
+      readonly branchId: string;
+      readonly node: string;
+      /** Taken as the answer. Absent: the node fails. */
+      readonly value?: Stored;
+    }
   | { readonly type: "budget.warning"; readonly budget: string; readonly used: number; readonly limit: number }
   | { readonly type: "rule.refused"; readonly rule: string; readonly node: string; readonly message: string }
   | { readonly type: "checkpoint.created"; readonly checkpointId: string; readonly name: string }

@@ -2,7 +2,7 @@
 
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
-import type { Draft } from "./draft.ts";
+import { disarmed, type Draft } from "./draft.ts";
 import type { RunValue, TerminalReason } from "./effects.ts";
 import { IntMap } from "./int-map.ts";
 import { RUN_HISTORY_MAX, type RunEnd, type RunSummary } from "./session-state.ts";
@@ -39,7 +39,7 @@ function endRun(draft: Draft, end: RunEnd, cancelReason?: string): void {
     if (run.branches.has(branch.id)) draft.endBranch(branch.id, "cancelled");
   }
   for (const question of run.questions)
-    draft.effects.push({ type: "question.withdraw", questionId: question.questionId });
+    draft.effects.push(...disarmed(question), { type: "question.withdraw", questionId: question.questionId });
   for (const timerId of Object.keys(run.timers)) draft.disarmTimer(timerId);
   run.questions = [];
   run.queue = [];

@@ -46,7 +46,14 @@ export type Outcome =
   | { readonly kind: "invoke"; readonly agent: string; readonly input: Stored }
   | { readonly kind: "parallel"; readonly items: readonly { readonly agent: string; readonly input: Stored }[] }
   | { readonly kind: "final"; readonly value: Stored }
-  | { readonly kind: "ask"; readonly prompt: Stored };
+  | {
+      readonly kind: "ask";
+      readonly prompt: Stored;
+      /** How long the person has. Absent: no limit. */
+      readonly timeoutMs?: number;
+      /** Taken as the answer when the time is over. Absent: the node fails. */
+      readonly fallback?: Stored;
+    };
 
 /** How a failure is to be treated; the retry policy is chosen by it. */
 export type FailureClass = "transient" | "timeout" | "invalid_output" | "permanent";
@@ -111,6 +118,7 @@ export type Fact =
         readonly questionId: string;
         readonly prompt: Stored;
         readonly sessionId: string;
+        readonly dueAtMs?: number;
       }[];
     }
   | { readonly type: "journaled"; readonly stepId: string; readonly key: string; readonly value: Stored }
@@ -118,7 +126,18 @@ export type Fact =
   | {
       readonly type: "user.answered";
       readonly questionId: string;
+      /** Of a recovery: what the node is taken to have returned when it is skipped. */
       readonly value: Stored;
+      /** What a person decided about a failure. */
+      readonly action?: "retry" | "skip" | "abort";
+      readonly held: readonly number[];
+    }
+  | {
+      /** Nobody answered in time. */
+      readonly type: "question.expired";
+      readonly questionId: string;
+      /** Taken as the answer. Absent: the node fails, or stays failed. */
+      readonly value?: Stored;
       readonly held: readonly number[];
     }
   | { readonly type: "context.added"; readonly context: Readonly<Record<string, Stored>> }

@@ -1,7 +1,7 @@
 // Pause, resume and restore.
 
 import { shiftClocks, stopClocks } from "./clocks.ts";
-import type { Draft } from "./draft.ts";
+import { asked, disarmed, type Draft } from "./draft.ts";
 import type { Effect, KernelEvent } from "./effects.ts";
 import type { Fact } from "./facts.ts";
 import type { Reduction } from "./reduction.ts";
@@ -61,7 +61,7 @@ export function stepsAndQuestions(session: Pick<SessionState, "generation">, run
     const node = run.topology.nodes[branch.node]?.name;
     effects.push({ type: "step.offer", offer: offerOf(session, branch, node!, run.seq) });
   }
-  for (const question of run.questions) effects.push({ type: "question.ask", question });
+  for (const question of run.questions) effects.push(...asked(question));
   return effects;
 }
 
@@ -114,7 +114,11 @@ function stilled(run: RunState, saved: SessionState, restored: SessionState): Ru
   // nested runs get the ones under which the step, run again by its new name, will have them asked.
   const renamed = new Map(run.questions.map((q) => [q.questionId, renameQuestion(q, run, saved, restored)]));
   const nameOf = (id: string): string => renamed.get(id)?.questionId ?? id;
-  const questions = [...renamed.values()];
+  // A restored question has the time that was left at the checkpoint.
+  const sinceMs = restored.atMs - saved.atMs;
+  const questions = [...renamed.values()].map((q) =>
+    q.dueAtMs === undefined ? q : { ...q, dueAtMs: q.dueAtMs + sinceMs },
+  );
   let { branches } = run;
   for (const branch of run.branches.values()) {
     const phase = renamePhase(branch, run, saved, restored, nameOf);
@@ -155,11 +159,12 @@ function renamePhase(
   restored: SessionState,
   nameOf: (id: string) => string,
 ): Phase {
-  if (phase.kind === "asking") return { ...phase, questionId: nameOf(phase.questionId) };
-  if (!("work" in phase) || Object.keys(phase.work.answers).length === 0) return phase;
-  const rename = nestedRename(phase.work.step, run, saved, restored);
-  const answers = Object.fromEntries(Object.entries(phase.work.answers).map(([id, value]) => [rename(id), value]));
-  return { ...phase, work: { ...phase.work, answers } };
+  const own = phase.kind === "asking" ? { ...phase, questionId: nameOf(phase.questionId) } : phase;
+  if (!("work" in own) || own.work === undefined || Object.keys(own.work.answers).length === 0) return own;
+  const { work } = own;
+  const rename = nestedRename(work.step, run, saved, restored);
+  const answers = Object.fromEntries(Object.entries(work.answers).map(([id, value]) => [rename(id), value]));
+  return { ...own, work: { ...work, answers } };
 }
 
 function nestedRename(
@@ -189,6 +194,7 @@ function abandon(state: SessionState): Effect[] {
     effects.push({ type: "step.abort", stepId: stepIdOf(run.seq, state.generation, step), reason: "cancelled" });
   }
   for (const timerId of Object.keys(run.timers)) effects.push({ type: "timer.disarm", timerId });
-  for (const { questionId } of run.questions) effects.push({ type: "question.withdraw", questionId });
+  for (const question of run.questions)
+    effects.push(...disarmed(question), { type: "question.withdraw", questionId: question.questionId });
   return effects;
 }

@@ -160,6 +160,8 @@ function movedPhase(phase: Phase, map: PlanMap): Phase {
     case "queued":
     case "suspended":
       return { ...phase, work: movedWork(phase.work, map) };
+    case "asking":
+      return phase.work === undefined ? phase : { ...phase, work: movedWork(phase.work, map) };
     case "calling":
       return { ...phase, calls: movedCalls(phase.calls, map) };
     case "conversing":

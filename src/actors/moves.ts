@@ -23,7 +23,7 @@ export interface Cargo {
 }
 
 /** Uses of an edge that has `maxVisits` are counted here and nowhere else. */
-function countVisit(draft: Draft, edge: PlanEdge): void {
+export function countVisit(draft: Draft, edge: PlanEdge): void {
   if (edge.maxVisits === false) return;
   draft.run.visits = { ...draft.run.visits, [edge.id]: (draft.run.visits[edge.id] ?? 0) + 1 };
 }

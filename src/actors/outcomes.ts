@@ -24,10 +24,20 @@ import {
   type CallsVerdict,
   type FrameVerdict,
 } from "./frames.ts";
-import { fork, forkParallel, isSpent, moveToPeer, outsideOfReturn, proceed, traverse, type Cargo } from "./moves.ts";
-import type { Barrier, Branch, Frame, Instance } from "./session-state.ts";
+import {
+  countVisit,
+  fork,
+  forkParallel,
+  isSpent,
+  moveToPeer,
+  outsideOfReturn,
+  proceed,
+  traverse,
+  type Cargo,
+} from "./moves.ts";
+import type { Barrier, Branch, Frame, Instance, StepWork } from "./session-state.ts";
 import type { StepJournal } from "./journal.ts";
-import { ask, askInsufficient, enter } from "./steps.ts";
+import { ask, askInsufficient, askRecovery, enter } from "./steps.ts";
 import type { Outcome } from "./facts.ts";
 
 /** Where an outcome comes from: the step that made it, and the conditions judged on it. */
@@ -37,6 +47,8 @@ export interface Source {
   readonly journal?: StepJournal;
   /** The step was woken by replies: a plain value makes no calls. */
   readonly woken?: boolean;
+  /** The step, when it has failed: a person may have it tried again. */
+  readonly work?: StepWork;
   /** Input of the step, for a handler of its failure. */
   readonly input: StepInput;
 }
@@ -50,7 +62,13 @@ export function applyOutcome(draft: Draft, branch: Branch, outcome: Outcome, sou
       deliverFinal(draft, branch, outcome.value);
       return;
     case "ask":
-      ask(draft, branch, { kind: "ask", prompt: outcome.prompt, input: source.input });
+      ask(draft, branch, {
+        kind: "ask",
+        prompt: outcome.prompt,
+        input: source.input,
+        timeoutMs: outcome.timeoutMs,
+        fallback: outcome.fallback,
+      });
       return;
     case "invoke":
     case "parallel":
@@ -209,10 +227,22 @@ function choose(draft: Draft, ids: readonly number[], held: readonly number[]): 
   return others.length === 0 ? holding : edges.filter((edge) => holding.includes(edge) || others.includes(edge));
 }
 
-/** A step has failed for good: an error edge carries it on, or its branch fails. */
+/** A step has failed for good: a person says what now, an error edge carries it on, or its branch fails. */
 export function failStep(draft: Draft, branch: Branch, error: ErrorData, source: Source): void {
   const node = draft.plan.nodes[branch.node]!;
   const placed: ErrorData = { ...error, node: error.node ?? node.name };
+  const [recovery] = choose(draft, node.out.recovery, source.held);
+  if (recovery === undefined) {
+    failOnward(draft, branch, placed, source);
+    return;
+  }
+  countVisit(draft, recovery);
+  askRecovery(draft, branch, recovery, { error: placed, input: source.input, work: source.work });
+}
+
+/** The same without asking a person. */
+export function failOnward(draft: Draft, branch: Branch, placed: ErrorData, source: Source): void {
+  const node = draft.plan.nodes[branch.node]!;
   const edges = draft.run.limits.errorRouting ? choose(draft, node.out.error, source.held) : [];
   if (edges.length === 0) {
     failBranch(draft, branch, placed);

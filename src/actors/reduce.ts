@@ -12,7 +12,7 @@ import { assertNever } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import { compilePlan } from "../topology/compile.ts";
 import type { Plan } from "../topology/plan.ts";
-import { answered } from "./answers.ts";
+import { answered, expired } from "./answers.ts";
 import { failBranch, timeOutBarrier } from "./barriers.ts";
 import { adjustClocks } from "./clocks.ts";
 import { branchName, Draft } from "./draft.ts";
@@ -158,6 +158,8 @@ function apply(draft: Draft, fact: RunFact): string | undefined {
       return timerFired(draft, fact.timerId);
     case "user.answered":
       return answered(draft, fact);
+    case "question.expired":
+      return expired(draft, fact);
     case "paused":
       return pauseRun(draft, fact);
     case "resumed":

@@ -130,6 +130,10 @@ export interface OpenQuestion extends Question {
   readonly barrier?: BarrierKey;
   /** For `insufficient`: the frame that asks. */
   readonly frame?: number;
+  /** For `ask`: taken as the answer when the time is over. */
+  readonly fallback?: Stored;
+  /** For `recovery`: what failed. */
+  readonly error?: ErrorData;
 }
 
 export interface Branch {
@@ -183,7 +187,8 @@ export type Phase =
   | { readonly kind: "queued"; readonly work: StepWork }
   /** Its step lets nested runs wait for people. */
   | { readonly kind: "suspended"; readonly work: StepWork }
-  | { readonly kind: "asking"; readonly questionId: string; readonly input: StepInput }
+  /** `work`: its step has failed for good, and a person may have it tried again. */
+  | { readonly kind: "asking"; readonly questionId: string; readonly input: StepInput; readonly work?: StepWork }
   | { readonly kind: "calling"; readonly calls: Calls }
   | { readonly kind: "conversing"; readonly frame: number; readonly edge: number }
   /** Stands for a moment inside one reduction only. */

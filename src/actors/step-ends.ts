@@ -30,7 +30,8 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
     return undefined;
   }
   account(draft, fact);
-  const source = { held: fact.held, stepId: fact.stepId, journal: work.journal, woken: work.woken, input: work.input };
+  const { journal, woken, input } = work;
+  const source = { held: fact.held, stepId: fact.stepId, journal, woken, input, work };
   if (fact.type === "step.succeeded") {
     const refusal = refusalOf(draft, branch, fact.outcome);
     if (refusal !== undefined) {
@@ -132,7 +133,7 @@ export function stepSuspended(draft: Draft, fact: Extract<Fact, { type: "step.su
   if (fact.questions.length === 0) return `step ${fact.stepId} names no question it waits for`;
   draft.run.steppers = draft.run.steppers.delete(work.step);
   draft.putBranch({ ...branch, phase: { kind: "suspended", work } });
-  for (const { questionId, prompt, sessionId } of fact.questions) {
+  for (const { questionId, prompt, sessionId, dueAtMs } of fact.questions) {
     openQuestion(draft, {
       questionId,
       branch: branch.id,
@@ -142,6 +143,7 @@ export function stepSuspended(draft: Draft, fact: Extract<Fact, { type: "step.su
       kind: "nested",
       sessionId,
       askedAtMs: draft.atMs,
+      ...(dueAtMs === undefined ? {} : { dueAtMs }),
     });
   }
   return undefined;

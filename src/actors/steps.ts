@@ -2,7 +2,8 @@
 
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
-import { branchName, type Draft } from "./draft.ts";
+import type { PlanEdge } from "../topology/plan.ts";
+import { asked, branchName, type Draft } from "./draft.ts";
 import type { Arrival, StepInput, StepOffer } from "./effects.ts";
 import { decideGate, decideWarnings, type GateVerdict } from "./gate.ts";
 import { NO_RECORDS, type StepJournal } from "./journal.ts";
@@ -24,8 +25,10 @@ export interface Entering {
 export function enter(draft: Draft, branch: Branch, input: StepInput, along: Entering = {}): void {
   const node = draft.plan.nodes[branch.node]!;
   // The entry User is a person too when a conversation, a peer or a notification comes to it.
-  if (node.data.kind === "user") ask(draft, { ...branch, input }, { kind: "node", prompt: promptOf(input), input });
-  else schedule(draft, branch, input, along);
+  if (node.data.kind === "user") {
+    const timeoutMs = along.edgeTimeoutMs ?? node.data.timeoutMs;
+    ask(draft, { ...branch, input }, { kind: "node", prompt: promptOf(input), input, timeoutMs });
+  } else schedule(draft, branch, input, along);
 }
 
 function promptOf(input: StepInput): Stored {
@@ -161,7 +164,13 @@ function timeoutOf(draft: Draft, branch: Branch, edgeTimeoutMs: number | undefin
 export function ask(
   draft: Draft,
   branch: Branch,
-  what: { kind: "ask" | "node"; prompt: Stored; input: StepInput },
+  what: {
+    readonly kind: "ask" | "node";
+    readonly prompt: Stored;
+    readonly input: StepInput;
+    readonly timeoutMs: number | false | undefined;
+    readonly fallback?: Stored | undefined;
+  },
 ): void {
   const questionId = newQuestionId(draft);
   draft.putBranch({ ...branch, phase: { kind: "asking", questionId, input: what.input } });
@@ -173,7 +182,38 @@ export function ask(
     prompt: what.prompt,
     kind: what.kind,
     askedAtMs: draft.atMs,
+    ...dueIn(draft, what.timeoutMs),
+    ...(what.fallback === undefined ? {} : { fallback: what.fallback }),
   });
+}
+
+/** Asks the person a recovery edge leads to. The branch stays where it failed. */
+export function askRecovery(
+  draft: Draft,
+  branch: Branch,
+  edge: PlanEdge,
+  failed: { readonly error: ErrorData; readonly input: StepInput; readonly work: StepWork | undefined },
+): void {
+  const { code, message } = failed.error;
+  const person = draft.plan.nodes[edge.to]!;
+  const questionId = newQuestionId(draft);
+  const work = failed.work === undefined ? {} : { work: failed.work };
+  draft.putBranch({ ...branch, phase: { kind: "asking", questionId, input: failed.input, ...work } });
+  openQuestion(draft, {
+    questionId,
+    branch: branch.id,
+    branchId: branchName(branch.id),
+    node: person.name,
+    prompt: { v: { kind: "recovery", node: draft.nodeName(branch.node), error: { code, message } } },
+    kind: "recovery",
+    error: failed.error,
+    askedAtMs: draft.atMs,
+    ...dueIn(draft, edge.data.timeoutMs ?? person.data.timeoutMs),
+  });
+}
+
+function dueIn(draft: Draft, timeoutMs: number | false | undefined): { readonly dueAtMs?: number } {
+  return timeoutMs === undefined || timeoutMs === false ? {} : { dueAtMs: draft.atMs + timeoutMs };
 }
 
 /** Asks a person what to do about a barrier or frame that lacks some of its branches. */
@@ -198,7 +238,7 @@ export function askInsufficient(
 
 export function openQuestion(draft: Draft, question: OpenQuestion): void {
   draft.run.questions = [...draft.run.questions, question];
-  draft.effects.push({ type: "question.ask", question });
+  draft.effects.push(...asked(question));
   draft.events.push({
     type: "user.asked",
     questionId: question.questionId,

@@ -20,9 +20,11 @@ import { stepsAndQuestions } from "./lifecycle.ts";
 import { isSpent } from "./moves.ts";
 import { placeOf, type Place } from "./place.ts";
 import { planOfRun } from "./reduce.ts";
-import type { Branch, RunState, SessionState } from "./session-state.ts";
+import type { Branch, OpenQuestion, RunState, SessionState } from "./session-state.ts";
 import { offerOf } from "./steps.ts";
 
+export { unanswered } from "./answers.ts";
+export { QUESTION_TIMER } from "./draft.ts";
 export { agentStateOf } from "./session-state.ts";
 export { decodeState, encodeState } from "./state-codec.ts";
 
@@ -98,14 +100,16 @@ export function edgesToJudge(
   if ("stepId" in id) branch = branchOfStep(state, run, id.stepId);
   else {
     const question = run.questions.find((q) => q.questionId === id.questionId);
-    branch = question?.kind === "node" ? run.branches.get(question.branch) : undefined;
+    const leaves = question?.kind === "node" || question?.kind === "recovery" || outcome === "error";
+    branch = question !== undefined && leaves ? run.branches.get(question.branch) : undefined;
   }
   const edges: number[] = [];
   // The last value of a conversation leaves the node that opened it, and a failure goes on at whoever called, so their
   // edges are judged too.
   while (branch !== undefined) {
     const { out } = plan.nodes[branch.node]!;
-    const groups = outcome === "error" ? [out.error] : [out.flow, out.exit, out.call, out.conversation, out.notify];
+    const groups =
+      outcome === "error" ? [out.error, out.recovery] : [out.flow, out.exit, out.call, out.conversation, out.notify];
     for (const group of groups) for (const edge of group) if (plan.edges[edge]!.conditional) edges.push(edge);
     const frame = run.frames.get(branch.frame)!;
     const goesOn = frame.kind === "conversation" || (outcome === "error" && frame.kind === "call");
@@ -152,12 +156,18 @@ export function placeOfStep(state: SessionState, stepId: string): Place {
 export const NO_PLACE: Place = Object.freeze({ plainValue: "deliver", mayFinish: true, mayAsk: false });
 
 /** An answer that came during a pause is followed when the run is resumed; its question is no longer open. */
-export function openQuestions({ run }: SessionState): readonly Question[] {
+export function openQuestions({ run }: SessionState): readonly OpenQuestion[] {
   if (run === null || run.pause === null || run.pause.pending.length === 0) return run?.questions ?? [];
   const answered = new Set(
     run.pause.pending.flatMap(({ fact }) => (fact.type === "user.answered" ? [fact.questionId] : [])),
   );
   return run.questions.filter(({ questionId }) => !answered.has(questionId));
+}
+
+/** When the first of the open questions is too late; undefined when none ever is. */
+export function firstDueAtMs(state: SessionState): number | undefined {
+  const due = openQuestions(state).flatMap(({ dueAtMs }) => (dueAtMs === undefined ? [] : [dueAtMs]));
+  return due.length === 0 ? undefined : Math.min(...due);
 }
 
 /** Results of `ctx.once` of a live step; `<step>><node>` names those its stream target recorded ahead. */

@@ -4,8 +4,8 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds on a clock that never runs backwards. Origin unspecified. */
   monotonicMs(): number;
-  /** Calls `fire` once, `delayMs` from now (0 allowed). The returned function cancels; it may be called twice. */
-  setTimer(delayMs: number, fire: () => void): () => void;
+  /** Calls `fire` once, `delayMs` from now (0 allowed). With `unref` it keeps no process alive. The returned function cancels; it may be called twice. */
+  setTimer(delayMs: number, fire: () => void, options?: { unref?: boolean }): () => void;
 }
 
 // A Node timer longer than 2^31-1 ms fires at once; longer delays are slept in pieces.
@@ -16,12 +16,12 @@ export function systemClock(options: { unref?: boolean } = {}): Clock {
   return {
     nowMs: () => Date.now(),
     monotonicMs: () => performance.now(),
-    setTimer(delayMs, fire) {
+    setTimer(delayMs, fire, { unref = options.unref } = {}) {
       let handle: NodeJS.Timeout;
       const arm = (remainingMs: number): void => {
         const pieceMs = Math.min(remainingMs, LONGEST_TIMER_MS);
         handle = setTimeout(() => (remainingMs > pieceMs ? arm(remainingMs - pieceMs) : fire()), pieceMs);
-        if (options.unref) handle.unref();
+        if (unref) handle.unref();
       };
       arm(Math.max(0, delayMs));
       return () => clearTimeout(handle);

@@ -179,6 +179,7 @@ function differs(a: SessionEntry, b: SessionEntry): boolean {
     a.topologyHash !== b.topologyHash ||
     a.host !== b.host ||
     a.parentSessionId !== b.parentSessionId ||
+    a.dueAtMs !== b.dueAtMs ||
     a.createdAtMs !== b.createdAtMs
   );
 }

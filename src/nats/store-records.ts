@@ -56,6 +56,7 @@ export function encodeLogged(sessionId: string, { commit, entry, begins }: Logge
           entry.host,
           entry.n,
           entry.parentSessionId ?? null,
+          ...(entry.dueAtMs === undefined ? [] : [entry.dueAtMs]),
         ];
   const head = encodeValue([LOGGED_FORMAT, begins, fields]);
   const record = encodeCommit(commit, place);
@@ -90,7 +91,7 @@ export function decodeLogged(sessionId: string, n: number, record: Uint8Array): 
 // The checksum says that we wrote it: no field can have another type.
 function entryOf(sessionId: string, fields: unknown): SessionEntry | null {
   if (!Array.isArray(fields)) return null;
-  const [status, runId, topologyHash, createdAtMs, updatedAtMs, host, n, parentSessionId] = fields as [
+  const [status, runId, topologyHash, createdAtMs, updatedAtMs, host, n, parentSessionId, dueAtMs] = fields as [
     SessionEntry["status"],
     string | null,
     string | null,
@@ -99,9 +100,14 @@ function entryOf(sessionId: string, fields: unknown): SessionEntry | null {
     string,
     number,
     string | null,
+    number?,
   ];
   const entry = { sessionId, status, runId, topologyHash, createdAtMs, updatedAtMs, host, n };
-  return parentSessionId === null ? entry : { ...entry, parentSessionId };
+  return {
+    ...entry,
+    ...(parentSessionId !== null && { parentSessionId }),
+    ...(dueAtMs !== undefined && { dueAtMs }),
+  };
 }
 
 /** The place of a message in its session's log, by its headers. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */

@@ -6,6 +6,7 @@ import { OrchestraError, type ErrorData } from "../base/errors.ts";
 import type { FailureClass } from "../actors/facts.ts";
 import type { Place } from "../actors/place.ts";
 import { isRecordLike, shown } from "./option-schema.ts";
+import { readAnswer } from "./prompts.ts";
 
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -96,7 +97,7 @@ export interface AgentContext {
   usage(report: UsageReport): void;
   /** Tells observers of a call to a model or a tool that has ended: metrics and spans. Does not count as usage. */
   report(call: CallReport): void;
-  ask(prompt: unknown): Command;
+  ask(prompt: unknown, options?: AskOptions): Command;
   /** Says the step is alive; resets its time limit. */
   heartbeat(): void;
   /** Runs another topology as a nested run and waits for its result. Options as for `Orchestra.run`. */
@@ -130,6 +131,13 @@ export interface AgentSource {
   names(): readonly string[];
 }
 
+export interface AskOptions {
+  /** How long the person has, in milliseconds on the wall clock, also while no process runs. Default: no limit. */
+  readonly timeoutMs?: number | false;
+  /** Fail with `ORCH_TIMEOUT` when nobody answered in time, or go on with this answer. Default "fail". */
+  readonly onTimeout?: "fail" | { readonly answer: unknown };
+}
+
 const COMMAND = Symbol.for("orchestra.command");
 
 interface CommandFields {
@@ -142,7 +150,7 @@ export type Command = CommandFields &
     | { readonly kind: "invoke"; readonly agent: string; readonly input: unknown }
     | { readonly kind: "parallel"; readonly items: readonly { readonly agent: string; readonly input: unknown }[] }
     | { readonly kind: "final"; readonly value: unknown }
-    | { readonly kind: "ask"; readonly prompt: unknown }
+    | ({ readonly kind: "ask"; readonly prompt: unknown } & AskOptions)
     | { readonly kind: "fail"; readonly error: unknown }
   );
 
@@ -157,11 +165,34 @@ export const next = Object.freeze({
   }),
   /** Ends the frame this step stands in; `value` is its only result. */
   final: (value?: unknown): Command => ({ [COMMAND]: true, kind: "final", value }),
-  /** Asks a person; the answer is the input of the next step here. */
-  ask: (prompt: unknown): Command => ({ [COMMAND]: true, kind: "ask", prompt }),
+  /**
+   * Asks a person; the answer is the input of the next step here. A `Prompt` (`{ kind: "choice", … }`) is shown as what it is.
+   * @throws {OrchestraError} `ORCH_BAD_OPTION`, and `ORCH_ANSWER_INVALID` when the answer of `onTimeout` does not fit the prompt.
+   */
+  ask: (prompt: unknown, options: AskOptions = {}): Command => ({
+    [COMMAND]: true,
+    kind: "ask",
+    prompt,
+    ...askOptions(prompt, options),
+  }),
   /** Fails the step for good. */
   fail: (error: unknown): Command => ({ [COMMAND]: true, kind: "fail", error }),
 });
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION`, `ORCH_ANSWER_INVALID` */
+function askOptions(prompt: unknown, { timeoutMs, onTimeout, ...others }: AskOptions): AskOptions {
+  const bad = (what: string): OrchestraError => new OrchestraError("ORCH_BAD_OPTION", `next.ask: ${what}`);
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw bad(`unknown option ${shown(unknown)}; known: timeoutMs, onTimeout`);
+  if (timeoutMs !== undefined && timeoutMs !== false && !(timeoutMs > 0 && Number.isFinite(timeoutMs)))
+    throw bad(`timeoutMs: expected milliseconds above 0, or false, got ${shown(timeoutMs)}`);
+  if (onTimeout !== undefined && onTimeout !== "fail") {
+    if (!isRecordLike(onTimeout) || !("answer" in onTimeout))
+      throw bad(`onTimeout: expected "fail" or { answer }, got ${shown(onTimeout)}`);
+    readAnswer(prompt, onTimeout.answer);
+  }
+  return { ...(timeoutMs !== undefined && { timeoutMs }), ...(onTimeout !== undefined && { onTimeout }) };
+}
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 function parallelItems(items: unknown): { agent: string; input: unknown }[] {

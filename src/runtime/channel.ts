@@ -11,7 +11,9 @@ export interface UserQuestion {
   readonly branchId: string;
   readonly prompt: unknown;
   /** `follow-up`: not a question of an agent, but whether the person has one. */
-  readonly kind: "ask" | "node" | "insufficient" | "nested" | "follow-up";
+  readonly kind: "ask" | "node" | "insufficient" | "nested" | "recovery" | "follow-up";
+  /** When it is too late to answer, in wall-clock milliseconds. Absent: never. */
+  readonly dueAtMs?: number;
 }
 
 export interface Channel {

@@ -14,6 +14,7 @@ import { reduceAll } from "../actors/reduce.ts";
 import type { CommitReduction } from "../actors/reduction.ts";
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
+import { firstDueAtMs } from "../actors/view.ts";
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError, isOrchestraError } from "../base/errors.ts";
 import type { Ids } from "../base/ids.ts";
@@ -281,12 +282,14 @@ export class Committer {
     const run = state.run;
     const runId = run?.runId ?? null;
     const topologyHash = run?.topologyHash ?? null;
+    const dueAtMs = state.status === "awaiting_user" ? firstDueAtMs(state) : undefined;
     if (
       before !== null &&
       before.status === state.status &&
       before.runId === runId &&
       before.topologyHash === topologyHash &&
-      before.host === owner
+      before.host === owner &&
+      before.dueAtMs === dueAtMs
     )
       return undefined;
     return {
@@ -299,6 +302,7 @@ export class Committer {
       host: owner,
       n: commit.n,
       ...(run?.parent ? { parentSessionId: run.parent.sessionId } : {}),
+      ...(dueAtMs === undefined ? {} : { dueAtMs }),
     };
   }
 }

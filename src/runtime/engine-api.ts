@@ -214,8 +214,13 @@ export interface Engine {
   questions(
     sessionId?: string,
   ): Promise<readonly (Question & { readonly session: string; readonly promptValue: unknown })[]>;
-  /** Calls back for each question a live run of this engine asks. Returns the way to stop. */
-  onQuestion(listener: (sessionId: string, question: Question & { readonly promptValue: unknown }) => void): () => void;
+  /** Calls back for each question a live run of this engine asks, and for each it asks no more without an answer. Returns the way to stop. */
+  onQuestion(
+    asked: (sessionId: string, question: Question & { readonly promptValue: unknown }) => void,
+    withdrawn?: (sessionId: string, questionId: string) => void,
+  ): () => void;
+  /** Whether the session's latest run was gone on with here by itself: after an answer, a question that was too late, or a crash. */
+  wentOn(sessionId: string): Promise<boolean>;
   /** One that is `automatic` has an id that says so, and is the only kind that is ever removed to make room for newer ones. */
   createCheckpoint(sessionId: string, name?: string, options?: { automatic?: boolean }): Promise<string>;
   restoreCheckpoint(checkpointId: string): Promise<boolean>;

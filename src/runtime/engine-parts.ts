@@ -74,6 +74,7 @@ export interface EngineOptions {
 
 export interface EngineHooks {
   onQuestion(session: Session, question: Question): void;
+  onWithdrawn(session: Session, questionId: string): void;
   onAdvanced(session: Session, commit: Commit): void;
   onSettled(session: Session): void;
   standsStill(sessionId: string): boolean;
@@ -201,6 +202,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   };
   const live: LiveSessions = new LiveSessions(ports, {
     onQuestion: (session, question) => hooks.onQuestion(session, question),
+    onWithdrawn: (session, questionId) => hooks.onWithdrawn(session, questionId),
     onAdvanced: (session, commit) => {
       remember(session);
       cluster?.committed(session.sessionId);
@@ -244,6 +246,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     engine,
     hooks: options.nested,
     values,
+    nowMs: () => clock.nowMs(),
     deadlines,
     parentState: (sessionId) => live.get(sessionId)?.session.state,
     answers: async (execution) => values.resolveAll(execution.body.offer.answers ?? {}),

@@ -10,6 +10,7 @@
 // O3  Nothing stays "running" with nobody behind it: what is found so is continued, or left paused (recovery.ts).
 
 import type { SessionState } from "../actors/session-state.ts";
+import { firstDueAtMs } from "../actors/view.ts";
 import { whyInCluster } from "./why-in-cluster.ts";
 import { whyOf, type Why } from "./why.ts";
 import { OrchestraError } from "../base/errors.ts";
@@ -25,6 +26,7 @@ import type {
   RecordedStep,
   RunEvent,
   RunHandle,
+  RunCode,
   RunOutcome,
   StartRequest,
 } from "./engine-api.ts";
@@ -45,10 +47,11 @@ import { loadSession } from "./log-fold.ts";
 import { outcomeFromLog, traceFromLog, unknownSession } from "./outcome.ts";
 import { AROUND_STANDS_STILL } from "./nested-ends.ts";
 import { recoverNested } from "./nested-recovery.ts";
+import { QuestionDeadlines } from "./question-deadlines.ts";
 import { listQuestions, QuestionListeners } from "./question-listeners.ts";
 import { hostStatusOf } from "./host-status.ts";
-import type { QuestionListener } from "./question-listeners.ts";
-import { recoverSessions } from "./recovery.ts";
+import type { QuestionListener, WithdrawnListener } from "./question-listeners.ts";
+import { recoverSessions, waitingSessions } from "./recovery.ts";
 import type { Session } from "./session.ts";
 import { isStillStatus } from "./session.ts";
 import { removeSession, removeUnmoved } from "./session-removal.ts";
@@ -59,6 +62,7 @@ export type { EngineOptions } from "./engine-parts.ts";
 type ResumeOptions = Parameters<Engine["resume"]>[1];
 
 const DEFAULT_DRAIN_MS = 30_000;
+const WENT_ON_MAX = 1_000;
 
 export function createEngine(options: EngineOptions): Engine {
   return new LocalEngine(options);
@@ -72,6 +76,11 @@ class LocalEngine implements Engine {
   readonly #resuming: Resuming;
   readonly #starting: Starting;
   readonly #listeners: QuestionListeners;
+  readonly #questionDeadlines: QuestionDeadlines;
+  /** Runs gone on with though nobody resumed them, by session: at most `WENT_ON_MAX`. */
+  readonly #wentOn = new Map<string, string>();
+  /** Finds the functions of sessions that an earlier process left waiting. */
+  #codeOf: ((entry: SessionEntry) => RunCode | undefined) | undefined;
   readonly #housekeeping: Housekeeping;
   readonly #owned: OwnedEvents;
   readonly #slots: number;
@@ -81,8 +90,13 @@ class LocalEngine implements Engine {
   constructor(options: EngineOptions) {
     this.#parts = openEngineParts(options, this, {
       onQuestion: (session, question) => this.#listeners.tell(session.sessionId, question),
+      onWithdrawn: (session, questionId) => this.#listeners.tellWithdrawn(session.sessionId, questionId),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
-      onSettled: ({ sessionId, state }) => this.#housekeeping.settled(sessionId, state.run?.end != null),
+      onSettled: ({ sessionId, state }) => {
+        const waits = state.status === "awaiting_user" && state.run?.parent == null;
+        this.#questionDeadlines.waits(sessionId, waits ? firstDueAtMs(state) : undefined);
+        this.#housekeeping.settled(sessionId, state.run?.end != null);
+      },
       standsStill: (sessionId) =>
         this.#state !== "open" || this.#parts.live.get(sessionId)?.session.state.status === "paused",
       adopt: (sessionId) => this.#adopt(sessionId, options.hosting),
@@ -91,6 +105,10 @@ class LocalEngine implements Engine {
     this.#slots = options.hosting?.slots ?? 0;
     const { ports, live } = this.#parts;
     this.#owned = new OwnedEvents(ports, (id) => live.get(id) !== undefined, options.observers ?? []);
+    this.#questionDeadlines = new QuestionDeadlines({
+      ...options,
+      goOn: (sessionId) => this.#takeTimeOut(sessionId, options.hosting?.code),
+    });
     this.#listeners = new QuestionListeners(this.#parts.ports.values, this.#parts.ports.logger);
     this.#elsewhere = new Elsewhere(this.#parts, (sessionId, reason) => this.cancel(sessionId, reason));
     this.#checkpoints = new CheckpointDesk(this.#parts, this.#exclusive, this.#elsewhere);
@@ -160,7 +178,9 @@ class LocalEngine implements Engine {
       parts: this.#parts,
       exclusive: this.#exclusive,
       state: (id: string) => this.state(id),
-      goOn: (id: string, answers: Readonly<Record<string, unknown>>) => this.resume(id, { answers }),
+      goOn: async (id: string, answers: Readonly<Record<string, unknown>>) => {
+        this.#noteWentOn(await this.resume(id, { answers }));
+      },
     };
     return answerQuestion(ports, sessionId, questionId, value);
   }
@@ -170,8 +190,30 @@ class LocalEngine implements Engine {
     return listQuestions(this.#parts, sessionId);
   }
 
-  onQuestion(listener: QuestionListener): () => void {
-    return this.#listeners.add(listener);
+  onQuestion(listener: QuestionListener, withdrawn?: WithdrawnListener): () => void {
+    return this.#listeners.add(listener, withdrawn);
+  }
+
+  async wentOn(sessionId: string): Promise<boolean> {
+    const runId = this.#wentOn.get(sessionId);
+    return runId !== undefined && runId === (await this.getSession(sessionId))?.runId;
+  }
+
+  #noteWentOn({ sessionId, runId }: RunHandle): void {
+    this.#wentOn.delete(sessionId);
+    this.#wentOn.set(sessionId, runId);
+    for (const oldest of this.#wentOn.keys()) {
+      if (this.#wentOn.size <= WENT_ON_MAX) break;
+      this.#wentOn.delete(oldest);
+    }
+  }
+
+  /** Whoever has the functions of the run goes on with it; without them it is left to those. */
+  async #takeTimeOut(sessionId: string, hosted: RunCode | undefined): Promise<void> {
+    const entry = await this.getSession(sessionId);
+    if (this.#state !== "open" || entry?.status !== "awaiting_user") return;
+    const code = this.#parts.codes.get(entry.topologyHash ?? "") ?? this.#codeOf?.(entry) ?? hosted;
+    if (code !== undefined) this.#noteWentOn(await this.resume(sessionId, { code }));
   }
 
   async createCheckpoint(sessionId: string, name?: string, options?: { automatic?: boolean }): Promise<string> {
@@ -273,11 +315,21 @@ class LocalEngine implements Engine {
 
   async recover(options: Parameters<Engine["recover"]>[0] = {}): ReturnType<Engine["recover"]> {
     this.#assertAccepting(false);
-    const recovered = await recoverSessions(this.#parts, options, (sessionId, code) =>
-      this.resume(sessionId, { code }),
-    );
+    const recovered = await recoverSessions(this.#parts, options, async (sessionId, code) => {
+      const handle = await this.resume(sessionId, { code });
+      this.#noteWentOn(handle);
+      return handle;
+    });
+    if (options.resume !== false) await this.#lookForDeadlines(options);
     await this.#recoverNested();
     return recovered;
+  }
+
+  /** Sessions that an earlier process left waiting, of which a question will be too late. */
+  async #lookForDeadlines(options: NonNullable<Parameters<Engine["recover"]>[0]>): Promise<void> {
+    if (options.code !== undefined) this.#codeOf = options.code;
+    for await (const { sessionId, dueAtMs } of waitingSessions(this.#parts.ports.store))
+      if (this.#parts.live.get(sessionId) === undefined) this.#questionDeadlines.waits(sessionId, dueAtMs);
   }
 
   #recoverNested(): Promise<void> {
@@ -293,6 +345,7 @@ class LocalEngine implements Engine {
 
   close(): Promise<void> {
     this.#state = "closed";
+    this.#questionDeadlines.close();
     return (this.#closing ??= Promise.all([this.#housekeeping.close(), this.#parts.close()]).then(() => undefined));
   }
 

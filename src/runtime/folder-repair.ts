@@ -9,7 +9,7 @@ import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
 
 import { initialState, reduceAll } from "../actors/reduce.ts";
-import { decodeState } from "../actors/view.ts";
+import { decodeState, firstDueAtMs } from "../actors/view.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { asFolderDamage, lostOf, mayHoldCommit, type FileDamage, type FolderDamage } from "../state/file-damage.ts";
 import { heldEnds, readClosedFolder } from "../state/folder-verify.ts";
@@ -105,6 +105,7 @@ function entryOf(sessionId: string, { commits, snapshots, entry }: Salvage): Ses
   for (const { facts, atMs } of commits) ({ state } = reduceAll(state, facts, atMs));
   const { run } = state;
   const parent = run?.parent?.sessionId ?? entry?.parentSessionId;
+  const dueAtMs = state.status === "awaiting_user" ? firstDueAtMs(state) : undefined;
   return {
     sessionId,
     status: state.status,
@@ -115,6 +116,7 @@ function entryOf(sessionId: string, { commits, snapshots, entry }: Salvage): Ses
     host: last?.host ?? "",
     n: last?.n ?? 0,
     ...(parent === undefined ? {} : { parentSessionId: parent }),
+    ...(dueAtMs === undefined ? {} : { dueAtMs }),
   };
 }
 

@@ -105,7 +105,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger, i
     ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },
   });
-  const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger);
+  const desk = options.channel === undefined ? undefined : new QuestionDesk(engine, options.channel, logger, clock);
   let closing: Promise<void> | undefined;
   return {
     engine,

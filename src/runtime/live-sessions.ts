@@ -33,6 +33,7 @@ export interface Live {
 
 export interface LiveHooks {
   onQuestion(session: Session, question: Question): void;
+  onWithdrawn(session: Session, questionId: string): void;
   onAdvanced(session: Session, commit: Commit): void;
   /** A run stopped moving; what has to be done before anyone is told. Never rejects. */
   beforeTold(session: Session): Promise<void> | undefined;
@@ -140,6 +141,10 @@ export class LiveSessions implements SessionOwner {
 
   onQuestion(session: Session, question: Question): void {
     this.#hooks.onQuestion(session, question);
+  }
+
+  onWithdrawn(session: Session, questionId: string): void {
+    this.#hooks.onWithdrawn(session, questionId);
   }
 
   onAdvanced(session: Session, commit: Commit): void {

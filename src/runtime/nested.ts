@@ -40,6 +40,7 @@ export interface NestedPorts extends NestedOwnerPorts {
   readonly engine: Pick<Engine, "start" | "resume" | "pause" | "cancel" | "outcome" | "getSession" | "state">;
   readonly hooks: NestedHooks | undefined;
   readonly values: Values;
+  nowMs(): number;
   parentState(sessionId: string): SessionState | undefined;
   /** Values of answers that were given to the parent. */
   answers(execution: Execution): Promise<Readonly<Record<string, unknown>>>;
@@ -116,7 +117,12 @@ async function follow(
         for (const { questionId } of here) brought.add(questionId);
         if (here.length > 0) continue;
         execution.suspend(
-          open.map((q) => ({ questionId: q.questionId, prompt: q.prompt, sessionId: q.sessionId ?? sessionId })),
+          open.map(({ questionId, prompt, sessionId: asking = sessionId, dueAtMs }) => ({
+            questionId,
+            prompt,
+            sessionId: asking,
+            ...(dueAtMs !== undefined && { dueAtMs }),
+          })),
         );
         return await never();
       }
@@ -175,7 +181,10 @@ async function attach(
           Object.hasOwn(given, questionId) ? [[questionId, given[questionId]]] : [],
         ),
       );
-      if (Object.keys(answers).length === 0) return { outcome: await ports.engine.outcome(sessionId), told: false };
+      const nowMs = ports.nowMs();
+      const isLate = openQuestions(state).some(({ dueAtMs = Infinity }) => dueAtMs <= nowMs);
+      if (Object.keys(answers).length === 0 && !isLate)
+        return { outcome: await ports.engine.outcome(sessionId), told: false };
       return {
         outcome: await outcomeWhileOwned(ports, await ports.engine.resume(sessionId, { code: request.code, answers })),
         told: false,

@@ -9,7 +9,7 @@
 //     for `resumeSession` otherwise. A first use that is `recover()` does as its options say instead.
 
 import { errorToData } from "../base/error-data.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { Why } from "./why.ts";
@@ -154,9 +154,14 @@ export class OrchestraInstance implements AsyncDisposable {
         ...(userResponse !== undefined && { userResponse }),
         ...(signal !== undefined && { signal }),
       });
-    return this.#track(
-      driveRun(kernel, sessionId, resume, this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal)),
+    const driven = driveRun(
+      kernel,
+      sessionId,
+      resume,
+      this.#driveOptions(code, this.#options.initialConfig ?? {}, [], signal),
     );
+    const brings = additionalContext !== undefined || userResponse !== undefined;
+    return this.#track(brings ? driven : driven.catch((error: unknown) => endedMeanwhile(kernel, sessionId, error)));
   }
 
   /** A named place to go back to, of a live, paused or finished session. Resolves with its id. */
@@ -473,7 +478,7 @@ export class OrchestraInstance implements AsyncDisposable {
 
   async #pending(sessionId: string | undefined): Promise<readonly PendingQuestion[]> {
     const questions = await (await this.#engine()).questions(sessionId);
-    return questions.map(({ session, questionId, node, branchId, promptValue, kind, askedAtMs }) => ({
+    return questions.map(({ session, questionId, node, branchId, promptValue, kind, askedAtMs, dueAtMs }) => ({
       questionId,
       sessionId: session,
       node,
@@ -481,6 +486,7 @@ export class OrchestraInstance implements AsyncDisposable {
       prompt: promptValue,
       kind,
       askedAtMs,
+      ...(dueAtMs !== undefined && { dueAtMs }),
     }));
   }
 
@@ -496,6 +502,12 @@ function taskOptions(first: TaskOptions | Task, second: ExecuteOptions): TaskOpt
   const options = typeof first === "object" && "task" in first ? (first as TaskOptions) : { ...second, task: first };
   assertTaskOptions(options);
   return options;
+}
+
+/** The result of a run that an answer, a time-out or recovery set going here, and that has ended by itself since. */
+async function endedMeanwhile({ engine }: Kernel, sessionId: string, error: unknown): Promise<OrchestraResult> {
+  if (!isOrchestraError(error, "ORCH_SESSION_STATE") || !(await engine.wentOn(sessionId))) throw error;
+  return resultFromOutcome(await engine.outcome(sessionId), []);
 }
 
 /** A nested run's functions come from the step around it, so only that step can go on with it. */

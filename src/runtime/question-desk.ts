@@ -3,12 +3,13 @@
 // Owns:      which questions are out on the channel, for the sessions of one engine.
 // Crossing:  engine.onQuestion() → Channel.ask() → engine.answer().
 //
-// Q1  A question goes to the channel once; it is withdrawn (its signal aborts) when it is answered elsewhere, its run
-//     ends, or the desk closes.
+// Q1  A question goes to the channel once; it is withdrawn (its signal aborts) when it is answered elsewhere, is too
+//     late, its branch or its run ends, or the desk closes.
 // Q2  A channel that fails leaves its question open in the session: the run ends `awaiting_user` and says so.
 
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Question } from "../actors/effects.ts";
 import type { Channel, UserQuestion } from "./channel.ts";
@@ -26,15 +27,20 @@ export class QuestionDesk {
   readonly #engine: Engine;
   readonly #channel: Channel;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #open = new Map<string, Map<string, Open>>();
   readonly #stop: () => void;
   readonly #served = new Set<string>();
 
-  constructor(engine: Engine, channel: Channel, logger: Logger) {
+  constructor(engine: Engine, channel: Channel, logger: Logger, clock: Clock) {
     this.#engine = engine;
     this.#channel = channel;
     this.#logger = logger;
-    this.#stop = engine.onQuestion((sessionId, question) => this.#ask(sessionId, question));
+    this.#clock = clock;
+    this.#stop = engine.onQuestion(
+      (sessionId, question) => this.#ask(sessionId, question),
+      (sessionId, questionId) => this.#withdraw(sessionId, questionId),
+    );
   }
 
   /** From now on the questions of this session go to the channel. Those of runs nested in it are its own, so they are not asked twice. */
@@ -88,13 +94,16 @@ export class QuestionDesk {
   }
 
   #ask(sessionId: string, asked: AskedQuestion): void {
-    const { questionId, node, branchId, kind, promptValue: prompt } = asked;
+    const { questionId, node, branchId, kind, promptValue: prompt, dueAtMs } = asked;
     if (!this.#served.has(sessionId)) return;
     const ofSession = this.#open.get(sessionId) ?? new Map<string, Open>();
     if (ofSession.has(questionId)) return;
     this.#open.set(sessionId, ofSession);
     const abort = new AbortController();
-    const answered = this.#carry({ questionId, sessionId, node, branchId, prompt, kind }, abort.signal).finally(() => {
+    const answered = this.#carry(
+      { questionId, sessionId, node, branchId, prompt, kind, ...(dueAtMs !== undefined && { dueAtMs }) },
+      abort.signal,
+    ).finally(() => {
       if (ofSession.get(questionId)?.abort === abort) ofSession.delete(questionId);
       if (ofSession.size === 0 && this.#open.get(sessionId) === ofSession) this.#open.delete(sessionId);
     });
@@ -102,7 +111,8 @@ export class QuestionDesk {
   }
 
   async #carry(question: UserQuestion, signal: AbortSignal): Promise<boolean> {
-    const { sessionId, questionId } = question;
+    const { sessionId, questionId, dueAtMs } = question;
+    const letGo = dueAtMs === undefined ? undefined : this.#holdProcess(dueAtMs);
     try {
       const value = await Promise.race([this.#channel.ask(question, signal), aborted(signal)]);
       if (signal.aborted) return true;
@@ -116,7 +126,14 @@ export class QuestionDesk {
         "the channel could not carry a question; it stays open",
       );
       return false;
+    } finally {
+      letGo?.();
     }
+  }
+
+  /** Somebody waits for the end of the run: the process lives until then, whatever the channel holds open. */
+  #holdProcess(untilMs: number): () => void {
+    return this.#clock.setTimer(Math.max(0, untilMs - this.#clock.nowMs()), () => undefined);
   }
 
   #withdraw(sessionId: string, questionId: string): void {

@@ -10,20 +10,30 @@ import { loadSession } from "./log-fold.ts";
 import type { Values } from "./values.ts";
 
 export type QuestionListener = Parameters<Engine["onQuestion"]>[0];
+export type WithdrawnListener = NonNullable<Parameters<Engine["onQuestion"]>[1]>;
 
 export class QuestionListeners {
   readonly #values: Values;
   readonly #logger: Logger;
   readonly #listeners = new Set<QuestionListener>();
+  readonly #withdrawn = new Set<WithdrawnListener>();
 
   constructor(values: Values, logger: Logger) {
     this.#values = values;
     this.#logger = logger;
   }
 
-  add(listener: QuestionListener): () => void {
+  add(listener: QuestionListener, withdrawn: WithdrawnListener = () => undefined): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#withdrawn.add(withdrawn);
+    return () => {
+      this.#listeners.delete(listener);
+      this.#withdrawn.delete(withdrawn);
+    };
+  }
+
+  tellWithdrawn(sessionId: string, questionId: string): void {
+    for (const listener of this.#withdrawn) listener(sessionId, questionId);
   }
 
   /** A listener that throws is reported; the others hear of the question all the same. */

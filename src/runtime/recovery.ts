@@ -1,4 +1,4 @@
-// Recovery: sessions that say "running" while nobody runs them.
+// Recovery: sessions that say "running" while nobody runs them, and those that waited for people for too long.
 
 import { leavePaused } from "./leave-paused.ts";
 import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
@@ -6,7 +6,7 @@ import type { EngineParts } from "./engine-parts.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { SessionEntry } from "../state/ports.ts";
+import type { SessionEntry, SessionStore } from "../state/ports.ts";
 
 type Recovered = Awaited<ReturnType<Engine["recover"]>>[number];
 
@@ -41,6 +41,8 @@ export async function recoverSessions(
           continue;
         }
       }
+      // It waits as before, for whoever has its functions.
+      if (entry.status === "awaiting_user") continue;
       // Hosts that are alive may have what this one lacks.
       if (((await parts.cluster?.roster.look()) ?? []).some(({ adopts }) => adopts)) continue;
       if (!(await leavePaused(ports, sessionId, "its process ended"))) continue;
@@ -63,18 +65,28 @@ function leftFor(error: unknown, sessionId: string, logger: Logger): undefined {
 
 /** Read in full before any is touched: recovering one changes what the listing shows. */
 async function interrupted(parts: EngineParts): Promise<SessionEntry[]> {
+  const { store, clock } = parts.ports;
   const found: SessionEntry[] = [];
+  const consider = async (entry: SessionEntry): Promise<void> => {
+    if (parts.live.get(entry.sessionId) !== undefined) return;
+    if ((await parts.ownerElsewhere(entry.sessionId, entry)) === null) found.push(entry);
+  };
+  for await (const entry of topSessions(store, "running")) await consider(entry);
+  for await (const entry of waitingSessions(store))
+    if (entry.dueAtMs !== undefined && entry.dueAtMs <= clock.nowMs()) await consider(entry);
+  return found;
+}
+
+/** Sessions that wait for people, without nested ones: those go on with the session around them. */
+export function waitingSessions(store: SessionStore): AsyncGenerator<SessionEntry> {
+  return topSessions(store, "awaiting_user");
+}
+
+async function* topSessions(store: SessionStore, status: "running" | "awaiting_user"): AsyncGenerator<SessionEntry> {
   for (let cursor: string | undefined; ;) {
-    const page = await parts.ports.store.listSessions({
-      status: "running",
-      limit: PAGE,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    for (const entry of page) {
-      if (entry.parentSessionId !== undefined || parts.live.get(entry.sessionId) !== undefined) continue;
-      if ((await parts.ownerElsewhere(entry.sessionId, entry)) === null) found.push(entry);
-    }
-    if (page.length < PAGE) return found;
+    const page = await store.listSessions({ status, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+    for (const entry of page) if (entry.parentSessionId === undefined) yield entry;
+    if (page.length < PAGE) return;
     cursor = page.at(-1)?.sessionId;
   }
 }

@@ -3,9 +3,9 @@
 import type { Fact } from "../actors/facts.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { openQuestions } from "../actors/view.ts";
-import { OrchestraError } from "../base/errors.ts";
+import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { assignAnswers } from "./answers.ts";
-import { answerFact, resumedFact, type CommandPorts } from "./answer-fact.ts";
+import { answerFact, expiredFact, resumedFact, type CommandPorts } from "./answer-fact.ts";
 import type { Move } from "./move-on-resume.ts";
 import type { NewBlobs } from "./values.ts";
 
@@ -31,6 +31,22 @@ export async function factsOfResume(
   if (move !== undefined) facts.push(move.fact);
   for (const [questionId, value] of answers)
     facts.push(await answerFact(move?.state ?? state, questionId, value, ports, blobs));
+  facts.push(...(await expiredFacts(move?.state ?? state, ports, blobs)));
+  return facts;
+}
+
+/** Questions that are too late by now. Where it depends on conditions that are not here, whoever has them finds out. */
+async function expiredFacts(state: SessionState, ports: CommandPorts, blobs: NewBlobs): Promise<Fact[]> {
+  const facts: Fact[] = [];
+  for (const question of openQuestions(state)) {
+    if (question.dueAtMs === undefined || question.dueAtMs > ports.nowMs) continue;
+    try {
+      facts.push(await expiredFact(state, question, ports, blobs));
+    } catch (error) {
+      if (!isOrchestraError(error, "ORCH_CONDITION_UNKNOWN") && !isOrchestraError(error, "ORCH_SESSION_STATE"))
+        throw error;
+    }
+  }
   return facts;
 }
 

@@ -17,13 +17,14 @@ import { createRunActor } from "../actors/run-machine.ts";
 import type { RunActor } from "../actors/run-machine.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
-import { encodeState, outstandingEffects } from "../actors/view.ts";
+import { encodeState, openQuestions, outstandingEffects, QUESTION_TIMER } from "../actors/view.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StepMessage } from "../bus/ports.ts";
 import type { StepOffer } from "../actors/effects.ts";
 import type { Commit, Snapshot } from "../state/ports.ts";
+import { expiredFact } from "./answer-fact.ts";
 import { Committer } from "./committer.ts";
 import type { Blobs, CommitAnswer, CommitterOwner, LogPosition } from "./committer.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -45,6 +46,8 @@ import type { Values } from "./values.ts";
 
 export interface SessionOwner {
   onQuestion(session: Session, question: Question): void;
+  /** It is not asked any more, without having been answered. */
+  onWithdrawn(session: Session, questionId: string): void;
   /** The run stopped moving and everything is let go. */
   onSettled(session: Session): void;
   /** This process may not, or cannot, go on with the session. */
@@ -264,9 +267,11 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       case "question.ask":
         this.#owner.onQuestion(this, effect.question);
         return;
+      case "question.withdraw":
+        this.#owner.onWithdrawn(this, effect.questionId);
+        return;
       // Carried out before all others.
       case "step.abort":
-      case "question.withdraw":
       case "run.settled":
         return;
     }
@@ -297,10 +302,25 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   }
 
   #armTimer(timerId: string, dueAtMs: number): void {
-    this.#timers ??= new RunTimers(this.#ports.clock, this.#ports.deadlines, (fired) =>
-      this.committer.submit([{ type: "timer.fired", timerId: fired }]),
-    );
+    this.#timers ??= new RunTimers(this.#ports.clock, this.#ports.deadlines, (fired) => {
+      if (fired.startsWith(QUESTION_TIMER)) void this.#expire(fired.slice(QUESTION_TIMER.length));
+      else this.committer.submit([{ type: "timer.fired", timerId: fired }]);
+    });
     this.#timers.arm(timerId, dueAtMs);
+  }
+
+  /** Nobody answered in time. A condition that cannot be judged leaves the question open, and says so. */
+  async #expire(questionId: string): Promise<void> {
+    const question = openQuestions(this.state).find((open) => open.questionId === questionId);
+    if (question === undefined) return;
+    const { clock, values } = this.#ports;
+    const blobs = new Map<string, Uint8Array>();
+    try {
+      const ports = { values, code: this.code, nowMs: clock.nowMs() };
+      this.committer.submit([await expiredFact(this.state, question, ports, blobs)], blobs);
+    } catch (error) {
+      this.#logger.error({ questionId, error: errorToData(error) }, "a question that is too late could not be closed");
+    }
   }
 
   onStepEnd(offer: StepOffer, end: StepEnd): void {

@@ -28,7 +28,14 @@ export function commandOutcome(command: Exclude<Command, { kind: "fail" }>, valu
       };
     case "final":
       return { kind: "final", value: values.store(command.value, "next.final", blobs) };
-    case "ask":
-      return { kind: "ask", prompt: values.store(command.prompt, "next.ask.prompt", blobs) };
+    case "ask": {
+      const { prompt, timeoutMs = false, onTimeout = "fail" } = command;
+      return {
+        kind: "ask",
+        prompt: values.store(prompt, "next.ask.prompt", blobs),
+        ...(timeoutMs !== false && { timeoutMs }),
+        ...(onTimeout !== "fail" && { fallback: values.store(onTimeout.answer, "next.ask.onTimeout.answer", blobs) }),
+      };
+    }
   }
 }

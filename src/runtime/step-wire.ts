@@ -54,6 +54,7 @@ export type StepEnd =
         readonly questionId: string;
         readonly prompt: Stored;
         readonly sessionId: string;
+        readonly dueAtMs?: number;
       }[];
       readonly blobs?: ReadonlyMap<string, Uint8Array>;
     };

@@ -96,6 +96,7 @@ const FACT_TYPES: Readonly<Record<Fact["type"], true>> = {
   journaled: true,
   "timer.fired": true,
   "user.answered": true,
+  "question.expired": true,
   "context.added": true,
   paused: true,
   resumed: true,

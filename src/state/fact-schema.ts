@@ -42,7 +42,12 @@ export const stepSchemas = onFirstUse(() => {
     z.strictObject({ kind: z.literal("invoke"), ...call.shape }),
     z.strictObject({ kind: z.literal("parallel"), items: z.array(call) }),
     z.strictObject({ kind: z.literal("final"), value: stored }),
-    z.strictObject({ kind: z.literal("ask"), prompt: stored }),
+    z.strictObject({
+      kind: z.literal("ask"),
+      prompt: stored,
+      timeoutMs: z.number().positive().optional(),
+      fallback: stored.optional(),
+    }),
   ]);
   return {
     stored,
@@ -51,7 +56,14 @@ export const stepSchemas = onFirstUse(() => {
     outcome,
     failureClass: z.enum(["transient", "timeout", "invalid_output", "permanent"]),
     writes: z.array(z.strictObject({ key: z.string(), value: stored.optional() })),
-    questions: z.array(z.strictObject({ questionId: z.string(), prompt: stored, sessionId: z.string() })),
+    questions: z.array(
+      z.strictObject({
+        questionId: z.string(),
+        prompt: stored,
+        sessionId: z.string(),
+        dueAtMs: z.number().optional(),
+      }),
+    ),
   };
 });
 
@@ -108,7 +120,14 @@ export const exportSchemas = onFirstUse(() => {
     }),
     z.strictObject({ type: z.literal("journaled"), stepId: z.string(), key: z.string(), value: stored }),
     z.strictObject({ type: z.literal("timer.fired"), timerId: z.string() }),
-    z.strictObject({ type: z.literal("user.answered"), questionId: z.string(), value: stored, held }),
+    z.strictObject({
+      type: z.literal("user.answered"),
+      questionId: z.string(),
+      value: stored,
+      action: z.enum(["retry", "skip", "abort"]).optional(),
+      held,
+    }),
+    z.strictObject({ type: z.literal("question.expired"), questionId: z.string(), value: stored.optional(), held }),
     z.strictObject({ type: z.literal("context.added"), context: values }),
     z.strictObject({ type: z.literal("paused"), reason: z.string().optional(), inFlight: z.enum(["finish", "abort"]) }),
     z.strictObject({ type: z.literal("resumed"), shiftMs: z.number() }),
@@ -154,6 +173,7 @@ export const exportSchemas = onFirstUse(() => {
     host: z.string(),
     n: count,
     parentSessionId: z.string().optional(),
+    dueAtMs: z.number().optional(),
   });
 
   const snapshot = z.strictObject({

@@ -43,6 +43,8 @@ export interface SessionEntry {
   readonly n: number;
   /** The session whose step runs this one. */
   readonly parentSessionId?: string;
+  /** While it waits for people: when the first question is too late, in wall-clock milliseconds. */
+  readonly dueAtMs?: number;
 }
 
 export interface AppendRequest {

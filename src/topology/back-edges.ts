@@ -88,7 +88,7 @@ function findRoots(roled: RoledTopology, succ: readonly (readonly number[])[]): 
   const hasPredecessor = createBits(size);
   for (const targets of succ) for (const to of targets) setBit(hasPredecessor, to);
   for (const { from, to, role } of roled.edges) {
-    if (role === "flow" || role === "exit" || role === "error" || to < 0) continue;
+    if (role === "flow" || role === "exit" || role === "error" || role === "recovery" || to < 0) continue;
     setBit(enterable, to);
     if (role === "peers") setBit(enterable, from);
   }

@@ -95,13 +95,23 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
 type EdgeLists = { [part in keyof NodeEdges]: number[] };
 
 function emptyEdges(): EdgeLists {
-  return { flow: [], exit: [], call: [], callBack: [], conversation: [], peers: [], notify: [], error: [] };
+  return {
+    flow: [],
+    exit: [],
+    call: [],
+    callBack: [],
+    conversation: [],
+    peers: [],
+    notify: [],
+    error: [],
+    recovery: [],
+  };
 }
 
 function edgesByNode(edges: readonly PlanEdge[], nodeCount: number, errorRouting: boolean): EdgeLists[] {
   const out = Array.from({ length: nodeCount }, emptyEdges);
   for (const edge of edges) {
-    if (edge.role === "error" && !errorRouting) continue;
+    if ((edge.role === "error" || edge.role === "recovery") && !errorRouting) continue;
     out[edge.from]?.[edge.role].push(edge.id);
     if (edge.role === "peers" && edge.to !== edge.from) out[edge.to]?.peers.push(edge.id);
     if (edge.role === "call" && edge.data.pattern !== "flow") out[edge.to]?.callBack.push(edge.id);

@@ -91,5 +91,5 @@ function keyOf(name: string): string {
 
 function edgeKey(edge: EdgeDraft): string {
   const ends = edge.pattern === "peers" ? [edge.from, edge.to].sort() : [edge.from, edge.to];
-  return JSON.stringify([...ends, edge.pattern, edge.type, edge.on, edge.condition, edge.else]);
+  return JSON.stringify([...ends, edge.pattern, edge.type, edge.on, edge.condition, edge.else, edge.recovery]);
 }

@@ -41,7 +41,7 @@ export function toMermaid(data: TopologyData): string {
 }
 
 function mermaidArrow(edge: EdgeData): string {
-  if (edge.type === "notify" || edge.on === "error") return "-.->";
+  if (edge.type === "notify" || edge.on === "error" || edge.recovery === true) return "-.->";
   if (edge.type === "stream") return "==>";
   return edge.type === "query" ? "<-->" : MERMAID_ARROWS[edge.pattern];
 }
@@ -85,7 +85,7 @@ function dotNode(node: NodeData, data: TopologyData): string {
 }
 
 function dotStyle(edge: EdgeData): string {
-  if (edge.on === "error") return "style=dashed, color=red";
+  if (edge.on === "error" || edge.recovery === true) return "style=dashed, color=red";
   if (edge.type === "notify") return "style=dotted";
   if (edge.type === "stream") return "style=bold";
   return edge.type === "query" ? "dir=both" : DOT_STYLES[edge.pattern];
@@ -97,7 +97,7 @@ function dotText(text: string): string {
 
 function labelOf(edge: EdgeData): string {
   return [
-    edge.on === "error" ? "on error" : "",
+    edge.recovery === true ? "recovery" : edge.on === "error" ? "on error" : "",
     edge.type === "invoke" ? "" : edge.type,
     edge.condition ?? (edge.else === true ? "else" : ""),
     edge.maxVisits === undefined ? "" : `at most ${edge.maxVisits}×`,

@@ -42,6 +42,12 @@ export function isErrorHandler(node: NodeData): boolean {
   return node.role === "error-handler" || node.name.endsWith("ErrorHandler");
 }
 
+/** Whether a failure at the source of the edge is put to the person it leads to. */
+export function isRecovery(edge: EdgeData, target: NodeData | undefined): boolean {
+  if (edge.recovery !== undefined) return edge.recovery;
+  return target?.kind === "user" && target.role === "error-recovery" && isMove(edge);
+}
+
 export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTopology {
   const nodeByName = new Map(data.nodes.map((node, id) => [node.name, id]));
   const known = data.edges.flatMap((edge, declared) => {
@@ -50,7 +56,7 @@ export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTop
     return from === undefined || to === undefined ? [] : [{ edge, declared, from, to }];
   });
   const isError = (edge: EdgeData, to: number): boolean => {
-    if (edge.on === "error") return true;
+    if (edge.on === "error" || isRecovery(edge, data.nodes[to])) return true;
     const target = data.nodes[to];
     return errorRouting && target !== undefined && isErrorHandler(target) && isMove(edge);
   };
@@ -70,7 +76,8 @@ export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTop
   for (const { edge, declared, from, to } of known) {
     const add = (role: EdgeRole, a = from, b = to): number =>
       edges.push({ from: a, to: b, role, data: edge, declared });
-    if (isError(edge, to)) add("error");
+    if (isRecovery(edge, data.nodes[to])) add("recovery");
+    else if (isError(edge, to)) add("error");
     else if (edge.pattern === "peers") add("peers");
     else if (edge.pattern === "conversation") add("conversation");
     else if (edge.type === "notify") add("notify");
@@ -93,6 +100,10 @@ export function assignRoles(data: TopologyData, errorRouting: boolean): RoledTop
   const stoodAt = new Set<number>();
   for (const edge of edges) {
     if (edge.role === "exit") continue;
+    if (edge.role === "recovery") {
+      stoodAt.add(edge.from);
+      continue;
+    }
     if (edge.to >= 0 && !(edge.role === "error" && isExitTarget(edge.to))) stoodAt.add(edge.to);
     stoodAt.add(edge.from);
   }

@@ -1,5 +1,5 @@
 import type { Arrow } from "./notation.ts";
-import type { ConvergencePolicy, EdgePattern, EdgeType, NodeKind } from "./types.ts";
+import type { ConvergencePolicy, EdgePattern, EdgeType, NodeKind, OnTimeout } from "./types.ts";
 
 export interface EdgeOptions {
   /** Default "flow". The name or the arrow: `"call"` or `"<->"`. */
@@ -8,6 +8,12 @@ export interface EdgeOptions {
   readonly type?: EdgeType;
   /** Taken when the source fails. */
   readonly on?: "error";
+  /**
+   * `true`, into a user node: when the source fails for good a person is asked whether to `retry`, `skip` or `abort`. The
+   * question is a `RecoveryPrompt`, the answer a `RecoveryAnswer`. `maxVisits` bounds how often, `timeoutMs` how long it waits;
+   * then, and after `abort`, the failure goes on as if this edge were not there.
+   */
+  readonly recovery?: boolean;
   /** Name of a registered function, a label, or a CEL expression. Also `metadata.condition`. */
   readonly condition?: string;
   /** Taken when no sibling's condition held. */
@@ -44,12 +50,20 @@ export interface NodeOptions {
   readonly convergenceTimeoutMs?: number | false;
   /** Calls of this node go out all at once. Default false: one after another. */
   readonly parallelCalls?: boolean;
-  /** `"error-handler"`: every edge into this node is an error edge while error routing is on. */
+  /**
+   * `"error-handler"`: every edge into this node is an error edge while error routing is on. `"error-recovery"`, on a user
+   * node: every edge into it is a recovery edge.
+   */
   readonly role?: string;
   /** "values": a list input holds bare values instead of `{ from, value }`. */
   readonly input?: "arrivals" | "values";
-  /** Time limit of one attempt of a step here, in milliseconds; `false` switches it off. */
+  /**
+   * Time limit of one attempt of a step here, in milliseconds; `false` switches it off. Of a user node: how long a person has
+   * to answer, on the wall clock, also while no process runs. Default there: no limit.
+   */
   readonly timeoutMs?: number | false;
+  /** User nodes: fail with `ORCH_TIMEOUT` when nobody answered within `timeoutMs`, or go on with this answer. Default "fail". */
+  readonly onTimeout?: OnTimeout;
   /** Name of the registered agent, tool or system function. Default: the node's name. */
   readonly uses?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;

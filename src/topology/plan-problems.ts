@@ -167,7 +167,7 @@ class ProblemSearch {
     };
     for (const { from, to, role, data } of this.#roled.edges) {
       if (this.#roled.acts[from] === "exit" && role !== "exit") continue;
-      if (role === "error" && !this.#roled.errorRouting) {
+      if ((role === "error" || role === "recovery") && !this.#roled.errorRouting) {
         if (to >= 0) setBit(entered, to);
         continue;
       }
@@ -318,7 +318,7 @@ class ProblemSearch {
   #elses(): void {
     const { edges, nodes } = this.#plan;
     for (const { name, out } of nodes) {
-      const groups = [[...out.flow, ...out.exit], out.call, out.notify, out.error];
+      const groups = [[...out.flow, ...out.exit], out.call, out.notify, out.error, out.recovery];
       for (const group of groups) {
         const siblings = group.flatMap((id) => edges[id] ?? []);
         if (
@@ -339,7 +339,7 @@ class ProblemSearch {
   #deadEnds(): void {
     const kindOf = (node: number): string => this.#data.nodes[node]?.kind ?? "agent";
     for (const edge of this.#roled.edges) {
-      if (edge.to < 0 || edge.role === "flow" || edge.role === "exit") continue;
+      if (edge.to < 0 || edge.role === "flow" || edge.role === "exit" || edge.role === "recovery") continue;
       const act = this.#roled.acts[edge.to];
       const ends = kindOf(edge.to) === "end" || (edge.role === "error" && (act === "exit" || act === "pass"));
       if (!ends) continue;

@@ -11,9 +11,9 @@ import type { ConvergencePolicy, EdgeData, NodeData, TopologyData } from "./type
 
 /**
  * flow: control moves (invoke and stream). exit: delivers. call: `from` calls `to` (call, reflexive, query).
- * conversation, peers, notify, error as in 5.1. The reverse direction of a two-sided edge is found by `to`.
+ * conversation, peers, notify, error as in 5.1. recovery: nobody moves; a person says what to do about a failure. The reverse direction of a two-sided edge is found by `to`.
  */
-export type EdgeRole = "flow" | "exit" | "call" | "conversation" | "peers" | "notify" | "error";
+export type EdgeRole = "flow" | "exit" | "call" | "conversation" | "peers" | "notify" | "error" | "recovery";
 
 export interface PlanEdge {
   readonly id: number;
@@ -43,6 +43,7 @@ export interface NodeEdges {
   readonly peers: readonly number[];
   readonly notify: readonly number[];
   readonly error: readonly number[];
+  readonly recovery: readonly number[];
 }
 
 export interface PlanNode {

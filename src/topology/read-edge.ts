@@ -65,6 +65,7 @@ function fromFields(
   const inside = new Fields(metadata, fields.at("metadata"), problems);
   const options = {
     on: fields.oneOf("on", ["error"]),
+    recovery: fields.boolean("recovery"),
     condition: once("condition", fields.string("condition"), inside.string("condition"), path, problems),
     else: fields.boolean("else"),
     maxVisits: fields.count("maxVisits", 0),
@@ -134,6 +135,9 @@ function checkCombination(edge: EdgeDraft, path: string, problems: ProblemList):
   }
   if (edge.on === "error" && (isTwoSided(edge.pattern) || edge.type !== "invoke")) {
     refuse('an error edge is written "->" and of type "invoke"');
+  }
+  if (edge.recovery === true && (isTwoSided(edge.pattern) || edge.type !== "invoke")) {
+    refuse('a recovery edge is written "->" and of type "invoke"');
   }
   if (edge.maxTurns !== undefined && edge.pattern !== "conversation") {
     refuse("maxTurns belongs to a conversation", 'write the edge as "A <~> B"');

@@ -1,8 +1,8 @@
 import { Fields, shown } from "./fields.ts";
 import { wrongName } from "./notation.ts";
-import { isRecord } from "./plain-json.ts";
+import { findNotPlain, frozenCopy, isRecord } from "./plain-json.ts";
 import type { ProblemList } from "./problems.ts";
-import type { ConvergencePolicy, NodeData, NodeKind } from "./types.ts";
+import type { ConvergencePolicy, NodeData, NodeKind, OnTimeout } from "./types.ts";
 
 export type Draft<T> = { -readonly [K in keyof T]: T[K] };
 export type NodeDraft = Draft<NodeData>;
@@ -91,11 +91,26 @@ function readOptions(fields: Fields, problems: ProblemList): Partial<NodeDraft> 
     role: fields.string("role"),
     input: fields.oneOf("input", ["arrivals", "values"]),
     timeoutMs: fields.durationMsOrFalse("timeoutMs"),
+    onTimeout: readOnTimeout(fields, problems),
     uses: fields.string("uses"),
     metadata: fields.metadata(),
   };
   fields.refuseOthers(RENAMED);
   return defined(options);
+}
+
+function readOnTimeout(fields: Fields, problems: ProblemList): OnTimeout | undefined {
+  const raw = fields.raw("onTimeout");
+  if (raw === undefined || raw === "fail") return raw;
+  const at = fields.at("onTimeout");
+  if (!isRecord(raw) || !Object.hasOwn(raw, "answer") || Object.keys(raw).length !== 1) {
+    problems.error("bad_value", at, `onTimeout: expected "fail" or { answer }, got ${shown(raw)}`);
+    return undefined;
+  }
+  const wrong = findNotPlain(raw, at);
+  if (wrong === undefined) return frozenCopy(raw) as OnTimeout;
+  problems.error("bad_value", wrong.path, `expected plain JSON, got ${wrong.found}`);
+  return undefined;
 }
 
 function readPolicy(fields: Fields, problems: ProblemList): ConvergencePolicy | undefined {

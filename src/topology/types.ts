@@ -18,6 +18,9 @@ export interface ConvergencePolicy {
   readonly onInsufficient?: "fail" | "proceed" | "user";
 }
 
+/** `fail` with `ORCH_TIMEOUT`, or go on as if this had been the answer. */
+export type OnTimeout = "fail" | { readonly answer: unknown };
+
 export interface NodeData {
   readonly name: string;
   readonly kind: NodeKind;
@@ -32,8 +35,10 @@ export interface NodeData {
   readonly role?: string;
   /** "values": a list input holds bare values instead of `{ from, value }`. */
   readonly input?: "arrivals" | "values";
-  /** Time limit of one attempt of a step here. */
+  /** Time limit of one attempt of a step here; of a user node, how long a person has to answer. */
   readonly timeoutMs?: number | false;
+  /** User nodes: what follows when nobody answered in time. Default "fail". */
+  readonly onTimeout?: OnTimeout;
   /** Name of the registered agent, tool or system function. Default: the node's name. */
   readonly uses?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
@@ -45,6 +50,8 @@ export interface EdgeData {
   readonly pattern: EdgePattern;
   readonly type: EdgeType;
   readonly on?: "error";
+  /** Leads to a user node: a person says whether what failed is tried again, passed over, or stays failed. */
+  readonly recovery?: boolean;
   /** Name of a registered function, a label, or a CEL expression (architecture, 5.3). */
   readonly condition?: string;
   readonly else?: boolean;

@@ -51,10 +51,23 @@ export function validateRead(read: ReadTopology, options: ValidateOptions = {}):
   return [...read.problems, ...found.items, ...ofPlan];
 }
 
-function checkKinds({ data, edgePaths }: ReadTopology, found: ProblemList): void {
+function checkKinds({ data, nodePaths, edgePaths }: ReadTopology, found: ProblemList): void {
+  for (const [i, { name, kind, role, onTimeout }] of data.nodes.entries()) {
+    if (kind === "user") continue;
+    const refuse = (key: string): void =>
+      found.error("conflicting_options", `${nodePaths[i] ?? `nodes[${i}]`}.${key}`, `${name} is no user node: ${key}`);
+    if (role === "error-recovery") refuse("role");
+    if (onTimeout !== undefined) refuse("onTimeout");
+  }
   const kinds = new Map(data.nodes.map((node) => [node.name, node.kind]));
-  for (const [i, { from, to, pattern }] of data.edges.entries()) {
+  for (const [i, { from, to, pattern, recovery }] of data.edges.entries()) {
     const path = edgePaths[i] ?? `edges[${i}]`;
+    if (recovery === true && kinds.get(to) !== "user")
+      found.error(
+        "conflicting_options",
+        path,
+        `a recovery edge leads to a user node, and ${JSON.stringify(to)} is none`,
+      );
     const leads =
       pattern === "flow"
         ? [[from, to]]

@@ -80,7 +80,8 @@ export class Choices {
         if (question !== null) return this.#answers(session, run, branch, question);
         return branch === null ? [] : this.#values(session, run, branch);
       case FREEDOM.failures:
-        return question !== null || branch === null ? [] : this.#failures(session, run, branch);
+        if (question !== null) return this.#unanswered(session, run, question);
+        return branch === null ? [] : this.#failures(session, run, branch);
       case FREEDOM.commands:
         return question !== null || branch === null ? [] : this.#commands(session, run, branch);
       default:
@@ -150,11 +151,37 @@ export class Choices {
     if (question.kind === "insufficient") {
       return (["proceed", "fail"] as const).map((end) => answer({ v: end }, [], { end }));
     }
+    if (question.kind === "recovery" && branch !== null) {
+      // Tried again, it is where it was before it failed.
+      const skipped = this.#judgedOnLeaving(session, run, branch, { questionId });
+      const aborted = edgesToJudge(session, { questionId }, "error");
+      return (["skip", "abort"] as const).flatMap((action) =>
+        this.#subsets(action === "skip" ? skipped : aborted).map(({ edges, held, notHeld }) => {
+          const { fact, ...choice } = answer(NOTHING, edges, { end: action, held, notHeld });
+          return { ...choice, fact: { ...fact, action } as Fact };
+        }),
+      );
+    }
     if (branch === null || question.kind !== "node") return [answer(NOTHING, [], {})];
     const edges = this.#judgedOnLeaving(session, run, branch, { questionId });
     return this.#subsets(edges).map((judged) =>
       answer(NOTHING, judged.edges, { held: judged.held, notHeld: judged.notHeld }),
     );
+  }
+
+  /** Nobody answers in time. */
+  #unanswered(session: SessionState, run: RunState, question: OpenQuestion): Choice[] {
+    const { questionId, node, kind, dueAtMs } = question;
+    if (dueAtMs === undefined || kind === "recovery" || kind === "insufficient") return [];
+    const { onTimeout } = this.#plan.nodes[this.#plan.nodeByName.get(node)!]!.data;
+    if (typeof onTimeout === "object") return [];
+    const id = questionId.slice(questionId.lastIndexOf("/") + 1);
+    const edges = run.limits.errorRouting ? edgesToJudge(session, { questionId }, "error") : [];
+    return this.#subsets(edges).map((judged) => ({
+      fact: { type: "question.expired", questionId, held: judged.edges },
+      end: { of: "question", id, node, end: "failed", to: [], held: judged.held, notHeld: judged.notHeld },
+      freedom: FREEDOM.failures,
+    }));
   }
 
   /** Of the edges that are judged, those that can make a difference where the branch stands. */

@@ -47,7 +47,7 @@ function holding(conditions: readonly string[], one: string, several: string): s
 function verbOf(plan: Plan, { of, end, to }: ScheduledEnd): string {
   switch (end) {
     case "failed":
-      return "fails for good";
+      return of === "question" ? "is not answered in time" : "fails for good";
     case "final":
       return "ends all with next.final";
     case "invoke":
@@ -58,6 +58,10 @@ function verbOf(plan: Plan, { of, end, to }: ScheduledEnd): string {
       return "asks what to do about what it lacks, and is told to proceed";
     case "fail":
       return "asks what to do about what it lacks, and is told to fail";
+    case "skip":
+      return "asks what to do about a failure, and is told to skip";
+    case "abort":
+      return "asks what to do about a failure, and is told to abort";
     case "value":
       if (of === "task") return plan.nodes[plan.entry]!.act === "pass" ? "passes the task on" : "is given the task";
       return of === "question" ? "answers" : "returns a value";

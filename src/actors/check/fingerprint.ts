@@ -147,7 +147,8 @@ export class Fingerprint {
         return phase.work.woken ? "w" : "";
       case "asking": {
         const question = this.#run.questions.find((q) => q.questionId === phase.questionId);
-        return question?.kind === "node" ? "u" : "a";
+        if (question?.kind === "recovery") return `r${this.#error(question.error!)}`;
+        return `${question?.kind === "node" ? "u" : "a"}${question?.dueAtMs === undefined ? "" : "!"}`;
       }
       case "conversing":
         return `t{${this.#frames.flatMap((frame) => (frame.owner === branch.id ? [this.#frame(frame)] : [])).join()}}`;

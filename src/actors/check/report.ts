@@ -38,9 +38,10 @@ export interface ScheduledEnd {
   readonly node: string;
   /**
    * `value`: a plain value, an answer or the task. `failed`: failed for good. `final`, `invoke` and `parallel` are the commands of
-   * that name. `proceed` and `fail` answer a question about what a join lacks.
+   * that name. `proceed` and `fail` answer a question about what a join lacks, `skip` and `abort` one about a failure. A question
+   * that `failed` was not answered in time.
    */
-  readonly end: "value" | "failed" | "final" | "invoke" | "parallel" | "proceed" | "fail";
+  readonly end: "value" | "failed" | "final" | "invoke" | "parallel" | "proceed" | "fail" | "skip" | "abort";
   /** Whom a command addresses. */
   readonly to: readonly string[];
   /** Conditions that held of those that were judged. */
