@@ -4,6 +4,8 @@
 // Does not:  prove ownership: that is the append of whoever goes on with the session.
 //
 // D1  A session is without an owner when its entry says `running` and names nobody, or a host that was not alive for a while.
+//     One that waits for people has none; it is gone on with when a question is too late, by whoever waited with it if
+//     that is still there.
 // D2  Hosts that adopt try in an order that is another for each session; each waits for those before it. So there is
 //     normally one attempt, and where the first cannot, the next does.
 // D3  What cannot go on here is left alone, with the reason, and tried again later or when other hosts are alive.
@@ -49,6 +51,8 @@ const LOOK_SHARE = 20;
 /** How long a host must be found missing: one that comes may be named by its sessions before it is seen. */
 const MISSING_MS = 1_000;
 const TURN_MS = 250;
+/** How long whoever waited with a session has to notice that a question is too late. */
+const LATE_MS = 1_000;
 /** Who is alive is read once for all that is tried within so long: it costs a question per host. */
 const ALIVE_MS = 500;
 const LEFT_MS = 15_000;
@@ -167,18 +171,16 @@ export class Adoption {
     try {
       const alive = await this.#alive();
       const seen = new Set<string>();
-      for (let cursor: string | undefined; ;) {
-        const page = await store.listSessions({
-          status: "running",
-          limit: PAGE,
-          ...(cursor === undefined ? {} : { cursor }),
-        });
-        for (const entry of page) {
-          seen.add(entry.sessionId);
-          this.#consider(entry, alive);
+      for (const status of ["running", "awaiting_user"] as const) {
+        for (let cursor: string | undefined; ;) {
+          const page = await store.listSessions({ status, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+          for (const entry of page) {
+            if (status === "running") seen.add(entry.sessionId);
+            this.#consider(entry, alive);
+          }
+          if (page.length < PAGE) break;
+          cursor = page.at(-1)?.sessionId;
         }
-        if (page.length < PAGE) break;
-        cursor = page.at(-1)?.sessionId;
       }
       for (const sessionId of this.#missing.keys()) if (!seen.has(sessionId)) this.#missing.delete(sessionId);
       await this.#lookForNested();
@@ -246,8 +248,11 @@ export class Adoption {
 
   /** D1, D4 */
   #isAbandoned(entry: SessionEntry, alive: ReadonlySet<string>): boolean {
-    const { sessionId, status, host, parentSessionId } = entry;
-    if (status !== "running" || parentSessionId !== undefined) return false;
+    const { sessionId, status, host, parentSessionId, dueAtMs = Infinity } = entry;
+    if (parentSessionId !== undefined) return false;
+    // Who waited with it takes the time-out by itself.
+    if (status === "awaiting_user") return this.#ports.clock.nowMs() > dueAtMs + LATE_MS;
+    if (status !== "running") return false;
     if (host === NOBODY) return true;
     // One that names this host and is not live here was let go of by it, after a failure of the store for one.
     if (host !== this.#ports.host && alive.has(host)) {

@@ -169,6 +169,7 @@ function resolved(event: KernelEvent): object {
     case "step.succeeded":
       return { ...event, outcome: listedOutcome(event.outcome as Outcome) };
     case "branch.ended":
+    case "user.timed_out":
       return event.value === undefined ? event : { ...event, value: listed(event.value) };
     case "user.asked":
       return { ...event, prompt: listed(event.prompt) };

@@ -174,7 +174,12 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     if (!this.#open) return;
     const continues = this.#continues;
     this.#continues = false;
-    const effects = continues ? outstandingEffects(reduction.state) : withoutTakenBack(reduction.effects);
+    const effects = continues
+      ? [
+          ...reduction.effects.filter(({ type }) => type === "question.withdraw"),
+          ...outstandingEffects(reduction.state),
+        ]
+      : withoutTakenBack(reduction.effects);
     // A step that ends makes room for one in line: what the same commit stops, or pauses, must be out of the line by then.
     if (reduction.state.run?.pause) this.registry.pause();
     this.#stopSteps(effects);

@@ -72,6 +72,8 @@ export function normalLine(event: RunEvent): string | undefined {
       return `  ${event.node} joins ${event.arrived}${event.failed > 0 ? `, ${event.failed} failed` : ""}${event.decision === "fired" ? "" : ` (${event.decision})`}`;
     case "user.asked":
       return `  ${event.node} asks (${event.questionId})`;
+    case "user.timed_out":
+      return `  ${event.node} was not answered in time (${event.questionId})`;
     case "budget.warning":
       return `  budget ${event.budget}: ${event.used} of ${event.limit} used`;
     case "rule.refused":

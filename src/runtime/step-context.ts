@@ -166,7 +166,7 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
     return (report: UsageReport): void => this.addUsage({ ...report, apiCalls: 1 });
   }
   get ask() {
-    return (prompt: unknown): Command => next.ask(prompt);
+    return next.ask;
   }
   get heartbeat() {
     return (): void => this.#attempt.heartbeat();

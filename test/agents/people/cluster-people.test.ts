@@ -1,0 +1,53 @@
+// People of a cluster: questions that nobody answers in time.
+
+import { Node, type RunEvent } from "orchestra";
+import { afterEach, beforeEach, expect, it } from "vitest";
+
+import { ClusterWorld } from "../../runtime/cluster-world.ts";
+
+let world: ClusterWorld;
+beforeEach(() => {
+  world = new ClusterWorld();
+});
+afterEach(() => world.close());
+
+const topology = {
+  nodes: ["A", Node("User", { timeoutMs: 10_000, onTimeout: { answer: "no" } }), "B"],
+  edges: ["A -> User", { from: "User", to: "B", condition: "output != 'never'" }],
+};
+const agents = { A: () => "may I?", B: (answer: string) => `got ${answer}` };
+
+async function asked(): Promise<{ sessionId: string }> {
+  const client = world.instance({ topology });
+  const result = await world.until(client.execute("x"));
+  expect(result.status).toBe("awaiting_user");
+  return result;
+}
+
+it.each([
+  ["the host that asked", false],
+  ["another host, where the one that asked is gone", true],
+])("takes the outcome of a time-out on %s", async (_, goes) => {
+  const first = await world.host({ agents });
+  const { sessionId } = await asked();
+  if (goes) {
+    await world.host({ agents });
+    await world.until(first.close());
+  }
+  await world.clock.advance(10_000);
+  const client = world.instance({ topology });
+  await world.untilTrue(
+    "the run ends",
+    async () => (await world.until(client.getSession(sessionId)))?.status === "completed",
+  );
+  expect(await world.until(eventsOf(client.events(sessionId)))).toContain("user.timed_out");
+});
+
+async function eventsOf(events: AsyncIterable<RunEvent>): Promise<string[]> {
+  const types: string[] = [];
+  for await (const { type } of events) {
+    types.push(type);
+    if (type === "run.completed") break;
+  }
+  return types;
+}
