@@ -14,7 +14,13 @@ import { anchorsOf, blocksOf, linksOf } from "./markdown.ts";
 import { fileOf, isPrinted, isProgram, isTyped, storyOf } from "./story.ts";
 
 /** What the pages have their reader install beside Orchestra. */
-const PACKAGES = ["zod", "ai", "@ai-sdk/openai-compatible"];
+const PACKAGES = [
+  "zod",
+  "ai",
+  "@ai-sdk/openai-compatible",
+  "@modelcontextprotocol/client",
+  "@modelcontextprotocol/server",
+];
 
 const inFolder = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((path) => `${folder}/${path}`);
@@ -76,7 +82,7 @@ describe("what a page has its reader do", () => {
   beforeAll(ensureBuilt, 120_000);
 
   it.concurrent.each(stories)("comes out as it says: $path", { timeout: 180_000 }, async ({ path, acts }) => {
-    const project = createProject();
+    const project = createProject(PACKAGES);
     try {
       for (const act of acts) {
         const place = `${path}:${act.line}`;
