@@ -18,6 +18,7 @@ export const JS_CODE = {
   /** A message with this id is being stored: to be tried again, no duplicate yet. */
   duplicateInProcess: 10158,
   maxMessagesPerSubject: 10077,
+  insufficientResources: 10023,
 } as const;
 
 /** Also of a stream that is gone, once that has been told as ours. */
@@ -82,6 +83,13 @@ export function busError(error: unknown, what: string): unknown {
     return new OrchestraError(
       "ORCH_BUS_ASSETS",
       `${what}: a stream is gone from NATS; "orchestra nats check" says which, "orchestra nats init" makes it anew, empty`,
+      { cause: error },
+    );
+  if (code === JS_CODE.insufficientResources)
+    return new OrchestraError(
+      "ORCH_OVERLOADED",
+      `${what}: NATS has no room (${(error as Error).message}); its disk, or "max_file_store" and "max_memory_store" ` +
+        `of its configuration, bound what JetStream may hold`,
       { cause: error },
     );
   if (isUnanswered(error))

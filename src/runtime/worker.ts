@@ -291,7 +291,9 @@ export class Worker {
     this.#made.add(end);
     const { sessionId, stepId, attempt } = claim.step;
     const result = { sessionId, stepId, attempt, body: end };
-    return this.#ports.bus.results.put(result).then(
+    const put = this.#ports.bus.results.put(result);
+    // Over a bus it may take longer than a step may go without a sign of life.
+    return (this.servesAll ? put : whileBeating(claim, this.#ports.deadlines, put)).then(
       () => claim.done(),
       (error: unknown) => {
         const instead = end.kind === "failed" ? undefined : refusedForGood(claim.step.body as StepBody, error, end);
