@@ -1,10 +1,12 @@
 // Input schema: what a tool takes, told to models as JSON Schema and checked by whoever wrote it.
 
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
-import { fromJSONSchema } from "zod";
 
 import { OrchestraError } from "../../base/errors.ts";
+import { loadedOnFirstUse } from "../../base/on-first-use.ts";
 import type { JsonSchema } from "./tool.ts";
+
+const zod = loadedOnFirstUse<typeof import("zod")>("zod");
 
 export interface InputSchema {
   readonly json: JsonSchema;
@@ -56,7 +58,7 @@ function described(tool: string, schema: StandardSchemaV1): unknown {
 
 function checkerOf(tool: string, json: JsonSchema): StandardSchemaV1 {
   try {
-    return fromJSONSchema(json);
+    return zod().fromJSONSchema(json);
   } catch (error) {
     throw refused(tool, `a JSON Schema that can be checked (${String(error)}); give a Standard Schema`, error);
   }
