@@ -22,19 +22,25 @@ export type ApprovalReply = { readonly prompt: ToolApprovalPrompt } & (
 );
 
 export function askApproval(
-  { name }: Pick<Tool, "name">,
+  tool: Tool,
   { id, input }: { readonly id: string; readonly input: unknown },
   why: ToolApprovalPrompt["why"],
 ): Command {
-  const prompt: ToolApprovalPrompt = { kind: "approval", tool: name, input, toolCallId: id, why };
-  if (why === "policy") return next.ask(prompt);
-  const message = `The tool "${name}" was begun and its outcome is not known. May it be run again?`;
-  return next.ask({ ...prompt, message });
+  const prompt: ToolApprovalPrompt = { kind: "approval", tool: tool.name, input, toolCallId: id, why };
+  if (why === "policy") return ask(tool, prompt);
+  const message = `The tool "${tool.name}" was begun and its outcome is not known. May it be run again?`;
+  return ask(tool, { ...prompt, message });
 }
 
 /** The same question, where it was answered with an input that the tool does not take. */
-export function askApprovalAgain(prompt: ToolApprovalPrompt, problem: string): Command {
-  return next.ask({ ...prompt, message: `${problem}. May the tool "${prompt.tool}" run?` });
+export function askApprovalAgain(tool: Tool, prompt: ToolApprovalPrompt, problem: string): Command {
+  return ask(tool, { ...prompt, message: `${problem}. May the tool "${tool.name}" run?` });
+}
+
+function ask({ approvalTimeoutMs: timeoutMs = false }: Tool, prompt: ToolApprovalPrompt): Command {
+  if (timeoutMs === false) return next.ask(prompt);
+  const answer: ApprovalAnswer = { approved: false, reason: `nobody approved it within ${timeoutMs} ms` };
+  return next.ask(prompt, { timeoutMs, onTimeout: { answer } });
 }
 
 /** What was answered to the approval this step follows; undefined when it follows none. `answer` is the step's input. */

@@ -25,6 +25,8 @@ export interface ToolDefinition<I extends StandardSchemaV1 | JsonSchema | undefi
   readonly idempotent?: boolean;
   /** Limit of one call, in milliseconds; `false` for none but the step's own. Default 60,000. */
   readonly timeoutMs?: number | false;
+  /** How long a person has to approve a call, in milliseconds; one that nobody approved by then is rejected. Default: no limit. */
+  readonly approvalTimeoutMs?: number | false;
   readonly run: (input: InputOf<I>, ctx: ToolContext) => MaybePromise<unknown>;
 }
 
@@ -33,7 +35,8 @@ export function defineTool<const I extends StandardSchemaV1 | JsonSchema | undef
   definition: ToolDefinition<I>,
 ): Tool {
   assertDefinition(definition);
-  const { name, description, input, inputJsonSchema, policy = "allow", idempotent = false, timeoutMs } = definition;
+  const { name, description, input, inputJsonSchema, policy = "allow", idempotent = false } = definition;
+  const { timeoutMs, approvalTimeoutMs } = definition;
   const schema = inputSchema(name, input, inputJsonSchema);
   return Object.freeze({
     name,
@@ -41,6 +44,7 @@ export function defineTool<const I extends StandardSchemaV1 | JsonSchema | undef
     policy,
     idempotent,
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(approvalTimeoutMs !== undefined && { approvalTimeoutMs }),
     inputJsonSchema: schema.json,
     parseInput: schema.parse,
     run: definition.run,
@@ -55,10 +59,20 @@ function toAgent(this: Tool, name: string) {
 
 const TOOL_NAME = /^[\w-]{1,64}$/;
 const POLICIES: readonly unknown[] = ["allow", "approve", "block"] satisfies ToolPolicy[];
-const KEYS = new Set(["name", "description", "input", "inputJsonSchema", "policy", "idempotent", "timeoutMs", "run"]);
+const KEYS = new Set([
+  "name",
+  "description",
+  "input",
+  "inputJsonSchema",
+  "policy",
+  "idempotent",
+  "timeoutMs",
+  "approvalTimeoutMs",
+  "run",
+]);
 
 function assertDefinition(definition: ToolDefinition<any>): void {
-  const { name, description, policy, idempotent, timeoutMs, run } = definition;
+  const { name, description, policy, idempotent, run } = definition;
   if (typeof name !== "string" || !TOOL_NAME.test(name)) refuse("name", "1 to 64 letters, digits, _ or -", name);
   const at = (field: string): string => `tool "${name}": ${field}`;
   for (const key of Object.keys(definition)) if (!KEYS.has(key)) refuse(at(key), `one of ${[...KEYS].join(", ")}`, key);
@@ -67,8 +81,11 @@ function assertDefinition(definition: ToolDefinition<any>): void {
   if (policy !== undefined && !POLICIES.includes(policy)) refuse(at("policy"), `one of ${POLICIES.join(", ")}`, policy);
   if (idempotent !== undefined && typeof idempotent !== "boolean")
     refuse(at("idempotent"), "true or false", idempotent);
-  if (timeoutMs !== undefined && timeoutMs !== false && !(timeoutMs > 0))
-    refuse(at("timeoutMs"), "milliseconds above 0, or false", timeoutMs);
+  for (const field of ["timeoutMs", "approvalTimeoutMs"] as const) {
+    const limitMs = definition[field];
+    if (limitMs !== undefined && limitMs !== false && !(limitMs > 0 && Number.isFinite(limitMs)))
+      refuse(at(field), "milliseconds above 0, or false", limitMs);
+  }
 }
 
 function refuse(what: string, expected: string, found: unknown): never {

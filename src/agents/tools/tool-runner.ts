@@ -72,7 +72,7 @@ export async function callTool(
     const data = errorToData(error, { fallbackCode: "ORCH_INVALID_INPUT" });
     return reply === undefined
       ? { type: "failed", error: data }
-      : { type: "approval", ask: askApprovalAgain(reply.prompt, data.message) };
+      : { type: "approval", ask: askApprovalAgain(tool, reply.prompt, data.message) };
   }
   if (tool.policy === "approve" && reply === undefined)
     return { type: "approval", ask: askApproval(tool, call, "policy") };
@@ -142,7 +142,7 @@ function toolContext(tool: Tool, { id }: ToolCall, ctx: AgentContext, signal: Ab
 }
 
 function rejected({ name }: Tool, reason: string | undefined): string {
-  return `a person rejected the call of the tool "${name}"${reason === undefined || reason === "" ? "" : `: ${reason}`}`;
+  return `the call of the tool "${name}" was rejected${reason === undefined || reason === "" ? "" : `: ${reason}`}`;
 }
 
 function unknownOutcome({ name }: Tool, { id }: ToolCall): ErrorData {

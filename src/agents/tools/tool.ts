@@ -31,6 +31,8 @@ export interface Tool {
   readonly idempotent: boolean;
   /** Limit of one call, in milliseconds; `false` for none but the step's own. Default 60,000. */
   readonly timeoutMs?: number | false;
+  /** How long a person has to approve a call, in milliseconds; one that nobody approved by then is rejected. Default: no limit. */
+  readonly approvalTimeoutMs?: number | false;
   readonly inputJsonSchema: JsonSchema;
   /** @throws {OrchestraError} `ORCH_INVALID_INPUT` */
   parseInput(input: unknown): MaybePromise<unknown>;

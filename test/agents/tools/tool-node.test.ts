@@ -3,7 +3,14 @@ import { z } from "zod";
 
 import { callTool, defineTool } from "../../../src/agents/index.ts";
 import type { Tool } from "../../../src/agents/index.ts";
-import { AgentRegistry, Orchestra, OrchestraInstance, StateManager, memoryStorage } from "../../../src/index.ts";
+import {
+  AgentRegistry,
+  callbackChannel,
+  Orchestra,
+  OrchestraInstance,
+  StateManager,
+  memoryStorage,
+} from "../../../src/index.ts";
 
 const add = defineTool({
   name: "add",
@@ -191,6 +198,20 @@ describe("an approval", () => {
     const result = await instance.resumeSession("s", { userResponse: "approve" });
     expect(result.orThrow().finalResponse).toBe("paid 90");
     await instance.close();
+  });
+
+  it("that nobody gives in time is refused", async () => {
+    const tool = defineTool({ name: "Pay", policy: "approve", approvalTimeoutMs: 30, run: () => "paid" });
+    const result = await Orchestra.run({
+      task: {},
+      topology: { nodes: [{ name: "Pay", kind: "tool" }] },
+      agents: { Pay: tool },
+      communicationConfig: { channel: callbackChannel(() => new Promise(() => undefined)) },
+    });
+    expect(result.error).toMatchObject({
+      code: "ORCH_TOOL_REFUSED",
+      message: 'the call of the tool "Pay" was rejected: nobody approved it within 30 ms',
+    });
   });
 
   it("is asked for again when it was given for an input the tool does not take", async () => {
