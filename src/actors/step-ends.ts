@@ -11,7 +11,7 @@ import { aheadKey, recordIn, withRecord } from "./journal.ts";
 import { applyOutcome, failStep, refusalOf } from "./outcomes.ts";
 import { agentStateOf } from "./session-state.ts";
 import type { Branch, StepWork } from "./session-state.ts";
-import { offer, openQuestion } from "./steps.ts";
+import { offer, openQuestion, refuseByBudget } from "./steps.ts";
 
 type StepEnd = Extract<Fact, { type: "step.succeeded" | "step.failed" }>;
 
@@ -61,6 +61,7 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
   }
   const idle = settleStep(draft, branch, work);
   draft.events.push(failure(draft, fact, branch, fact.error));
+  if (refuseByBudget(draft, fact.error, draft.nodeName(branch.node))) return undefined;
   failStep(draft, idle, fact.error, source);
   return undefined;
 }

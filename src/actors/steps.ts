@@ -66,6 +66,20 @@ export function schedule(draft: Draft, branch: Branch, input: StepInput, along: 
   }
 }
 
+/** A step that could set nothing aside of this run's budget ends the run, as one refused at the gate does. */
+export function refuseByBudget(draft: Draft, { code, message, data }: ErrorData, node: string): boolean {
+  if (code !== "ORCH_BUDGET" || typeof data !== "object" || data === null) return false;
+  const { budget, runId } = data as { budget?: unknown; runId?: unknown };
+  if (runId !== draft.run.runId || (budget !== "tokens" && budget !== "costUsd")) return false;
+  refuse(draft, node, {
+    type: "refuse",
+    reason: budget === "tokens" ? "tokens" : "cost",
+    rule: `budget.${budget}`,
+    message,
+  });
+  return true;
+}
+
 function refuse(draft: Draft, node: string, { rule, reason, message }: Extract<GateVerdict, { type: "refuse" }>): void {
   if (draft.refused !== null) return;
   draft.events.push({ type: "rule.refused", rule, node, message });

@@ -39,6 +39,29 @@ export interface UsageReport {
   readonly model?: string;
 }
 
+/** What a run may still use; `false`: it has no such bound. */
+export interface BudgetLeft {
+  readonly tokens: number | false;
+  readonly costUsd: number | false;
+}
+
+/** What a step sets aside, at the most it may come to. */
+export interface BudgetShare {
+  readonly tokens: number;
+  readonly costUsd: number;
+}
+
+/**
+ * Pure: what to set aside of what is left, or which of the two is not enough. It is asked again when there may be more;
+ * `mayGrow` says that other steps hold a part of which they may give back some.
+ */
+export type DecideShare = (
+  left: BudgetLeft,
+  mayGrow: boolean,
+) =>
+  | { readonly type: "take"; readonly share: BudgetShare }
+  | { readonly type: "refuse"; readonly budget: "tokens" | "costUsd" };
+
 export interface AgentContext {
   readonly sessionId: string;
   readonly runId: string;
@@ -97,6 +120,13 @@ export interface AgentContext {
   usage(report: UsageReport): void;
   /** Tells observers of a call to a model or a tool that has ended: metrics and spans. Does not count as usage. */
   report(call: CallReport): void;
+  /**
+   * Sets aside a part of the run's budget for something about to be paid, such as a model call, until the returned
+   * function is called; what it came to is told by `usage` before that. Waits while other steps hold what it needs.
+   *
+   * Rejects with ORCH_BUDGET when there is not enough; a step that fails by it ends the run, as a budget does.
+   */
+  reserve(decide: DecideShare): Promise<() => void>;
   ask(prompt: unknown, options?: AskOptions): Command;
   /** Says the step is alive; resets its time limit. */
   heartbeat(): void;

@@ -16,6 +16,7 @@ import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { Engine, RunCode } from "./engine-api.ts";
+import { BudgetDesk } from "./budget-desk.ts";
 import { Cluster } from "./cluster.ts";
 import { EventHub } from "./event-hub.ts";
 import type { LiveOnlyEvent } from "./event-hub.ts";
@@ -132,6 +133,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
   const maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS;
   const foreign = new ForeignSteps({ bus, store, deadlines, logger });
 
+  const budgets = new BudgetDesk((sessionId) => live.get(sessionId)?.session.state);
   const worker: Worker = new Worker({
     bus,
     clock,
@@ -174,6 +176,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
       },
       report: (execution, call) =>
         show(execution, { type: "step.called", attempt: execution.body.offer.attempt, call }),
+      reserve: (execution, decide) => budgets.reserve(execution, decide),
       run: (execution, nestedOptions) => runNested(nestedPorts, execution, nestedOptions),
     },
   });

@@ -6,6 +6,8 @@ import type { SessionState } from "../actors/session-state.ts";
 import type { Stored } from "../base/stored.ts";
 import type { NodeData } from "../topology/types.ts";
 import type { RunCode } from "./engine-api.ts";
+import type { BudgetLeft } from "./agent.ts";
+import { budgetLeftOf } from "./budget-desk.ts";
 import type { StepBody } from "./step-wire.ts";
 import type { ThrownErrors } from "./thrown.ts";
 
@@ -56,6 +58,10 @@ export class OfferedStep implements StepBody {
     return placeOfStep(this.#session.state, this.offer.stepId);
   }
 
+  get budgetLeft(): BudgetLeft {
+    return budgetLeftOf(this.#session.state);
+  }
+
   /** What crosses a bus, by its names: of its own accord nothing that is worked out would. */
   toWire(): Omit<StepBody, "threw"> {
     return {
@@ -72,6 +78,7 @@ export class OfferedStep implements StepBody {
       place: this.place,
       steeringMode: this.steeringMode,
       journal: this.journal,
+      budgetLeft: this.budgetLeft,
     };
   }
 

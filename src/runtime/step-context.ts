@@ -7,7 +7,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Stored } from "../base/stored.ts";
 import { copyValue } from "../base/value.ts";
 import { next } from "./agent.ts";
-import type { AgentContext, ArrivalValue, Command, MaybePromise, UsageReport } from "./agent.ts";
+import type { AgentContext, ArrivalValue, Command, DecideShare, MaybePromise, UsageReport } from "./agent.ts";
 import { shown } from "./option-schema.ts";
 import type { StepBody } from "./step-wire.ts";
 import type { NewBlobs, Values } from "./values.ts";
@@ -31,6 +31,7 @@ export interface StepRuntime<A extends StepAttempt> {
   journal(attempt: A, key: string, value: unknown): Promise<unknown>;
   emit(attempt: A, chunk: unknown): void;
   report(attempt: A, call: CallReport): void;
+  reserve(attempt: A, decide: DecideShare): Promise<() => void>;
   run(attempt: A, options: unknown): Promise<unknown>;
 }
 
@@ -164,6 +165,9 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   }
   get usage() {
     return (report: UsageReport): void => this.addUsage({ ...report, apiCalls: 1 });
+  }
+  get reserve() {
+    return (decide: DecideShare): Promise<() => void> => this.#runtime.reserve(this.#attempt, decide);
   }
   get ask() {
     return next.ask;

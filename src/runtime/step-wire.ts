@@ -6,7 +6,7 @@ import type { RunSummary } from "../actors/session-state.ts";
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import type { NodeKind } from "../topology/types.ts";
-import type { AgentContext } from "./agent.ts";
+import type { AgentContext, BudgetLeft } from "./agent.ts";
 
 export interface StepBody {
   readonly offer: StepOffer;
@@ -23,6 +23,8 @@ export interface StepBody {
   readonly place: AgentContext["place"];
   readonly steeringMode: AgentContext["steeringMode"];
   readonly journal: readonly (readonly [key: string, value: Stored])[];
+  /** What the run's budget leaves as the step is offered. Absent: it has none, or a version before offered the step. */
+  readonly budgetLeft?: BudgetLeft;
   /** Takes what the agent threw, where owner and worker are one process; it crosses no bus. */
   threw?(error: unknown): void;
 }

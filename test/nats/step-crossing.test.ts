@@ -30,6 +30,7 @@ const FIELDS: Record<Exclude<keyof StepBody, "threw">, true> = {
   place: true,
   steeringMode: true,
   journal: true,
+  budgetLeft: true,
 };
 
 const fieldsOf = (body: unknown): Record<string, unknown> =>

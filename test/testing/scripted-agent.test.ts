@@ -25,6 +25,7 @@ function context(signal: AbortSignal = new AbortController().signal): AgentConte
     emit: () => undefined,
     usage: () => undefined,
     report: () => undefined,
+    reserve: () => Promise.resolve(() => undefined),
     ask: (prompt) => next.ask(prompt),
     heartbeat: () => undefined,
     run: () => Promise.reject(new Error("no nested runs here")),

@@ -270,3 +270,27 @@ it("keeps nothing of a talk once it is over", async () => {
   expect(result.orThrow().finalResponse).toBe("1");
   expect(keys).toEqual([[expect.stringMatching(/^talk\//)], []]);
 });
+
+it("remembers what was said in its session, where it is told to", async () => {
+  const { tool } = adder();
+  await using server = await startModelServer([
+    { toolCalls: [{ id: "c1", name: "add", input: { a: 1, b: 2 } }] },
+    "three",
+    "as I said, three",
+  ]);
+  await using instance = new OrchestraInstance({
+    topology: { nodes: ["M"] },
+    agents: { M: agentOf(server, { tools: [tool], memory: { retention: "session" }, instructions: "Be kind." }) },
+  });
+  await instance.execute({ task: "1 and 2?", sessionId: "s" });
+  const result = await instance.execute({ task: "and again?", sessionId: "s" });
+  expect(result.orThrow().finalResponse).toBe("as I said, three");
+  expect(server.requests[2]?.body.messages).toMatchObject([
+    { role: "system", content: "Be kind." },
+    { role: "user", content: "1 and 2?" },
+    { role: "assistant", tool_calls: [{ id: "c1" }] },
+    { role: "tool", tool_call_id: "c1" },
+    { role: "assistant", content: "three" },
+    { role: "user", content: "and again?" },
+  ]);
+});
