@@ -26,6 +26,12 @@ const PRINTED: Readonly<Record<string, readonly string[]>> = {
     'Everything takes {"urgent":false,"amount":5}',
   ],
   "dynamic-specialists": ['["Accountant: the builder","Engineer: bridges take time"]', "lawyer asked: false"],
+  "model-specialists": [
+    "It holds, and costs 12 a day.",
+    "lawyer asked: false",
+    "the model was told: true",
+    "and corrected: true",
+  ],
   "error-recovery": ['invoice 12 set aside: cannot parse "not a number"', "attempts to fetch: 3"],
   "bounded-loop": ["otters, better, better, better", "bounds hit: 1"],
   "checkpoint-and-fork": [
