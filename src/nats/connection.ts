@@ -78,11 +78,11 @@ function authenticatorOf(by: Authentication): Authenticator | undefined {
     case "token":
       return tokenAuthenticator(by.token);
     case "creds":
-      readSecret("creds", by.file);
+      assertCreds(readSecret("creds", by.file), by.file);
       return (nonce) => credsAuthenticator(readSecret("creds", by.file))(nonce);
     case "nkey":
-      readSecret("nkey", by.file);
-      return (nonce) => nkeyAuthenticator(seedIn(readSecret("nkey", by.file)))(nonce);
+      seedIn(readSecret("nkey", by.file), by.file);
+      return (nonce) => nkeyAuthenticator(seedIn(readSecret("nkey", by.file), by.file))(nonce);
   }
 }
 
@@ -94,10 +94,16 @@ function readSecret(option: string, file: string): Uint8Array {
   }
 }
 
-function seedIn(file: Uint8Array): Uint8Array {
-  const found = /S[A-Z2-7]{57}/.exec(Buffer.from(file).toString("utf8"));
-  if (found === null) throw new OrchestraError("ORCH_BAD_OPTION", "natsBus.nkey: the file holds no seed (SU…)");
+function seedIn(read: Uint8Array, file: string): Uint8Array {
+  const found = /S[A-Z2-7]{57}/.exec(Buffer.from(read).toString("utf8"));
+  if (found === null) throw new OrchestraError("ORCH_BAD_OPTION", `natsBus.nkey: ${file} holds no seed (SU…)`);
   return Buffer.from(found[0]);
+}
+
+/** The client would only say later, and to nobody, that it finds nothing in it. */
+function assertCreds(read: Uint8Array, file: string): void {
+  if (/-----BEGIN NATS USER JWT-----[^]*?S[A-Z2-7]{57}/.test(Buffer.from(read).toString("utf8"))) return;
+  throw new OrchestraError("ORCH_BAD_OPTION", `natsBus.creds: ${file} holds no JWT and seed, as "nsc" writes them`);
 }
 
 /** What no second try would change. */

@@ -157,6 +157,39 @@ describe("credentials", () => {
     await bus.close();
   });
 
+  it("may be a JWT and a seed in a file, read anew at each connect", async () => {
+    const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
+    const system = nkeys.createAccount().getPublicKey();
+    const limits = { subs: -1, data: -1, payload: -1, conn: -1, imports: -1, exports: -1, wildcards: true };
+    const room = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+    const [anyone, own] = [{ pub: {}, sub: {} }, account.getPublicKey()];
+    const ofAccount = { limits: { ...limits, ...room }, default_permissions: anyone, type: "account", version: 2 };
+    const jwts = [
+      jwt(operator, operator.getPublicKey(), { type: "operator", version: 2 }),
+      jwt(operator, own, ofAccount),
+      jwt(account, user.getPublicKey(), { ...anyone, subs: -1, data: -1, payload: -1, type: "user", version: 2 }),
+    ];
+    await using guarded = await startNats({
+      config: [
+        `operator: ${jwts[0]}\nsystem_account: ${system}\nresolver: MEMORY`,
+        `resolver_preload: { ${own}: ${jwts[1]}, ${system}: ${jwt(operator, system, { ...ofAccount, limits })} }`,
+      ].join("\n"),
+    });
+    const file = join(guarded.folder, "host.creds");
+    const creds = (seed: Uint8Array): string =>
+      `-----BEGIN NATS USER JWT-----\n${jwts[2]}\n------END NATS USER JWT------\n\n` +
+      `-----BEGIN USER NKEY SEED-----\n${Buffer.from(seed).toString()}\n------END USER NKEY SEED------\n`;
+    const bus = natsBus({ servers: guarded.url, init: true, creds: file });
+    writeFileSync(file, "no credentials");
+    await expect(bus.open()).rejects.toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(file) });
+    writeFileSync(file, creds(nkeys.createUser().getSeed()));
+    await expect(bus.open()).rejects.toMatchObject({ code: "ORCH_BUS_DENIED", message: expect.stringContaining(file) });
+    writeFileSync(file, creds(user.getSeed()));
+    await bus.open();
+    expect(bus.link.status).toBe("connected");
+    await bus.close();
+  });
+
   it("may stand in the address", async () => {
     const bus = natsBus({ servers: server.url.replace("//", "//ann:s3cret@"), init: true });
     await bus.open();
@@ -164,6 +197,14 @@ describe("credentials", () => {
     await bus.close();
   });
 });
+
+/** As NATS' own tools sign one. */
+function jwt(issuer: nkeys.KeyPair, subject: string, nats: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { jti: subject, iat: 1, iss: issuer.getPublicKey(), sub: subject, name: "test", nats };
+  const signed = `${part({ typ: "JWT", alg: "ed25519-nkey" })}.${part(claims)}`;
+  return `${signed}.${Buffer.from(issuer.sign(Buffer.from(signed))).toString("base64url")}`;
+}
 
 async function administer(server: NatsServer) {
   const nc = await connect({ servers: server.url });
