@@ -131,13 +131,24 @@ function statusText({ sessionId, status }: SessionView, { pid, shared }: OpenSto
 }
 
 /** Whom a pause that lets steps in flight finish waits for. */
-export function pausingText({ steps, inFlight }: WhyView): string {
-  const waitsFor = steps
-    .filter(({ stepId }) => inFlight.includes(stepId))
-    .map(({ node, stepId }) => `${node} (${stepId})`);
-  return waitsFor.length === 0
+export function pausingText(why: WhyView): string {
+  const { steps, inFlight, recorded, cluster } = why;
+  const named = (stepIds: readonly string[]): string[] =>
+    steps.filter(({ stepId }) => stepIds.includes(stepId)).map(({ node, stepId }) => `${node} (${stepId})`);
+  const waitsFor = named(inFlight);
+  if (waitsFor.length > 0)
+    return `waits for ${waitsFor.join(", ")}, which ${waitsFor.length === 1 ? "finishes" : "finish"}`;
+  // Which of them it has handed out only the owner knows.
+  const open = isElsewhere(why)
+    ? named(steps.flatMap(({ stepId }) => (recorded.includes(stepId) ? [] : [stepId])))
+    : [];
+  return open.length === 0
     ? "nothing is in flight any more"
-    : `waits for ${waitsFor.join(", ")}, which ${waitsFor.length === 1 ? "finishes" : "finish"}`;
+    : `${cluster?.host} waits for those of ${open.join(", ")} that have begun`;
+}
+
+function isElsewhere({ cluster, inFlight }: WhyView): boolean {
+  return cluster !== undefined && cluster.host !== null && inFlight.length === 0;
 }
 
 export async function whyCommand(sessionId: string, flags: StoreFlags & { json?: boolean }, io: Io): Promise<number> {
@@ -172,12 +183,11 @@ function whyLines(why: WhyView): string[] {
   ];
 }
 
-function stepText(
-  { stepId, waiting, notBeforeMs }: WhyView["steps"][number],
-  { status, inFlight, recorded }: WhyView,
-): string {
+function stepText({ stepId, waiting, notBeforeMs }: WhyView["steps"][number], why: WhyView): string {
+  const { status, inFlight, recorded } = why;
   if (recorded.includes(stepId)) return "has ended; followed on resume";
   if (status === "pausing" && inFlight.includes(stepId)) return "finishes";
+  if (status === "pausing" && isElsewhere(why)) return "finishes, if it has begun";
   if (notBeforeMs !== undefined && notBeforeMs > Date.now())
     return `tried again at ${new Date(notBeforeMs).toISOString()}`;
   if (waiting) return "in line";

@@ -59,7 +59,10 @@ export interface NatsBusOptions extends NatsConnectOptions {
   readonly init?: boolean | InitOptions;
   /** Hands a step to this process without touching the bus when it serves the agent and has a free slot. Default true. */
   readonly localFirst?: boolean;
-  /** A step not beaten for this long is handed to another worker. Default 30_000. */
+  /**
+   * A step not beaten for this long is handed to another worker. Default 30_000. Hosts beat every 5_000: with less than
+   * twice that, steps that are well run twice.
+   */
   readonly ackWaitMs?: number;
   /** How often a step is handed out before it becomes a dead letter. Default 10. */
   readonly maxDelivery?: number;

@@ -13,7 +13,7 @@ import { startNats, until, type NatsServer } from "../support/nats.ts";
 const AGENTS = `
 export const A = (x) => \`\${x}a\`;
 export const B = async (x, ctx) => {
-  if (x === "slowa") await new Promise((resolve) => setTimeout(resolve, 1500));
+  if (x === "slowa") await new Promise((resolve) => setTimeout(resolve, 2000));
   return \`\${x}b\`;
 };
 `;
@@ -80,6 +80,7 @@ describe("the command line on NATS", () => {
     expect((await run(["why", "p"]).ended).out).toMatch(/^p: running on host_/);
     const following = run(["events", "p", "--follow"]);
     expect((await run(["pause", "p", "--reason", "look"]).ended).code).toBe(0);
+    expect((await run(["why", "p"]).ended).out).toMatch(/pausing \(look\): host_\w+ waits for those of B \(1\.0\.2\)/);
     expect((await slow.ended).code).toBe(3);
     const resumed = await run(["resume", "p"]).ended;
     expect([resumed.code, resumed.out]).toEqual([0, "slowab\n"]);
