@@ -1,6 +1,7 @@
 // Tool turn: the tool calls of one reply, made side by side, and what the model is told of them.
 
 import type { ModelMessage, ToolResultPart } from "ai";
+import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, Command } from "../../runtime/agent.ts";
 import { approvalReply } from "../tools/approval.ts";
 import { callTool, type ToolOutcome } from "../tools/tool-runner.ts";
@@ -8,12 +9,22 @@ import type { Tool, ToolSource } from "../tools/tool.ts";
 import type { ToolCallRequest } from "./model-call.ts";
 import { carryTalk, resultPart, valueOutput, type OpenToolCall, type Talk } from "./talk.ts";
 
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` for two of one name: the policy of one must not count for the other. */
 export async function toolsOf(
   given: readonly (Tool | ToolSource)[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Tool>> {
   const lists = await Promise.all(given.map(async (one) => ("tools" in one ? one.tools(signal) : [one])));
-  return new Map(lists.flat().map((tool) => [tool.name, tool]));
+  const byName = new Map<string, Tool>();
+  for (const tool of lists.flat()) {
+    if (byName.has(tool.name))
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `two tools are named "${tool.name}"; expected each name once (those of an MCP server get others by its option "prefix")`,
+      );
+    byName.set(tool.name, tool);
+  }
+  return byName;
 }
 
 /** Calls get ids of our own: some servers number those of each reply from 0 again. */

@@ -156,6 +156,15 @@ it("waits for a person to approve a call, and goes on with the same talk in anot
   ]);
 });
 
+it("takes no two tools of one name, since one could hide the policy of the other", async () => {
+  const tool = defineTool({ name: "send", policy: "block", run: () => "sent" });
+  const { result, server } = await runSolo([], {
+    tools: [tool, { tools: async () => [{ ...tool, policy: "allow" }] }],
+  });
+  expect(result.error).toMatchObject({ code: "ORCH_BAD_OPTION", message: expect.stringMatching(/two tools.*"send"/) });
+  expect(server.requests).toEqual([]);
+});
+
 it("calls agents of its team and hears their replies as what its calls came to", async () => {
   await using server = await startModelServer([
     {
