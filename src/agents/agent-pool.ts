@@ -6,7 +6,9 @@
 // P1  An instance serves one lease at a time; a lease is given back in `finally`, however the step ended.
 // P2  Who waits is served in the order of asking. The line holds at most `waitersMax`; beyond it asking is refused.
 // P3  An instance whose lease was given back as `broken` is disposed and replaced by the next one made.
-// P4  `cleanup()` refuses everyone in line, waits for the leases that are out, then disposes every instance, once.
+// P4  An instance whose step was aborted and that does not end within `abandonAfterMs` is given up: disposed and replaced,
+//     so that an agent that heeds no signal holds up nobody. It is never lent again, whatever it still does.
+// P5  `cleanup()` refuses everyone in line, waits for the leases that are out, then disposes every instance, once.
 
 import { OrchestraError } from "../base/errors.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
@@ -27,10 +29,16 @@ export interface AgentPoolOptions<T extends PooledAgent> {
   readonly acquireTimeoutMs?: number | false;
   /** Steps waiting at most; more are refused at once with ORCH_OVERLOADED. Default 10_000. */
   readonly waitersMax?: number;
+  /** How long an instance may go on after its step was aborted, in milliseconds; `false` for ever. Default 5_000. */
+  readonly abandonAfterMs?: number | false;
   readonly clock?: Clock;
 }
 
-export const DEFAULT_POOL_OPTIONS = Object.freeze({ acquireTimeoutMs: 30_000, waitersMax: 10_000 });
+export const DEFAULT_POOL_OPTIONS = Object.freeze({
+  acquireTimeoutMs: 30_000,
+  waitersMax: 10_000,
+  abandonAfterMs: 5_000,
+});
 
 export interface AgentPoolStatistics {
   readonly size: number;
@@ -42,6 +50,8 @@ export interface AgentPoolStatistics {
   /** Leases given since the pool was made. */
   readonly leases: number;
   readonly timeouts: number;
+  /** Instances given up because they went on after their step was aborted. */
+  readonly abandoned: number;
   /** Most leases that were out at one moment. */
   readonly peakInUse: number;
 }
@@ -72,18 +82,21 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
   #inUse = 0;
   #leases = 0;
   #timeouts = 0;
+  #abandoned = 0;
   #peakInUse = 0;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
 
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
   constructor(options: AgentPoolOptions<T>) {
-    const { name, size, create, acquireTimeoutMs } = options;
+    const { name, size, create, acquireTimeoutMs, abandonAfterMs } = options;
     if (typeof name !== "string" || name === "") throw bad("name", "a non-empty string", name);
     if (!Number.isInteger(size) || size < 1) throw bad("size", "a whole number from 1", size);
     if (typeof create !== "function") throw bad("create", "a function", create);
     if (acquireTimeoutMs !== undefined && acquireTimeoutMs !== false && !(acquireTimeoutMs > 0))
       throw bad("acquireTimeoutMs", "milliseconds above 0, or false", acquireTimeoutMs);
+    if (abandonAfterMs !== undefined && abandonAfterMs !== false && !(abandonAfterMs >= 0))
+      throw bad("abandonAfterMs", "milliseconds from 0, or false", abandonAfterMs);
     this.name = name;
     this.size = size;
     this.#options = options;
@@ -93,13 +106,35 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
   /** Lends an instance for the length of one step. */
   async run(input: unknown, ctx: AgentContext): Promise<unknown> {
     const lease = await this.acquire({ signal: ctx.signal });
+    const stay = this.#abandonOnAbort(lease, ctx.signal);
     try {
       return typeof lease.instance === "function"
         ? await lease.instance(input, ctx)
         : await lease.instance.run(input, ctx);
     } finally {
+      stay();
       lease.release();
     }
+  }
+
+  /** P4. Returns the way to call it off. */
+  #abandonOnAbort(lease: Lease<T>, signal: AbortSignal): () => void {
+    const { abandonAfterMs = DEFAULT_POOL_OPTIONS.abandonAfterMs } = this.#options;
+    if (abandonAfterMs === false) return () => undefined;
+    let cancelTimer: (() => void) | undefined;
+    const abandon = (): void => {
+      this.#abandoned++;
+      lease.release({ broken: true });
+    };
+    const onAbort = (): void => {
+      cancelTimer = this.#clock.setTimer(abandonAfterMs, abandon);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    return () => {
+      cancelTimer?.();
+      signal.removeEventListener("abort", onAbort);
+    };
   }
 
   /**
@@ -131,6 +166,7 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
       waiting: this.#line.length,
       leases: this.#leases,
       timeouts: this.#timeouts,
+      abandoned: this.#abandoned,
       peakInUse: this.#peakInUse,
     };
   }

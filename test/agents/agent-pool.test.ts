@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import { AgentPool } from "../../src/agents/agent-pool.ts";
 import type { Clock } from "../../src/base/clock.ts";
+import { Orchestra } from "../../src/runtime/orchestra.ts";
 
 const echo = (): ((input: unknown) => unknown) => (input) => input;
 
@@ -97,6 +98,79 @@ describe("AgentPool", () => {
     await expect(waiting).rejects.toMatchObject({ code: "ORCH_CANCELLED" });
     held.release();
     expect(pool.statistics()).toMatchObject({ inUse: 0, waiting: 0 });
+  });
+
+  it("gives up an instance that goes on long after its step was aborted, and lends another", async () => {
+    const clock = handClock();
+    const disposed: unknown[] = [];
+    const seen: number[] = [];
+    // It remembers, heeds no signal, and its first instance never ends.
+    const pool = new AgentPool({
+      name: "Remembers",
+      size: 1,
+      abandonAfterMs: 1_000,
+      clock,
+      create: (index) => () => (seen.push(index), index === 0 ? new Promise(() => undefined) : `from ${index}`),
+      dispose: (instance) => void disposed.push(instance),
+    });
+    const run = () =>
+      Orchestra.run({
+        task: "x",
+        topology: { nodes: ["A"] },
+        agents: { A: pool },
+        executionConfig: { stepTimeoutMs: 30 },
+      });
+    expect((await run()).error).toMatchObject({ code: "ORCH_TIMEOUT" });
+    expect(pool.statistics()).toMatchObject({ inUse: 1, abandoned: 0 });
+    clock.advance(999);
+    expect(pool.statistics()).toMatchObject({ inUse: 1, abandoned: 0 });
+    clock.advance(1);
+    expect(pool.statistics()).toMatchObject({ inUse: 0, abandoned: 1, created: 0 });
+    expect((await run()).orThrow().finalResponse).toBe("from 1");
+    expect(seen).toEqual([0, 1]);
+    await pool.cleanup();
+    expect(disposed).toHaveLength(2);
+  });
+
+  it("keeps an instance that ends soon after its step was aborted", async () => {
+    const clock = handClock();
+    let end = (): void => undefined;
+    const pool = new AgentPool({
+      name: "P",
+      size: 1,
+      clock,
+      create: () => () => new Promise<void>((resolve) => (end = resolve)),
+    });
+    const abort = new AbortController();
+    const running = pool.run("x", { signal: abort.signal } as never);
+    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    abort.abort();
+    end();
+    await running;
+    clock.advance(60_000);
+    expect(pool.statistics()).toMatchObject({ inUse: 0, idle: 1, abandoned: 0 });
+  });
+
+  it("never runs a pool of one twice at once, so that what it remembers stays whole", async () => {
+    const pool = new AgentPool({
+      name: "Counter",
+      size: 1,
+      create: () => {
+        let count = 0;
+        return async () => {
+          const before = count;
+          await new Promise((resolve) => setImmediate(resolve));
+          count = before + 1;
+          return count;
+        };
+      },
+    });
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => Orchestra.run({ task: "x", topology: { nodes: ["A"] }, agents: { A: pool } })),
+    );
+    expect(results.map((result) => result.finalResponse).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    await pool.cleanup();
   });
 
   it("lets the next in line try when making an instance fails", async () => {

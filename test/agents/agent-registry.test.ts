@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { AgentRegistry } from "../../src/agents/agent-registry.ts";
 import { defineAgent } from "../../src/agents/define-agent.ts";
+import { Orchestra } from "../../src/runtime/orchestra.ts";
 
 const echo = (input: unknown): unknown => input;
 
@@ -40,6 +41,22 @@ describe("AgentRegistry", () => {
   it("forgets an agent, and says whether there was one", () => {
     const registry = new AgentRegistry({ A: echo });
     expect([registry.unregister("A"), registry.unregister("A"), registry.get("A")]).toEqual([true, false, undefined]);
+  });
+
+  it("stands on another: finds what it does not know there, hides it by name, and leaves it alone", async () => {
+    const shared = new AgentRegistry({ A: () => "shared A", B: () => "shared B" });
+    const own = shared.extend({ A: () => "own A" });
+    shared.register("C", () => "late C");
+    own.register("D", () => "own D");
+    expect(own.names()).toEqual(["A", "B", "C", "D"]);
+    expect([own.size, shared.size]).toEqual([4, 3]);
+    expect(shared.has("D")).toBe(false);
+    const result = await Orchestra.run({ task: "x", topology: { nodes: ["A", "C"], edges: ["A -> C"] }, agents: own });
+    expect(result.orThrow().branchResults[0]?.nodes).toEqual(["A", "C"]);
+    expect(result.finalResponse).toBe("late C");
+    expect(own.unregister("B")).toBe(false);
+    expect(own.unregister("A")).toBe(true);
+    expect(own.get("A")).toBe(shared.get("A"));
   });
 
   it("shares nothing with another registry", () => {
