@@ -142,7 +142,7 @@ class A2aAgent {
     const { ctx, client, view, sdk, signal } = attempt;
     const messageId = callKey(ctx);
     const known = answered ?? (await knownTask(ctx));
-    const task = known === undefined ? undefined : await client.getTask({ tenant: "", id: known.taskId }, { signal });
+    const task = known === undefined ? undefined : await this.#taskOf(known, answered, attempt);
     if (task !== undefined && wasSent(task, messageId, answered)) view.takeTask(task);
     // What failed is asked for anew: this is another attempt.
     if (view.ref === undefined || (view.failed && ctx.attempt > 1)) {
@@ -158,6 +158,20 @@ class A2aAgent {
         throw new RemoteAgentError("the stream ended without an answer", { remoteCode: AGENT_ERROR, retryable: true });
     }
     await this.#follow(attempt);
+  }
+
+  /** Undefined for a task that its server has forgotten: then the message is sent again. */
+  async #taskOf(
+    { taskId }: TaskRef,
+    answered: TaskRef | undefined,
+    { client, signal }: Attempt,
+  ): Promise<Task | undefined> {
+    try {
+      return await client.getTask({ tenant: "", id: taskId }, { signal });
+    } catch (error) {
+      if ((error as Error).name !== "TaskNotFoundError" || answered !== undefined) throw error;
+      return undefined;
+    }
   }
 
   async #take(response: Parameters<A2aTaskView["take"]>[0], { ctx, view }: Attempt): Promise<void> {

@@ -12,6 +12,7 @@ import type { AgentExecutionEvent, AgentExecutor, ExecutionEventBus, RequestCont
 
 import type { Clock } from "../../base/clock.ts";
 import { errorToData } from "../../base/error-data.ts";
+import { isOrchestraError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { messageOf, partOf, valueOfParts } from "../remote/a2a-values.ts";
 import { RefusedRequest } from "./refused-request.ts";
@@ -55,6 +56,8 @@ export class A2aExecutor implements AgentExecutor {
       if (end !== undefined) this.#end(request.taskId, task, end);
     } catch (error) {
       this.#open.delete(request.taskId);
+      // Closing: whoever sends the message again finds the run where it was left.
+      if (isOrchestraError(error, "ORCH_CLOSED")) return;
       const refused = error instanceof RefusedRequest;
       if (!refused)
         this.#logger.error({ taskId: request.taskId, error: errorToData(error) }, "a task could not be run");

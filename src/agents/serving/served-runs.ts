@@ -108,8 +108,8 @@ export class ServedRuns {
         let run = live;
         for (;;) {
           const end = await run.follow(onChunk, signal);
-          // Somebody else's leaving paused it; whoever still listens has it go on.
-          if (end?.result.status !== "paused" || signal.aborted) return end;
+          // Somebody else's leaving stopped it; whoever still listens has it go on.
+          if (end === undefined || signal.aborted || !run.wasStopped(end.result)) return end;
           run = await this.#turns.take(sessionId, () => this.#enter(sessionId, call));
         }
       },
@@ -206,6 +206,7 @@ export class ServedRuns {
   async #gone(run: LiveRun, { key }: ServedCall, stop: AbortController): Promise<void> {
     if (this.#options.onDisconnect === "finish") return;
     const { sessionId } = run;
+    run.stopping();
     const paused = key !== undefined && (await this.#instance.pauseSession(sessionId, GONE, { inFlight: "abort" }));
     // Also what has not begun yet ends by its signal.
     if (!paused) return stop.abort(new OrchestraError("ORCH_CANCELLED", GONE));
@@ -227,6 +228,7 @@ class LiveRun {
   readonly #onGone: () => Promise<void>;
   readonly #listeners = new Set<(chunk: unknown) => void>();
   #retryable = false;
+  #stopping = false;
 
   constructor(
     sessionId: string,
@@ -249,6 +251,15 @@ class LiveRun {
 
   failed(retryable: boolean): void {
     this.#retryable = retryable;
+  }
+
+  stopping(): void {
+    this.#stopping = true;
+  }
+
+  /** It did not end by itself: its callers had left, or so it seemed. */
+  wasStopped({ status }: OrchestraResult): boolean {
+    return status === "paused" || (status === "cancelled" && this.#stopping);
   }
 
   async follow(onChunk: (chunk: unknown) => void, signal: AbortSignal): Promise<ServedEnd | undefined> {

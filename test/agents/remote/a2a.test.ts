@@ -4,8 +4,22 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { AgentCard } from "@a2a-js/sdk";
 import { ClientFactory } from "@a2a-js/sdk/client";
-import { defineAgent, next, OrchestraInstance, type AgentLike } from "../../../src/index.ts";
-import { a2aAgent, serveA2a, type A2aAgentOptions, type A2aServingOptions } from "../../../src/agents/index.ts";
+import {
+  defineAgent,
+  LevelStorage,
+  next,
+  OrchestraInstance,
+  StateManager,
+  type AgentLike,
+} from "../../../src/index.ts";
+import {
+  a2aAgent,
+  serveA2a,
+  type A2aAgentOptions,
+  type A2aServingOptions,
+  type RequestHandler,
+} from "../../../src/agents/index.ts";
+import { temporaryFolder } from "../../state/temporary-folder.ts";
 import { bodyOf, httpServer, LOOPBACK, runOf, stream, tcpServer } from "./servers.ts";
 
 /** An agent served at an address that its card knows; `before` sees each request first. */
@@ -190,6 +204,38 @@ describe("an agent served by A2A", () => {
     expect(result.finalResponse).toBe("fine");
     expect(result.getExecutionTrace()).toHaveLength(2);
     expect(runs).toBe(1);
+  });
+
+  it("goes on after its server was closed in the middle and another took its place on the same store", async () => {
+    const folder = await temporaryFolder();
+    const stateManager = () => new StateManager({ storage: new LevelStorage(folder) });
+    const effects: string[] = [];
+    let server: RequestHandler | undefined;
+    const url = await httpServer((request, response) => server?.(request, response));
+    let begin: () => void = () => undefined;
+    const began = new Promise<void>((resolve) => (begin = resolve));
+    const agent = (name: string) =>
+      defineAgent({
+        name: "Writer",
+        run: async (_input, ctx) => {
+          await ctx.once("pay", () => void effects.push("paid"));
+          effects.push(`begun ${name}`);
+          if (name === "second") return "fine";
+          begin();
+          return new Promise<never>(() => undefined);
+        },
+      });
+    const first = await serveA2a(agent("first"), { url, stateManager: stateManager() });
+    server = first;
+    const retry = { transient: { maxAttempts: 1_000, initialDelayMs: 20, maxDelayMs: 20 } };
+    const run = runOf(remote(url), { executionConfig: { retry } });
+    await began;
+    await first.close();
+    const second = await serveA2a(agent("second"), { url, stateManager: stateManager() });
+    server = second;
+    expect((await run).result.finalResponse).toBe("fine");
+    expect(effects).toEqual(["paid", "begun first", "begun second"]);
+    await second.close();
   });
 
   it("answers a repeated message from the record of its run", async () => {
