@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { AgentCard } from "@a2a-js/sdk";
 import { ClientFactory } from "@a2a-js/sdk/client";
+import { InMemoryTaskStore } from "@a2a-js/sdk/server";
 import {
   defineAgent,
   LevelStorage,
@@ -236,6 +237,32 @@ describe("an agent served by A2A", () => {
     expect((await run).result.finalResponse).toBe("fine");
     expect(effects).toEqual(["paid", "begun first", "begun second"]);
     await second.close();
+  });
+
+  it("takes an answer after its server was closed, where tasks are kept as well", async () => {
+    const folder = await temporaryFolder();
+    const taskStore = new InMemoryTaskStore();
+    let server: RequestHandler | undefined;
+    const url = await httpServer((request, response) => server?.(request, response));
+    const open = (): Promise<RequestHandler> =>
+      serveA2a((input, ctx) => (ctx.question === undefined ? next.ask("sure?") : [ctx.question.input, input]), {
+        name: "Writer",
+        url,
+        taskStore,
+        stateManager: new StateManager({ storage: new LevelStorage(folder) }),
+      });
+    const instance = new OrchestraInstance({
+      topology: { nodes: ["Remote"], edges: [] },
+      agents: { Remote: remote(url) },
+    });
+    server = await open();
+    await instance.execute("otters", { sessionId: "s1" });
+    await server.close();
+    server = await open();
+    const answered = await instance.resumeSession("s1", { userResponse: "yes" });
+    expect(answered.finalResponse).toEqual(["otters", "yes"]);
+    await instance.close();
+    await server.close();
   });
 
   it("answers a repeated message from the record of its run", async () => {
