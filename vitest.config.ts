@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^orchestra\/agents$/, replacement: source("./src/agents/index.ts") },
       { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
       { find: /^orchestra\/nats$/, replacement: source("./src/nats/index.ts") },
+      { find: /^orchestra\/telemetry$/, replacement: source("./src/telemetry/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },
       { find: /^orchestra$/, replacement: source("./src/index.ts") },
     ],

@@ -69,6 +69,7 @@ const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; re
   jiti: { folders: ["cli"] },
   level: { folders: ["state"], files: 1 },
   msgpackr: { folders: ["base", "state"], files: 1 },
+  "@opentelemetry/api": { folders: ["telemetry"] },
   "prom-client": { folders: ["telemetry"], files: 1 },
   vitest: { folders: [] },
   xstate: { folders: ["actors", "runtime"] },

@@ -20,6 +20,8 @@ const PACKAGES = [
   "@ai-sdk/openai-compatible",
   "@modelcontextprotocol/client",
   "@modelcontextprotocol/server",
+  "@opentelemetry/api",
+  "@opentelemetry/sdk-trace-base",
 ];
 
 const inFolder = (folder: string): string[] =>

@@ -16,6 +16,7 @@ const SOMETIMES_NEEDED = [
   "@ai-sdk",
   "@marcbachmann/cel-js",
   "@nats-io",
+  "@opentelemetry",
   "ai",
   "classic-level",
   "commander",
@@ -98,7 +99,7 @@ describe("the package", () => {
     }
   });
 
-  it.each(["orchestra", "orchestra/agents", "orchestra/testing"])(
+  it.each(["orchestra", "orchestra/agents", "orchestra/telemetry", "orchestra/testing"])(
     "imports %s without a side effect, and lets the process end",
     async (name) => {
       const project = createProject();
@@ -120,7 +121,7 @@ describe("the package", () => {
     },
   );
 
-  it.each(["orchestra", "orchestra/agents", "orchestra/testing"])(
+  it.each(["orchestra", "orchestra/agents", "orchestra/telemetry", "orchestra/testing"])(
     "loads nothing by importing %s that a program may not need",
     async (name) => {
       const project = createProject();
