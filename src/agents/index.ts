@@ -14,6 +14,8 @@ export type { LanguageModel } from "./model/language-model.ts";
 // Tools
 export { defineTool } from "./tools/define-tool.ts";
 export type { ToolDefinition } from "./tools/define-tool.ts";
+export { withTerms } from "./tools/tool-terms.ts";
+export type { ToolTerms } from "./tools/tool-terms.ts";
 export { toolAgent } from "./tools/tool-agent.ts";
 export type { ToolAgentOptions } from "./tools/tool-agent.ts";
 export { callTool } from "./tools/tool-runner.ts";

@@ -2,10 +2,10 @@
 
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
-import { OrchestraError } from "../../base/errors.ts";
 import type { MaybePromise } from "../../runtime/agent.ts";
 import { inputSchema } from "./input-schema.ts";
 import { toolAgent } from "./tool-agent.ts";
+import { TERMS, TOOL_NAME, assertTerms, badTool } from "./tool-terms.ts";
 import type { JsonSchema, Tool, ToolContext, ToolPolicy } from "./tool.ts";
 
 type InputOf<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : any;
@@ -57,40 +57,14 @@ function toAgent(this: Tool, name: string) {
   return toolAgent(this, {}, name);
 }
 
-const TOOL_NAME = /^[\w-]{1,64}$/;
-const POLICIES: readonly unknown[] = ["allow", "approve", "block"] satisfies ToolPolicy[];
-const KEYS = new Set([
-  "name",
-  "description",
-  "input",
-  "inputJsonSchema",
-  "policy",
-  "idempotent",
-  "timeoutMs",
-  "approvalTimeoutMs",
-  "run",
-]);
+const KEYS = new Set([...TERMS, "name", "input", "inputJsonSchema", "run"]);
 
 function assertDefinition(definition: ToolDefinition<any>): void {
-  const { name, description, policy, idempotent, run } = definition;
-  if (typeof name !== "string" || !TOOL_NAME.test(name)) refuse("name", "1 to 64 letters, digits, _ or -", name);
-  const at = (field: string): string => `tool "${name}": ${field}`;
-  for (const key of Object.keys(definition)) if (!KEYS.has(key)) refuse(at(key), `one of ${[...KEYS].join(", ")}`, key);
-  if (typeof run !== "function") refuse(at("run"), "a function", run);
-  if (description !== undefined && typeof description !== "string") refuse(at("description"), "a text", description);
-  if (policy !== undefined && !POLICIES.includes(policy)) refuse(at("policy"), `one of ${POLICIES.join(", ")}`, policy);
-  if (idempotent !== undefined && typeof idempotent !== "boolean")
-    refuse(at("idempotent"), "true or false", idempotent);
-  for (const field of ["timeoutMs", "approvalTimeoutMs"] as const) {
-    const limitMs = definition[field];
-    if (limitMs !== undefined && limitMs !== false && !(limitMs > 0 && Number.isFinite(limitMs)))
-      refuse(at(field), "milliseconds above 0, or false", limitMs);
-  }
-}
-
-function refuse(what: string, expected: string, found: unknown): never {
-  throw new OrchestraError(
-    "ORCH_BAD_OPTION",
-    `defineTool: ${what}: expected ${expected}, got ${typeof found === "object" ? "an object" : JSON.stringify(found)}`,
-  );
+  const { name, run } = definition;
+  if (typeof name !== "string" || !TOOL_NAME.test(name))
+    throw badTool("defineTool", "name", "1 to 64 letters, digits, _ or -", name);
+  for (const key of Object.keys(definition))
+    if (!KEYS.has(key)) throw badTool("defineTool", `tool "${name}": ${key}`, `one of ${[...KEYS].join(", ")}`, key);
+  if (typeof run !== "function") throw badTool("defineTool", `tool "${name}": run`, "a function", run);
+  assertTerms("defineTool", name, definition);
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 
-import { callTool, defineTool } from "../../../src/agents/index.ts";
+import { callTool, defineTool, withTerms } from "../../../src/agents/index.ts";
+import type { Tool } from "../../../src/agents/index.ts";
 import { Orchestra, type AgentContext, type Logger } from "../../../src/index.ts";
 
 const run = (input: unknown): unknown => input;
@@ -63,6 +64,22 @@ describe("defineTool", () => {
     expect(() => defineTool(definition as never)).toThrow(
       expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringMatching(message) }),
     );
+  });
+});
+
+describe("withTerms", () => {
+  const tool = defineTool({ name: "t", run: () => "ran" });
+
+  it("gives the same tool on other terms", async () => {
+    const strict = withTerms(tool, { policy: "block" });
+    expect(tool.policy).toBe("allow");
+    const ran = (one: Tool) => Orchestra.run({ task: {}, topology: { nodes: ["T"] }, agents: { T: one } });
+    expect((await ran(tool)).orThrow().finalResponse).toBe("ran");
+    expect((await ran(strict)).error).toMatchObject({ code: "ORCH_TOOL_REFUSED" });
+  });
+
+  it.each([{ policy: "never" }, { run: () => 1 }, { timeoutMs: 0 }])("refuses %j", (terms) => {
+    expect(() => withTerms(tool, terms as never)).toThrow(expect.objectContaining({ code: "ORCH_BAD_OPTION" }));
   });
 });
 
