@@ -5,7 +5,7 @@
 //
 // D1  A session is without an owner when its entry says `running` and names nobody, or a host that was not alive for a while.
 //     One that waits for people has none; it is gone on with when a question is too late, by whoever waited with it if
-//     that is still there.
+//     that is still there, and when a client calls out that it has posted an answer whose way only a host can judge.
 // D2  Hosts that adopt try in an order that is another for each session; each waits for those before it. So there is
 //     normally one attempt, and where the first cannot, the next does.
 // D3  What cannot go on here is left alone, with the reason, and tried again later or when other hosts are alive.
@@ -84,6 +84,8 @@ export class Adoption {
   readonly #missing = new Map<string, Missing>();
   readonly #trying = new Map<string, Promise<void> | Deadline>();
   readonly #left = new Map<string, LeftAlone>();
+  /** Sessions that wait for people, of which an answer was posted. */
+  readonly #answered = new Set<string>();
   readonly #places = new Places(AT_A_TIME);
   #releases: (() => void)[] = [];
   #next: Deadline | undefined;
@@ -201,6 +203,7 @@ export class Adoption {
     const { store, logger } = this.#ports;
     try {
       const entry = await store.getSession(sessionId);
+      if (entry?.status === "awaiting_user") this.#answered.add(sessionId);
       if (entry !== null && this.#open) this.#consider(entry, await this.#alive());
     } catch (error) {
       logger.warn({ sessionId, error: errorToData(error) }, "a session without an owner could not be looked at");
@@ -251,7 +254,8 @@ export class Adoption {
     const { sessionId, status, host, parentSessionId, dueAtMs = Infinity } = entry;
     if (parentSessionId !== undefined) return false;
     // Who waited with it takes the time-out by itself.
-    if (status === "awaiting_user") return this.#ports.clock.nowMs() > dueAtMs + LATE_MS;
+    if (status === "awaiting_user")
+      return this.#answered.has(sessionId) || this.#ports.clock.nowMs() > dueAtMs + LATE_MS;
     if (status !== "running") return false;
     if (host === NOBODY) return true;
     // One that names this host and is not live here was let go of by it, after a failure of the store for one.
@@ -275,9 +279,11 @@ export class Adoption {
       if (!this.#open || entry === null || !this.#isAbandoned(entry, await this.#alive())) return;
       if (!this.#open || !this.#ports.mayAdopt(sessionId)) return;
       await this.#ports.adopt(sessionId);
+      this.#answered.delete(sessionId);
       this.#left.delete(sessionId);
       logger.info({ sessionId, from: entry.host }, "a session without an owner was taken over");
     } catch (error) {
+      this.#answered.delete(sessionId);
       this.#leave(sessionId, error);
     } finally {
       this.#places.give();

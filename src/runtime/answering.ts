@@ -6,7 +6,8 @@ import { openQuestions } from "../actors/view.ts";
 import { commitAside } from "./aside.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
-import { answerFact, unknownQuestion } from "./answer-fact.ts";
+import { answerable, answerFact, unknownQuestion } from "./answer-fact.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import { loadSession } from "./log-fold.ts";
 import { unknownSession } from "./outcome.ts";
 import type { NewBlobs } from "./values.ts";
@@ -14,6 +15,7 @@ import type { NewBlobs } from "./values.ts";
 export interface AnsweringPorts {
   readonly parts: EngineParts;
   readonly exclusive: Exclusive;
+  readonly elsewhere: Pick<Elsewhere, "adopted" | "askAnyHost">;
   state(sessionId: string): Promise<SessionState>;
   /** Goes on with a session that waits, with the answers. */
   goOn(sessionId: string, answers: Readonly<Record<string, unknown>>): Promise<unknown>;
@@ -51,6 +53,7 @@ export async function answerQuestion(
   if (parent && (await asks(at, parent.sessionId, questionId)))
     return answerQuestion(at, parent.sessionId, questionId, value);
   if ((await at.parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
+    await answerable(state, questionId, value, { values: ports.values, nowMs: ports.clock.nowMs() });
     await at.parts
       .inboxOf(sessionId)
       .post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
@@ -60,6 +63,13 @@ export async function answerQuestion(
     throw unknownQuestion(sessionId, questionId);
   if (state.status === "awaiting_user" && state.run !== null && codes.has(state.run.topologyHash)) {
     await at.goOn(sessionId, { [questionId]: value });
+    return;
+  }
+  const known = state.run === null || codes.has(state.run.topologyHash);
+  if (!known && state.status === "awaiting_user" && (await at.elsewhere.adopted())) {
+    const { values, clock } = ports;
+    await answerable(state, questionId, value, { values, nowMs: clock.nowMs() });
+    await at.elsewhere.askAnyHost(sessionId, { type: "answer", body: { questionId, value } });
     return;
   }
   const moved = await at.exclusive.run(sessionId, async () => {

@@ -104,6 +104,32 @@ export class Elsewhere {
     }
   }
 
+  /**
+   * The same of a session that waits for people and so has no owner: a host that adopts takes it up for that.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_BUSY` when none does in time; what was asked is then seen to by the next owner.
+   */
+  async askAnyHost(sessionId: string, asked: Omit<InboxCommand, "id">): Promise<void> {
+    const { ports, cluster } = this.#parts;
+    const inbox = this.#parts.inboxOf(sessionId);
+    const id = ports.ids.next("cmd");
+    await inbox.post(sessionId, { id, ...asked });
+    const untilMs = ports.clock.monotonicMs() + ANSWER_MS;
+    for (let waitMs = POLL_MS; ; waitMs = Math.min(2 * waitMs, POLL_MS_MAX)) {
+      cluster?.abandoned(sessionId);
+      await new Promise<void>((resolve) => ports.deadlines.after(waitMs, resolve));
+      const waiting = await inbox.read(sessionId, await this.#inboxPosition(sessionId));
+      if (!waiting.some(({ command }) => command.id === id)) return;
+      if (ports.clock.monotonicMs() > untilMs)
+        throw ownedElsewhere(sessionId, "none", `no host has seen to "${asked.type}" within ${ANSWER_MS} ms`);
+    }
+  }
+
+  /** Whether a host that takes over sessions is alive. */
+  async adopted(): Promise<boolean> {
+    return ((await this.#parts.cluster?.roster.look()) ?? []).some(({ adopts }) => adopts);
+  }
+
   /** E2. @throws {OrchestraError} `ORCH_FENCED` when an owner appeared meanwhile. */
   async commit(
     sessionId: string,

@@ -177,6 +177,7 @@ class LocalEngine implements Engine {
     const ports = {
       parts: this.#parts,
       exclusive: this.#exclusive,
+      elsewhere: this.#elsewhere,
       state: (id: string) => this.state(id),
       goOn: async (id: string, answers: Readonly<Record<string, unknown>>) => {
         this.#noteWentOn(await this.resume(id, { answers }));

@@ -109,8 +109,12 @@ export class Resuming {
     };
     const { live: opened } = await live.open(start, facts, blobs);
     this.#checkpoints.automate(opened.session, code.autoCheckpoint, run.steps);
-    await this.#catchUp(opened.session);
-    await this.#parts.readInbox(opened.session);
+    try {
+      await this.#catchUp(opened.session);
+      await this.#parts.readInbox(opened.session);
+    } finally {
+      opened.session.caughtUp();
+    }
     return watchedHandle(this.#parts, opened, options.signal);
   }
 

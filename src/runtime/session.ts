@@ -91,6 +91,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   #continues: boolean;
   #open = true;
   #finishing = false;
+  #held = false;
 
   constructor(start: SessionStart, ports: EnginePorts, owner: SessionOwner) {
     this.sessionId = start.sessionId;
@@ -98,6 +99,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     this.#ports = ports;
     this.#owner = owner;
     this.#continues = start.continues;
+    this.#held = start.continues;
     this.committer = new Committer(start.sessionId, ports, start.position, this);
     this.recorder = new Recorder();
     this.recorderComplete = !start.continues;
@@ -395,9 +397,15 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     };
   }
 
+  /** What was posted while nobody had the session is taken in: from now on it lets go when nothing moves. */
+  caughtUp(): void {
+    this.#held = false;
+    this.#finishIfStill();
+  }
+
   /** S2. Called whenever the run may have stopped moving. */
   #finishIfStill(): void {
-    if (this.#finishing || !this.#open || !this.isStill()) return;
+    if (this.#held || this.#finishing || !this.#open || !this.isStill()) return;
     this.#finishing = true;
     void this.committer.settled().then(() => {
       this.#finishing = false;

@@ -1,6 +1,6 @@
-// People of a cluster: questions that nobody answers in time.
+// People of a cluster: questions that hosts ask and clients answer, and those that nobody answers in time.
 
-import { Node, type RunEvent } from "orchestra";
+import { CommunicationManager, Node, type RunEvent } from "orchestra";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
 import { ClusterWorld } from "../../runtime/cluster-world.ts";
@@ -41,6 +41,19 @@ it.each([
     async () => (await world.until(client.getSession(sessionId)))?.status === "completed",
   );
   expect(await world.until(eventsOf(client.events(sessionId)))).toContain("user.timed_out");
+});
+
+it("takes the answer of a client, though only hosts can judge where it leads", async () => {
+  await world.host({ agents });
+  const { sessionId } = await asked();
+  const communicationManager = new CommunicationManager();
+  const client = world.instance({ communicationManager });
+  const [question] = await world.until(communicationManager.pending({ sessionId }));
+  await world.until(communicationManager.submitResponse(question!.questionId, "yes"));
+  await world.untilTrue(
+    "the run ends",
+    async () => (await world.until(client.getSession(sessionId)))?.status === "completed",
+  );
 });
 
 async function eventsOf(events: AsyncIterable<RunEvent>): Promise<string[]> {
