@@ -27,9 +27,9 @@ describe("a tool", () => {
   });
 
   it("takes no unknown policy, and no change of what it does", () => {
-    // @ts-expect-error
+    // @ts-expect-error: no such policy
     defineTool({ name: "t", policy: "ask", run: () => 1 });
-    // @ts-expect-error
+    // @ts-expect-error: what it does is no term
     withTerms(add, { run: () => 1 });
   });
 });
@@ -37,7 +37,7 @@ describe("a tool", () => {
 describe("an MCP server", () => {
   it("is a process or an address", () => {
     new McpServers({ a: { command: "node", args: ["a.js"] }, b: { url: "https://b.example.com/mcp", headers: {} } });
-    // @ts-expect-error
+    // @ts-expect-error: neither a program nor an address
     new McpServers({ a: {} });
   });
 });
