@@ -19,6 +19,7 @@ import type { RunHandle, RunOutcome } from "./engine-api.ts";
 import { commitAside } from "./aside.ts";
 import { waitOrPoll } from "./events.ts";
 import { NOBODY } from "./hosting.ts";
+import { leaveBehind } from "./left-behind.ts";
 import { dropLive, takeLive } from "./live-owners.ts";
 import { outcomeFromLog, outcomeOf, outcomeOfResumed } from "./outcome.ts";
 import { Session, isGone, isStillStatus } from "./session.ts";
@@ -40,6 +41,8 @@ export interface LiveHooks {
   /** A run stopped moving, and who waited for it has been told. */
   onSettled(session: Session): void;
   onPosted(session: Session): void;
+  /** A running session that was lost has no owner from now on. */
+  onDisowned(sessionId: string): void;
   /** A session came or went. */
   onChange(): void;
   /** Until others can know that this host is there. */
@@ -174,8 +177,21 @@ export class LiveSessions implements SessionOwner {
       "the session is no longer ours",
     );
     if (error.code === "ORCH_FENCED") live?.resolve(this.follow(session.sessionId, session.runId, error));
-    else live?.reject(error);
+    else {
+      live?.reject(error);
+      if (this.#ports.shared) this.#leaveBehind(session.sessionId);
+    }
     this.#ports.hub.nudge(session.sessionId);
+  }
+
+  #leaveBehind(sessionId: string): void {
+    const at = {
+      ports: this.#ports,
+      isBack: (id: string) => this.#live.has(id) || this.#opening.has(id),
+      isOver: () => this.#closed || this.#released,
+      onDisowned: (id: string) => this.#hooks.onDisowned(id),
+    };
+    leaveBehind(at, sessionId);
   }
 
   /**

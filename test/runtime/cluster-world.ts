@@ -40,8 +40,13 @@ export class ClusterWorld {
     return host;
   }
 
-  instance({ liveness, ...options }: Omit<InstanceOptions, "bus"> & { liveness?: Liveness }): OrchestraInstance {
-    const bus = { ...this.sharedBus(), ...(liveness !== undefined && { liveness }) };
+  instance({
+    liveness,
+    sessions,
+    ...options
+  }: Omit<InstanceOptions, "bus"> & { liveness?: Liveness; sessions?: SessionStore }): OrchestraInstance {
+    const shared = this.sharedBus();
+    const bus = { ...shared, liveness: liveness ?? shared.liveness, ...(sessions !== undefined && { sessions }) };
     const instance = new OrchestraInstance({ clock: this.clock, ...options, bus });
     this.#opened.push(instance);
     return instance;
@@ -142,10 +147,11 @@ export class StoppableProcess {
   }
 }
 
-function own(store: SessionStore): SessionStore {
+/** As a process of its own has it. `append` takes the place of the store's. */
+export function own(store: SessionStore, append?: SessionStore["append"]): SessionStore {
   return new Proxy(store, {
     get(target, key) {
-      const value: unknown = Reflect.get(target, key, target);
+      const value: unknown = key === "append" && append !== undefined ? append : Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;
     },
   });

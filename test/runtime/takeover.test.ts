@@ -1,10 +1,12 @@
 // A host goes: by draining, by dying, by standing still. Its sessions go on elsewhere, once, without a gap.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OrchestraError } from "../../src/base/errors.ts";
 import type { RunEvent } from "../../src/runtime/engine-api.ts";
 import type { HostOptions, OrchestraHost } from "../../src/runtime/orchestra-host.ts";
 import type { OrchestraInstance } from "../../src/runtime/orchestra-instance.ts";
-import { ClusterWorld, StoppableProcess } from "./cluster-world.ts";
+import { ClusterWorld, own, StoppableProcess } from "./cluster-world.ts";
+import { deferred } from "./world.ts";
 
 const STEPS = ["A", "B", "C", "D"];
 const LINE = { nodes: STEPS, edges: ["A -> B -> C -> D"] };
@@ -36,6 +38,35 @@ async function logged(instance: OrchestraInstance, sessionId: string): Promise<R
   for await (const event of instance.events(sessionId, { untilNow: true })) events.push(event);
   return events;
 }
+
+describe("a process that lost a session because the store failed, and lives on", () => {
+  it("leaves it to others, as soon as the store is back", async () => {
+    const gate = deferred();
+    let fails = true;
+    const { store } = cluster;
+    const sessions = own(store, (request) =>
+      fails && request.sessionId === "s" && request.expected > 0
+        ? Promise.reject(new OrchestraError("ORCH_STORE_FAILED", "no answer"))
+        : store.append(request),
+    );
+    const agents = { A: () => "a", W: () => gate.promise };
+    const owner = cluster.instance({ topology: { nodes: ["A", "W"], edges: ["A -> W"] }, agents, sessions });
+    const other = owner.execute({ task: "", sessionId: "other" });
+    const lost = owner.execute({ task: "", sessionId: "s" });
+    await expect(cluster.until(lost)).rejects.toMatchObject({ code: "ORCH_STORE_FAILED" });
+    await cluster.host({ agents: { A: () => "a", W: () => "w" } });
+    const named = (await owner.getSession("s"))?.host;
+    await cluster.clock.advance(20_000);
+    expect(await owner.getSession("s")).toMatchObject({ status: "running", host: named });
+    fails = false;
+    await cluster.untilTrue("another has it", async () => !["", named].includes((await owner.getSession("s"))?.host));
+    // The process itself is alive and well.
+    expect(await owner.getSession("other")).toMatchObject({ status: "running", host: named });
+    gate.resolve();
+    await cluster.until(other);
+    await cluster.untilTrue("it ended", async () => (await owner.getSession("s"))?.status === "completed");
+  });
+});
 
 describe("a host that drains", () => {
   it("finishes its steps in flight and releases its sessions, which others go on with at once and without a gap", async () => {
