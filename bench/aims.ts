@@ -89,6 +89,13 @@ const AIMS: readonly Aim[] = [
   below(3, "ms", "cluster on one server, one session alone: added to a step, p50", "cluster-nats-1: alone, p50 ms"),
   below(5, "s", "take-over of 500 sessions, beyond the lease", "cluster-take-over: seconds beyond the lease"),
   above(0.85, "× linear", "four worker hosts on steps that wait 20 ms", "cluster-hosts-4: of linear"),
+  below(
+    1,
+    "ms",
+    "a step of a model-backed agent beside the bare call of the AI SDK, p50",
+    "model: added to a call, p50 ms",
+  ),
+  below(2, "ms", "from a piece the model server sends to its event, p50", "model: piece to event, p50 ms"),
   below(10, "B", "soak: growth of the heap per session that ended", "soak: heap bytes per session"),
 ];
 

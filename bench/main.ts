@@ -15,6 +15,7 @@ import { floorContenders } from "./floors.ts";
 import { heapScenario } from "./heap.ts";
 import { describeMachine } from "./machine.ts";
 import { natsContenders, orchestraContenders } from "./orchestra.ts";
+import { modelScenario } from "./model.ts";
 import { bullmqContenders } from "./peers/bullmq.ts";
 import { langgraphContenders } from "./peers/langgraph.ts";
 import { mastraContenders } from "./peers/mastra.ts";
@@ -64,6 +65,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...coldScenarios,
   heapScenario,
   appendsScenario,
+  modelScenario,
   clusterSteps,
   ...clusterShapeScenarios([...natsContenders, ...bullmqContenders, ...restateContenders]),
   clusterHosts,
@@ -117,7 +119,7 @@ function report(outcomes: readonly (Outcome & { readonly name: string })[], mach
     machine,
     ...outcomes.map(({ name, markdown }) => `### ${name}\n\n${markdown}`),
     aimsTable(Object.assign({}, ...outcomes.map(({ figures }) => figures)) as Outcome["figures"]),
-    "Not measured: model calls and tools (they take seconds; everything here is milliseconds), a network, several hosts,\n" +
+    "Not measured: what models and tools take themselves (seconds; everything here is milliseconds), a network, several hosts,\n" +
       "other machines. The agents add 1 or wait 1 ms. Files that grow over the rounds slow all alike.",
   ].join("\n\n");
 }
