@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memoryConversations, type ConversationStore } from "../../../src/agents/conversation/store.ts";
 import { LevelConversations } from "../../../src/state/level-conversations.ts";
+import { openLevelFolder } from "../../../src/state/level-folder.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -83,6 +84,23 @@ describe("LevelConversations", () => {
     expect([await after.last("c"), await after.last("d")]).toEqual([1, 0]);
     await after.close();
     await expect(after.last("c")).rejects.toMatchObject({ code: "ORCH_CLOSED" });
+  });
+
+  it("says so when an entry was changed on disk", async () => {
+    const store = new LevelConversations(folder);
+    await store.put("c", "k", ["said"]);
+    await store.close();
+    const kv = await openLevelFolder(folder);
+    const [[key, record]] = (await kv.range("m/", "m0", { limit: 1 })) as [[string, Uint8Array]];
+    const changed = Uint8Array.from(record);
+    changed[changed.length - 1]! ^= 1;
+    await kv.write([{ type: "put", key, value: changed }], true);
+    await kv.close();
+    await using damaged = new LevelConversations(folder);
+    const read = async () => {
+      for await (const entry of damaged.read("c", 1)) return entry;
+    };
+    await expect(read()).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
   });
 
   it("refuses a folder another object has open, and names that are none", async () => {

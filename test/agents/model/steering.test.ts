@@ -1,6 +1,14 @@
 // A model steered on a real topology: what it is told, what its replies lead to, and how it is corrected.
 
-import { Orchestra, type AgentFunction, type RunEvent } from "orchestra";
+import {
+  memoryStorage,
+  next,
+  Orchestra,
+  OrchestraInstance,
+  StateManager,
+  type AgentFunction,
+  type RunEvent,
+} from "orchestra";
 import { modelAgent, type ModelAgentDefinition } from "orchestra/agents";
 import { ScriptedModel, type ScriptedAnswer, type ScriptedReply } from "orchestra/testing";
 import { describe, expect, it } from "vitest";
@@ -138,6 +146,24 @@ describe("the run's steeringMode", () => {
     });
     expect(result.orThrow().finalResponse).toBe("always");
   });
+});
+
+it("a resumed run follows the mode of its instance", async () => {
+  const seen: string[] = [];
+  await using orchestra = new OrchestraInstance({
+    topology: { nodes: ["A"] },
+    agents: {
+      A: (_input, ctx) => {
+        seen.push(ctx.steeringMode);
+        return ctx.question === undefined ? next.ask("go on?") : "done";
+      },
+    },
+    stateManager: new StateManager({ storage: memoryStorage() }),
+    initialConfig: { steeringMode: "never" },
+  });
+  await orchestra.execute({ task: "t", sessionId: "s", executionConfig: { steeringMode: "always" } });
+  await orchestra.resumeSession("s", { userResponse: "yes" });
+  expect(seen).toEqual(["always", "never"]);
 });
 
 describe("a model that handles failures", () => {
