@@ -7,7 +7,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Stored } from "../base/stored.ts";
 import { copyValue } from "../base/value.ts";
 import { next } from "./agent.ts";
-import type { AgentContext, ArrivalValue, Command, DecideShare, MaybePromise, UsageReport } from "./agent.ts";
+import type { AgentContext, ArrivalValue, DecideShare, MaybePromise, UsageReport } from "./agent.ts";
 import { shown } from "./option-schema.ts";
 import type { StepBody } from "./step-wire.ts";
 import type { NewBlobs, Values } from "./values.ts";

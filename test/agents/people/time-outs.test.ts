@@ -3,7 +3,6 @@
 import {
   CommunicationManager,
   memoryStorage,
-  next,
   Node,
   Edge,
   Orchestra,
