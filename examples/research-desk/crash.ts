@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { RunEvent } from "orchestra";
 
 import { evidenceText, judgeRecovery, type Start } from "./evidence-of-recovery.ts";
+import type { ModelOptions } from "./model.ts";
 import type { DeskOptions } from "./options.ts";
 import { finishedStep, hasEnded } from "./progress.ts";
 import { openDesk } from "./run-desk.ts";
@@ -66,7 +67,7 @@ async function runAgain(options: DeskOptions): Promise<number> {
 }
 
 function launch(options: DeskOptions, stdio: ("ignore" | "pipe" | "inherit")[]): ChildProcess {
-  const { docs, question, store, session, resume, witness, paceMs, json } = options;
+  const { docs, question, store, session, resume, witness, paceMs, json, model } = options;
   const which =
     resume === undefined ? ["--docs", docs, "--question", question, "--session", session ?? ""] : ["--resume", resume];
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -80,12 +81,24 @@ function launch(options: DeskOptions, stdio: ("ignore" | "pipe" | "inherit")[]):
     String(paceMs),
     ...(witness === undefined ? [] : ["--witness", witness]),
     ...(json ? ["--json"] : []),
+    ...(model === undefined ? [] : modelArgs(model)),
   ];
   return spawn(process.execPath, args, { stdio });
 }
 
+function modelArgs({ name, baseUrl, keyFrom, price }: ModelOptions): string[] {
+  return [
+    "--model",
+    name,
+    "--base-url",
+    baseUrl,
+    ...(keyFrom === undefined ? [] : ["--key-from", keyFrom]),
+    ...(price === undefined ? [] : ["--price", `${price.input}/${price.output}`]),
+  ];
+}
+
 async function readEvents(options: DeskOptions, session: string): Promise<RunEvent[]> {
-  const desk = openDesk({ store: options.store, paceMs: 0 });
+  const desk = await openDesk({ store: options.store, paceMs: 0 });
   try {
     const events: RunEvent[] = [];
     for await (const event of desk.events(session)) {

@@ -3,14 +3,15 @@
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
 
-import { LevelStorage, OrchestraInstance, StateManager, type OrchestraResult } from "orchestra";
+import { LevelStorage, OrchestraInstance, StateManager, type AgentFunction, type OrchestraResult } from "orchestra";
 
 import type { DeskTask, Report } from "./desk.ts";
+import { openModel, type ModelOptions } from "./model.ts";
 import type { DeskOptions } from "./options.ts";
 import { hasEnded, progressLine } from "./progress.ts";
 import { createTeam } from "./team.ts";
 import { timingsOf, timingsTable } from "./timings.ts";
-import { researchDesk } from "./topology.ts";
+import { researchDesk, researchDeskWithEditor } from "./topology.ts";
 
 /** Agent steps a run takes at most: three rounds of the lead and its analysts, three drafts, and the rest once. */
 const STEPS_MAX = 60;
@@ -19,11 +20,12 @@ const STEPS_MAX = 60;
 const NAMED_MAX = 5;
 
 /** Goes on with no interrupted session by itself: a desk does the one session it was asked for. */
-export function openDesk({
+export async function openDesk({
   store,
   paceMs,
   witness,
-}: Pick<DeskOptions, "store" | "paceMs" | "witness">): OrchestraInstance {
+  model,
+}: Pick<DeskOptions, "store" | "paceMs" | "witness" | "model">): Promise<OrchestraInstance> {
   const onStart =
     witness === undefined
       ? {}
@@ -31,10 +33,11 @@ export function openDesk({
           onStart: (sessionId: string, node: string, stepId: string) =>
             appendFileSync(witness, `${JSON.stringify({ pid: process.pid, sessionId, node, stepId })}\n`),
         };
+  const team = createTeam({ paceMs, ...onStart });
   return new OrchestraInstance(
     {
-      topology: researchDesk,
-      agents: createTeam({ paceMs, ...onStart }),
+      topology: model === undefined ? researchDesk : researchDeskWithEditor,
+      agents: model === undefined ? team : { ...team, Editor: await editorOf(model) },
       stateManager: new StateManager({ storage: new LevelStorage(store) }),
       maxSteps: STEPS_MAX,
     },
@@ -42,9 +45,15 @@ export function openDesk({
   );
 }
 
+/** Loaded where there is a model: without one the desk needs no package for any. */
+async function editorOf(model: ModelOptions): Promise<AgentFunction> {
+  const { createEditor } = await import("./agents/editor.ts");
+  return createEditor(await openModel(model), model.price);
+}
+
 /** Runs to the end, with progress on standard error and the report on standard output. The exit code. */
 export async function runDesk(options: DeskOptions): Promise<number> {
-  const desk = openDesk(options);
+  const desk = await openDesk(options);
   const sessionId = options.resume ?? options.session ?? `desk-${randomUUID().slice(0, 8)}`;
   let stopped = false;
   const stop = (): void => {
@@ -120,7 +129,7 @@ function report(line: string | undefined): void {
   if (line !== undefined) console.error(line);
 }
 
-function show(result: OrchestraResult, { store, json }: DeskOptions): void {
+function show(result: OrchestraResult, { store, json, model }: DeskOptions): void {
   const timings = timingsOf(result.getExecutionTrace());
   if (json) {
     console.log(
@@ -133,6 +142,7 @@ function show(result: OrchestraResult, { store, json }: DeskOptions): void {
           steps: result.totalSteps,
           timings,
           boundsHit: result.metadata.boundsHit,
+          usage: result.metadata.usage,
           store,
         },
         null,
@@ -144,7 +154,15 @@ function show(result: OrchestraResult, { store, json }: DeskOptions): void {
   if (result.success) console.log(`\n${(result.finalResponse as Report).markdown}`);
   else console.error(`\n${result.status}: ${result.error?.message ?? "no reason given"}`);
   console.log(`Where the time went\n\n${timingsTable(timings)}\n`);
+  if (model !== undefined) console.log(`${usageLine(model, result)}\n`);
   console.log(
     `Session ${result.sessionId}, ${result.totalSteps} steps, durability ${result.metadata.durability}, kept in ${store}`,
   );
+}
+
+function usageLine({ name, price }: ModelOptions, { metadata: { usage } }: OrchestraResult): string {
+  const { apiCalls, inputTokens, outputTokens, costUsd } = usage;
+  const cost = price === undefined ? "cost unknown (--price)" : `$${costUsd.toFixed(6)}`;
+  const calls = `${apiCalls} call${apiCalls === 1 ? "" : "s"}`;
+  return `Model ${name}: ${calls}, ${inputTokens} tokens in, ${outputTokens} out, ${cost}`;
 }

@@ -5,6 +5,7 @@
 //   Lead → Selector → FactChecker ┐
 //                   → Statistician ┴→ Synthesis → Author → Reviewer → Writer
 //   Reviewer → Author              while it has notes, at most twice
+//   Writer → Editor                where there is a model
 
 import { Edge, Node } from "orchestra";
 
@@ -43,4 +44,10 @@ export const researchDesk = {
     Edge("Reviewer", "Author", { maxVisits: REVISIONS_MAX, metadata: { condition: "revise" } }),
     Edge("Reviewer", "Writer", { else: true }),
   ],
+};
+
+/** The same with a model behind the last of them. */
+export const researchDeskWithEditor = {
+  nodes: [...researchDesk.nodes, "Editor"],
+  edges: [...researchDesk.edges, "Writer -> Editor"],
 };
