@@ -55,9 +55,15 @@ it("refuses the next call of a step when the first used the budget up", async ()
 it("has side-by-side calls wait for each other's share rather than overspend", async () => {
   let inFlight = 0;
   let most = 0;
+  let together = 1;
+  const waiting = new Set<() => void>();
   await using server = await startModelServer(async () => {
     most = Math.max(most, ++inFlight);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Each is answered when as many are asked as are to be side by side.
+    if (most >= together) waiting.forEach((go) => go());
+    else await new Promise<void>((go) => waiting.add(go));
+    // Long enough to be met by another that should have waited.
+    if (together === 1) await new Promise((resolve) => setTimeout(resolve, 30));
     inFlight--;
     return { text: "ok", usage: { input: 10, output: 5 } };
   });
@@ -73,6 +79,7 @@ it("has side-by-side calls wait for each other's share rather than overspend", a
   const tight = await team(180);
   expect(tight.orThrow().finalResponse).toEqual(["ok", "ok", "ok"]);
   expect(most).toBe(1);
+  together = 3;
   const wide = await team(10_000);
   expect(wide.orThrow().metadata.usage.totalTokens).toBe(45);
   expect(most).toBe(3);
