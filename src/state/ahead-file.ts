@@ -21,31 +21,12 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { systemClock } from "../base/clock.ts";
+import type { AheadFile, AheadFiles } from "./ahead-ports.ts";
 import { RoomyFile } from "./roomy-file.ts";
 import { SyncPace } from "./sync-pace.ts";
 
 const clock = systemClock();
 const WAYS = { inPlace: fdatasyncSync, aside: promisify(fdatasync), nowMs: () => clock.monotonicMs() };
-
-/** One file, open for writing. All but `sync` are done, or have thrown, when they return. */
-export interface AheadFile {
-  /** How many of the bytes were taken. */
-  write(bytes: Uint8Array, position: number): number;
-  truncate(length: number): void;
-  /** Resolves once what was written, and the file itself, outlive a loss of power. */
-  sync(): Promise<void>;
-  close(): void;
-}
-
-/** The write-ahead files of folders. Every call is done, or has thrown, when it returns. */
-export interface AheadFiles {
-  /** Fails when the file is there. */
-  create(path: string): AheadFile;
-  /** In the order of their numbers. */
-  list(folder: string): readonly { readonly path: string; readonly number: number }[];
-  read(path: string): Buffer;
-  remove(path: string): void;
-}
 
 export const localAheadFiles: AheadFiles = {
   create: createAheadFile,

@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 import { OrchestraError } from "../base/errors.ts";
-import type { AheadFiles } from "./ahead-file.ts";
+import type { AheadFiles } from "./ahead-ports.ts";
 import { AHEAD_VERSION, decodeAhead, type AheadRecord } from "./ahead-format.ts";
 import type { FileDamage } from "./file-damage.ts";
 import { rescueFromAhead, type Rescued } from "./rescue.ts";

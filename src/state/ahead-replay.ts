@@ -5,7 +5,7 @@ import { decodeValue, encodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeRecord, encodeRecord } from "../base/record.ts";
-import type { AheadFiles } from "./ahead-file.ts";
+import type { AheadFiles } from "./ahead-ports.ts";
 import { readAhead } from "./ahead-read.ts";
 import { damagedFolder } from "./damaged-folder.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";

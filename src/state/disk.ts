@@ -1,6 +1,7 @@
 // Disk: what the durable store asks of the machine below it. A simulation hands in its own.
 
-import { localAheadFiles, type AheadFiles } from "./ahead-file.ts";
+import type { AheadFiles } from "./ahead-ports.ts";
+import { localAheadFiles } from "./ahead-file.ts";
 import type { KeyValue } from "./key-value.ts";
 import { openLevelFolder, prepareFolder } from "./level-folder.ts";
 

@@ -8,7 +8,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
-import type { AheadFile } from "./ahead-file.ts";
+import type { AheadFile } from "./ahead-ports.ts";
 import { LOCAL_DISK, type Disk } from "./disk.ts";
 import type { KeyValue } from "./key-value.ts";
 import { keys } from "./level-keys.ts";

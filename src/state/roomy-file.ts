@@ -1,7 +1,7 @@
 // A file that is larger than what it holds. As long as an append stays within its size, fsync need not put that size on
 // disk as well, which takes it a third less time. What was never written takes no room on the disk and reads as zeros.
 
-import type { AheadFile } from "./ahead-file.ts";
+import type { AheadFile } from "./ahead-ports.ts";
 
 const ROOM_BYTES = 256 * 1024;
 

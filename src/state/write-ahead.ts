@@ -31,7 +31,8 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { aheadPath, type AheadFile, type AheadFiles } from "./ahead-file.ts";
+import type { AheadFile, AheadFiles } from "./ahead-ports.ts";
+import { aheadPath } from "./ahead-file.ts";
 import { AHEAD_HEADER_BYTES, encodeAheadHeader, encodeAheadRecord } from "./ahead-format.ts";
 import type { FileDamage } from "./file-damage.ts";
 import { apart, MARK, MOVE_BYTES, progress, replay, UNMARK } from "./ahead-replay.ts";

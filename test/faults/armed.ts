@@ -1,7 +1,7 @@
 // Points of the way a commit takes, and a process that ends itself by SIGKILL at the k-th passage of one of them. All are
 // armed from outside: the parts the runtime is handed are wrapped, nothing in them knows.
 
-import type { AheadFile } from "../../src/state/ahead-file.ts";
+import type { AheadFile } from "../../src/state/ahead-ports.ts";
 import { LOCAL_DISK, type Disk } from "../../src/state/disk.ts";
 import type { KeyValue } from "../../src/state/key-value.ts";
 import type { Bus } from "../../src/bus/ports.ts";

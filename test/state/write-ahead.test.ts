@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { AheadFile } from "../../src/state/ahead-file.ts";
+import type { AheadFile } from "../../src/state/ahead-ports.ts";
 import { decodeAhead, encodeAheadHeader, encodeAheadRecord } from "../../src/state/ahead-format.ts";
 import type { KeyValue } from "../../src/state/key-value.ts";
 import { LevelStorage, type LevelStorageOptions } from "../../src/state/level-store.ts";

@@ -4,7 +4,8 @@
 // died. It stands where LevelDB stands, below the store's own log, group commit and write-ahead.
 
 import { OrchestraError } from "../../base/errors.ts";
-import { aheadFilesAmong, type AheadFile, type AheadFiles } from "../../state/ahead-file.ts";
+import type { AheadFile, AheadFiles } from "../../state/ahead-ports.ts";
+import { aheadFilesAmong } from "../../state/ahead-file.ts";
 import type { Disk } from "../../state/disk.ts";
 import type { KeyValue, WriteOp } from "../../state/key-value.ts";
 import { RoomyFile } from "../../state/roomy-file.ts";
