@@ -10,12 +10,17 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TIMEOUT_MS = 30 * 60_000;
 const run = promisify(execFile);
 
-/** Runs `children/<file>` and reads the JSON of the last line it prints. */
-export async function runChild<T>(file: string, args: readonly string[], flags: readonly string[] = []): Promise<T> {
+/** Runs `children/<file>` and reads the JSON of the last line it prints. `runsMs`: how long it is meant to run. */
+export async function runChild<T>(
+  file: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+  runsMs = 0,
+): Promise<T> {
   const path = file.endsWith(".ts") ? await compiledChild(file) : `children/${file}`;
   const { stdout } = await run(process.execPath, [...flags, fileURLToPath(new URL(path, import.meta.url)), ...args], {
     cwd: ROOT,
-    timeout: TIMEOUT_MS,
+    timeout: runsMs + TIMEOUT_MS,
     killSignal: "SIGKILL",
     maxBuffer: 64 * 1024 * 1024,
   });

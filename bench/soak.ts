@@ -17,6 +17,7 @@ export const soakScenario: Scenario = {
       "soak.ts",
       [DURABILITY, String(minutes), join(folder, "soak")],
       ["--expose-gc"],
+      minutes * 60_000,
     );
     // The first tenth is the engine's and the caches' to settle in.
     const settled = samples.slice(Math.floor(samples.length / 10));
