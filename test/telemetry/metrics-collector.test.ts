@@ -43,6 +43,20 @@ describe("MetricsCollector", () => {
     expect(metrics.getMetric("steps", { node: "Nobody" })).toBe(0);
   });
 
+  it("counts calls by model and by tool, failed ones too", async () => {
+    const metrics = new MetricsCollector();
+    const called = { ...at, stepId: "1.0.1", branchId: "b0", node: "Writer", attempt: 1, type: "step.called" } as const;
+    const error = { code: "ORCH_MODEL_FAILED", message: "busy" };
+    metrics.observe({ ...called, call: { type: "model.called", model: "small", tookMs: 30 } });
+    metrics.observe({ ...called, call: { type: "model.called", model: "large", tookMs: 70, error } });
+    metrics.observe({ ...called, call: { type: "tool.called", tool: "search", toolCallId: "1", tookMs: 5 } });
+    expect(metrics.getMetrics()).toMatchObject({ model_calls: 2, model_calls_failed: 1, model_call_duration_ms: 100 });
+    expect(metrics.getMetric("model_call_duration_ms", { model: "small" })).toBe(30);
+    expect(metrics.getMetric("tool_calls", { tool: "search" })).toBe(1);
+    expect(() => metrics.getMetric("tool_calls", { node: "Writer" })).toThrow(/not kept per node/);
+    expect(await metrics.prometheus()).toContain('orchestra_model_calls_failed_total{model="large"} 1');
+  });
+
   it("counts nothing when it is switched off", () => {
     expect(watched({ enabled: false }).getMetric("runs")).toBe(0);
   });
