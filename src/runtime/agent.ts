@@ -148,7 +148,7 @@ export interface RunnableAgent {
   /** Steps of this agent at one time on one host. Default: no bound of its own. */
   readonly concurrency?: number;
   readonly allowedPeers?: readonly string[];
-  /** Checks the input. @throws ORCH_INVALID_INPUT */
+  /** Checks the input, unless that is the answer to a question the agent asked. @throws ORCH_INVALID_INPUT */
   parseInput?(input: unknown): MaybePromise<unknown>;
   /** Checks the output. @throws ORCH_INVALID_OUTPUT */
   parseOutput?(output: unknown): MaybePromise<unknown>;

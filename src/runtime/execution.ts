@@ -175,9 +175,12 @@ export class Execution {
 
   #parse(ready: Ready): void {
     if (this.#end !== undefined) return;
-    const parsed = this.#agent.parseInput === undefined ? ready.input : this.#agent.parseInput(ready.input);
-    if (isThenable(parsed)) this.#follow(parsed, (input) => this.#call(input, ready.context));
-    else this.#call(parsed, ready.context);
+    const { input: given, context } = ready;
+    // An answer is held to its question, not to what the agent takes when it begins.
+    const isChecked = this.#agent.parseInput !== undefined && context.question === undefined;
+    const parsed = isChecked ? this.#agent.parseInput?.(given) : given;
+    if (isThenable(parsed)) this.#follow(parsed, (input) => this.#call(input, context));
+    else this.#call(parsed, context);
   }
 
   #call(input: unknown, context: StepContext<Execution>): void {

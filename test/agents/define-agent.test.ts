@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 
+import { OrchestraInstance } from "../../src/runtime/orchestra-instance.ts";
 import { defineAgent } from "../../src/agents/define-agent.ts";
 
 const pass = (input: unknown): unknown => input;
@@ -58,6 +59,20 @@ describe("defineAgent", () => {
       code: "ORCH_INVALID_INPUT",
       message: expect.stringContaining("odd"),
     });
+  });
+
+  it("takes the answer to its question as it is, whatever it takes when it begins", async () => {
+    const Asker = defineAgent({
+      name: "Asker",
+      input: z.object({ topic: z.string() }),
+      run: (input, ctx) => (ctx.question === undefined ? ctx.ask(`on ${input.topic}?`) : { answered: input }),
+    });
+    const instance = new OrchestraInstance({ topology: { nodes: ["Asker"], edges: [] }, agents: { Asker } });
+    const asked = await instance.execute({ task: { topic: "tea" }, sessionId: "s" });
+    expect(asked.status).toBe("awaiting_user");
+    const answered = await instance.resumeSession("s", { userResponse: "yes" });
+    expect(answered.orThrow().finalResponse).toEqual({ answered: "yes" });
+    await instance.close();
   });
 
   it.each([
