@@ -38,7 +38,7 @@ export function stepFact(
       const { outcome } = end;
       const edges = outcome.kind === "value" ? edgesToJudge(state, { stepId: offer.stepId }, "value") : [];
       if (outcome.kind !== "value" || edges.length === 0) return succeededFact(offer, end, []);
-      return judgeEdges(state, edges, outcome.value, offer.input, ports).then(
+      return judgeEdges(state, edges, outcome.value, offer.input, ports, end.blobs).then(
         (held) => succeededFact(offer, end, held),
         // A condition that throws fails the step for good, with its name in the message.
         (error: unknown): Fact => ({
@@ -60,18 +60,24 @@ export function stepFact(
   }
 }
 
-/** Edges that hold for a value: of a step, of an answer, or of the task at an entry that is no step. */
+/**
+ * Edges that hold for a value: of a step, of an answer, or of the task at an entry that is no step. `blobs`: what the value
+ * brings along, which is in no store before it is committed.
+ */
 export async function judgeEdges(
   state: SessionState,
   edges: readonly number[],
   output: Stored,
   input: StepOffer["input"] | null,
   ports: Pick<StepFactPorts, "values" | "code">,
+  blobs?: ReadonlyMap<string, Uint8Array>,
 ): Promise<readonly number[]> {
   if (edges.length === 0 || state.run === null) return [];
   const { values, code } = ports;
+  const pinned = new Map(blobs);
+  await values.pin([output], pinned);
   const view = {
-    output: await values.resolve(output),
+    output: values.peekPinned(output, pinned),
     input: input === null ? null : await values.resolveInput(input),
     context: await values.resolveAll(state.context),
     task: await values.resolve(state.run.task),

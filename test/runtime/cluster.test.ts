@@ -178,6 +178,22 @@ describe("agents on several hosts", () => {
     expect([result.finalResponse, ran]).toEqual(["tab", ["owner", "host"]]);
   });
 
+  it("have conditions judged on their values, however large", async () => {
+    await cluster.host({ agents: { A: () => "x".repeat(300_000) } });
+    const owner = cluster.instance({
+      topology: {
+        nodes: ["A", "B", "C"],
+        edges: [
+          { from: "A", to: "B", condition: "long" },
+          { from: "A", to: "C", else: true },
+        ],
+      },
+      agents: { B: (x: string) => x.length, C: () => "short" },
+      conditions: { long: ({ output }) => String(output).length > 100_000 },
+    });
+    expect((await cluster.until(owner.execute("t"))).orThrow().finalResponse).toBe(300_000);
+  });
+
   it("keep what ctx.once recorded with the owner, and have their chunks seen there", async () => {
     let called = 0;
     await cluster.host({
