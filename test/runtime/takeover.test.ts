@@ -124,12 +124,13 @@ describe("a host that is gone", () => {
     await cluster.untilTrue("all are owned", async () => (await owners(client, ids)).every((one) => one !== ""));
     const before = new Set(await owners(client, ids));
     expect(before.size).toBe(1);
-    const left = [await host("x"), await host("y"), await host("z")];
+    for (const name of ["x", "y", "z"]) await host(name);
     await cluster.until(dying.close());
     await cluster.untilTrue("all are taken over", async () =>
       (await owners(client, ids)).every((one) => !before.has(one)),
     );
-    expect(new Set(await owners(client, ids)).size).toBe(left.length);
+    // By their names, which are made by chance: of three, one in forty times one gets nothing.
+    expect(new Set(await owners(client, ids)).size).toBeGreaterThan(1);
     const results = await cluster.until(Promise.all(runs));
     expect(results.map(({ finalResponse }) => finalResponse)).toEqual(ids.map(() => "abcd"));
     for (const id of ids) {
