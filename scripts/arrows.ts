@@ -44,6 +44,8 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   runtime: to("topology", "actors", "bus", "state"),
   agents: [
     ...to("runtime/agent.ts", "runtime/agent-source.ts", "runtime/failure-class.ts", "runtime/result-json.ts"),
+    // How options are refused.
+    ...to("runtime/option-schema.ts"),
     // What serves an agent to others runs it as a session.
     ...to("runtime/orchestra-instance.ts", "runtime/state-manager.ts", "state/memory-store.ts"),
     ...typesOf("runtime", "actors/facts.ts"),

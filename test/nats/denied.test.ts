@@ -36,6 +36,21 @@ function busOf(user: keyof typeof USERS) {
   return { bus, logged };
 }
 
+/** A worker that has done what it claims. */
+function servingOf(user: keyof typeof USERS) {
+  const { bus, logged } = busOf(user);
+  const claimed: string[] = [];
+  bus.steps.serve({
+    agents: ["a"],
+    slots: 1,
+    run(claim) {
+      claimed.push(claim.step.stepId);
+      return claim.done();
+    },
+  });
+  return { logged, claimed };
+}
+
 const step = { sessionId: "s", runId: "r", stepId: "1.0.1", agent: "a", attempt: 1, body: null };
 
 it("bury what they give up, once, though they may not read dead letters", async () => {
@@ -56,16 +71,7 @@ it("are told the command that makes the consumer they lack, and work once it is 
   const { bus: ops } = busOf("ops");
   const { jsm } = await ops.link.connected();
   await jsm.consumers.delete(names.streams.work, "agent_a").catch(() => false);
-  const { bus, logged } = busOf("bare");
-  const claimed: string[] = [];
-  bus.steps.serve({
-    agents: ["a"],
-    slots: 1,
-    run(claim) {
-      claimed.push(claim.step.stepId);
-      return claim.done();
-    },
-  });
+  const { logged, claimed } = servingOf("bare");
   await until("it is said what is missing", () => logged.some(({ level }) => level === "error"));
   expect(logged.find(({ level }) => level === "error")?.fields["error"]).toMatchObject({
     code: "ORCH_BUS_DENIED",
@@ -93,16 +99,7 @@ it("work without that right when an operator made the consumer beforehand, as a 
   await jsm.consumers.delete(names.streams.work, "agent_a").catch(() => false);
   await using admin = await openNatsAdmin({ servers: server.url, user: "ops", pass: "pw" });
   await admin.init({ agents: ["a"] });
-  const { bus, logged } = busOf("bare");
-  const claimed: string[] = [];
-  bus.steps.serve({
-    agents: ["a"],
-    slots: 1,
-    run(claim) {
-      claimed.push(claim.step.stepId);
-      return claim.done();
-    },
-  });
+  const { logged, claimed } = servingOf("bare");
   await ops.steps.offer({ ...step, stepId: "9.0.1" });
   await until("it works", () => claimed.includes("9.0.1"));
   expect(logged.filter(({ level }) => level === "error")).toEqual([]);

@@ -14,6 +14,7 @@ import { systemClock, type Clock } from "../../base/clock.ts";
 import { errorToData } from "../../base/error-data.ts";
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext } from "../../runtime/agent.ts";
+import { agentFields } from "../agent-fields.ts";
 import { defineAgent, type DefinedAgent } from "../define-agent.ts";
 import {
   assertCommandOptions,
@@ -49,18 +50,12 @@ const SLACK_MS = 10_000;
  */
 export function commandAgent(options: CommandAgentOptions): DefinedAgent {
   assertCommandOptions(options);
-  const { name, description, input, output, retry, concurrency, allowedPeers, timeoutMs } = options;
+  const { timeoutMs } = options;
   const { killGraceMs = DEFAULT_COMMAND_OPTIONS.killGraceMs } = options;
   const clock = options.clock ?? systemClock();
   const attempts = new Map<string, Promise<unknown>>();
   return defineAgent({
-    name,
-    ...(description !== undefined && { description }),
-    ...(input !== undefined && { input }),
-    ...(output !== undefined && { output }),
-    ...(retry !== undefined && { retry }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(allowedPeers !== undefined && { allowedPeers }),
+    ...agentFields(options),
     ...(timeoutMs !== undefined && { timeoutMs: timeoutMs === false ? false : timeoutMs + killGraceMs + SLACK_MS }),
     run: async (given: unknown, ctx) => {
       const result = await ctx.once("command", () =>
@@ -109,7 +104,7 @@ async function runOnce(
   const args = resolved(options, "args", input, ctx) ?? [];
   const cwd = await checkedFolder(options, resolved(options, "cwd", input, ctx));
   const mark = await markOf(ctx);
-  const shown = mask.mask([command, ...args].join(" ").slice(0, 500));
+  const shown = mask.mask([command, ...args].join(" ")).slice(0, 500);
   const log = ctx.logger.child({ command: shown });
   const streams = { stdout: outputOf("stdout"), stderr: outputOf("stderr") };
   function outputOf(stream: CommandChunk["stream"]): Output {

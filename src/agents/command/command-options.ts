@@ -6,6 +6,7 @@ import type { FailureClass } from "../../actors/facts.ts";
 import type { Clock } from "../../base/clock.ts";
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, RetryPolicy } from "../../runtime/agent.ts";
+import { shown } from "../../runtime/option-schema.ts";
 import type { ExitCodes } from "./command-result.ts";
 import { SecretMask } from "./secret-mask.ts";
 
@@ -75,6 +76,9 @@ const isDuration = (value: unknown): boolean => typeof value === "number" && Num
 const isMeaning = (value: unknown): boolean =>
   value === "ok" || value === "fail" || value === "retry" || isFunction(value);
 
+/** What was given may be a secret, so it is not shown. */
+const SECRET: ReadonlySet<string> = new Set(["args", "stdin", "env", "secretEnv", "secrets"]);
+
 const CHECKS: readonly Check[] = [
   ["command", isText, "the program, as a non-empty text"],
   ["args", (value) => areTexts(value) || isFunction(value), "a list of texts, or a function that gives one"],
@@ -121,7 +125,7 @@ export function assertCommandOptions(options: CommandAgentOptions): void {
   const problems = CHECKS.flatMap(([key, test, expected]) => {
     const value = options[key];
     if (value === undefined && key !== "command") return [];
-    return test(value) ? [] : [`${key}: expected ${expected}, got ${JSON.stringify(value) ?? typeof value}`];
+    return test(value) ? [] : [`${key}: expected ${expected}, got ${SECRET.has(key) ? typeof value : shown(value)}`];
   });
   const known = new Set<string>([...CHECKS.map(([key]) => key), ...OF_ANY_AGENT]);
   for (const key of Object.keys(options))

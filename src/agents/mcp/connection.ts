@@ -75,12 +75,13 @@ export async function connect(
     signal.throwIfAborted();
     throw failed(isHttp(options) ? "it cannot be reached" : `"${options.command}" cannot be started`, error);
   }
-  return connectionOver(client, pid, failed);
+  return connectionOver(client, pid, mask, failed);
 }
 
 function connectionOver(
   client: Client,
   pid: () => number | undefined,
+  mask: SecretMask,
   failed: (what: string, error: unknown) => Error,
 ): Connection {
   return {
@@ -98,10 +99,11 @@ function connectionOver(
     async call(name, input, { signal, onProgress }) {
       try {
         const args = input as Record<string, unknown>;
-        return await client.callTool(
+        const result = await client.callTool(
           { name, arguments: args },
           { signal, timeout: NO_LIMIT_MS, onprogress: onProgress },
         );
+        return result.isError === true ? withoutSecrets(mask, result) : result;
       } catch (error) {
         signal.throwIfAborted();
         throw failed(`the call of "${name}" came to nothing`, error);
@@ -109,6 +111,11 @@ function connectionOver(
     },
     close: () => client.close(),
   };
+}
+
+/** An error, whose texts become a message of ours. */
+function withoutSecrets(mask: SecretMask, result: CallResult): CallResult {
+  return { isError: true, content: mask.maskValue(result.content) as readonly ResultPart[] };
 }
 
 type Sdk = typeof import("@modelcontextprotocol/client");

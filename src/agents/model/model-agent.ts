@@ -3,6 +3,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, RunnableAgent } from "../../runtime/agent.ts";
+import { agentFields } from "../agent-fields.ts";
 import { defineAgent } from "../define-agent.ts";
 import { assertConversationOptions } from "../conversation/conversation.ts";
 import { isLanguageModel } from "./language-model.ts";
@@ -22,7 +23,6 @@ export function modelAgent<
   const O extends StandardSchemaV1 | undefined = undefined,
 >(definition: ModelAgentDefinition<I, O>): RunnableAgent {
   assertDefinition(definition);
-  const { name, description, input, retry, timeoutMs, concurrency, allowedPeers } = definition;
   const options: ModelAgentOptions = {
     ...definition,
     settings: definition.settings ?? {},
@@ -30,14 +30,10 @@ export function modelAgent<
     tools: definition.tools ?? [],
     actions: definition.actions ?? "native",
   };
+  // The turns hold answers to the output's schema, and put a misfit right.
+  const { output: _held, ...fields } = agentFields(definition);
   return defineAgent({
-    name,
-    ...(description !== undefined && { description }),
-    ...(input !== undefined && { input: input as StandardSchemaV1 }),
-    ...(retry !== undefined && { retry }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(allowedPeers !== undefined && { allowedPeers }),
+    ...fields,
     run: (value: unknown, ctx: AgentContext): Promise<unknown> => runTurns(options, value, ctx),
   });
 }

@@ -45,20 +45,20 @@ export async function makeToolCalls(
   answer?: unknown,
 ): Promise<Command | undefined> {
   const approval = approvalReply(ctx, answer);
-  const asks: Command[] = [];
+  const asks = calls.map((): Command | undefined => undefined);
   const made = await Promise.all(
-    calls.map(async (call): Promise<OpenToolCall> => {
+    calls.map(async (call, i): Promise<OpenToolCall> => {
       const tool = tools.get(call.name);
       if (call.result !== undefined) return call;
       if (tool === undefined)
         return { ...call, result: { type: "error-text", value: `there is no tool ${call.name}` } };
       const outcome = await callTool(tool, { id: call.callId, input: call.input }, ctx, { approval });
       if (outcome.type !== "approval") return { ...call, result: resultOf(outcome) };
-      asks.push(outcome.ask);
+      asks[i] = outcome.ask;
       return call;
     }),
   );
-  const [ask] = asks;
+  const ask = asks.find((one) => one !== undefined);
   if (ask !== undefined) {
     carryTalk(ctx, { messages, open: { type: "tools", calls: made, native } } satisfies Talk);
     return ask;

@@ -15,6 +15,7 @@ import { systemClock, type Clock } from "../../base/clock.ts";
 import { isOrchestraError, OrchestraError } from "../../base/errors.ts";
 import { optionalPackage } from "../../base/optional-package.ts";
 import { next, type AgentContext } from "../../runtime/agent.ts";
+import { agentFields } from "../agent-fields.ts";
 import { defineAgent, type DefinedAgent } from "../define-agent.ts";
 import { A2aTaskView, type A2aEnd, type TaskRef } from "./a2a-task-view.ts";
 import { messageOf, partOf } from "./a2a-values.ts";
@@ -37,11 +38,11 @@ const CARD = ".well-known/agent-card.json";
 const POLL_MS = 1_000;
 /** To tell a server that its task is no longer wanted. */
 const CANCEL_TIMEOUT_MS = 5_000;
-/** Versions 0.3 of the protocol are spoken too. */
+/** The SDK's own way of speaking version 0.3 too. */
 const LEGACY = { legacyCompat: { enabled: true } };
 
 /**
- * An agent that is served by the A2A protocol, version 1.0 or 0.3, over JSON-RPC or HTTP+JSON. Needs the package
+ * An agent that is served by the A2A protocol, version 1.0; 0.3 as far as the SDK goes. Needs the package
  * `@a2a-js/sdk`. What its task asks for is asked as `next.ask` does; text of its artifacts is shown as it comes. `headers`
  * go to the origin of `url` only.
  *
@@ -49,17 +50,10 @@ const LEGACY = { legacyCompat: { enabled: true } };
  */
 export function a2aAgent(options: A2aAgentOptions): DefinedAgent {
   assertRemoteOptions("a2aAgent", options);
-  const { name, description, input, output, retry, concurrency, allowedPeers } = options;
   const { timeoutMs = DEFAULT_REMOTE_TIMEOUT_MS } = options;
   const remote = new A2aAgent(options, (value) => agent.parseOutput?.(value));
   const agent: DefinedAgent = defineAgent({
-    name,
-    ...(description !== undefined && { description }),
-    ...(input !== undefined && { input }),
-    ...(output !== undefined && { output }),
-    ...(retry !== undefined && { retry }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(allowedPeers !== undefined && { allowedPeers }),
+    ...agentFields(options),
     timeoutMs,
     run: (value: unknown, ctx) => remote.run(value, ctx),
   });

@@ -37,7 +37,11 @@ export function httpCall({ url, method, headers, body, signal, guard }: HttpCall
       request.destroy();
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    request.on("close", () => signal.removeEventListener("abort", onAbort));
+    request.on("close", () => {
+      signal.removeEventListener("abort", onAbort);
+      // After a switch of protocols there is neither an answer nor an error.
+      reject(Object.assign(new Error("the connection closed without an answer"), { code: "ECONNRESET" }));
+    });
     request.on("error", reject);
     request.on("response", resolve);
     request.end(body);

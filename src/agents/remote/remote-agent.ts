@@ -9,13 +9,12 @@
 // R3  A stream without its last event is a failure, whatever it brought before.
 
 import type { IncomingMessage } from "node:http";
-import type { StandardSchemaV1 } from "@standard-schema/spec";
-
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { OrchestraError } from "../../base/errors.ts";
 import { next, type AgentContext, type Command, type MaybePromise, type UsageReport } from "../../runtime/agent.ts";
 import { toJsonValue } from "../../runtime/result-json.ts";
-import { defineAgent, type AgentDefinition, type DefinedAgent } from "../define-agent.ts";
+import { agentFields, type AgentFields } from "../agent-fields.ts";
+import { defineAgent, type DefinedAgent } from "../define-agent.ts";
 import { CallDeadlines } from "./deadlines.ts";
 import { EndpointGuard, type GuardOptions } from "./endpoint-guard.ts";
 import { bodyOf, httpCall } from "./http-call.ts";
@@ -27,13 +26,7 @@ import { assertSize, DEFAULT_REMOTE_TIMEOUT_MS, resolveRemoteLimits, type Remote
 import { refusedBy } from "./refused-by.ts";
 import { SseReader } from "./sse-reader.ts";
 
-export interface RemoteAgentOptions
-  extends
-    Pick<
-      AgentDefinition<StandardSchemaV1 | undefined, StandardSchemaV1 | undefined>,
-      "name" | "description" | "input" | "output" | "retry" | "concurrency" | "allowedPeers"
-    >,
-    GuardOptions {
+export interface RemoteAgentOptions extends Omit<AgentFields, "timeoutMs">, GuardOptions {
   /** Where the agent is served; `/invoke` is added to its path. */
   readonly endpoint: string | URL;
   /** What the agent is called there. Default: `name`. */
@@ -68,17 +61,10 @@ type CallRecord =
  */
 export function remoteAgent(options: RemoteAgentOptions): DefinedAgent {
   assertRemoteOptions("remoteAgent", options);
-  const { name, description, input, output, retry, concurrency, allowedPeers } = options;
   const { timeoutMs = DEFAULT_REMOTE_TIMEOUT_MS } = options;
   const remote = new RemoteAgent(options, (value) => agent.parseOutput?.(value));
   const agent: DefinedAgent = defineAgent({
-    name,
-    ...(description !== undefined && { description }),
-    ...(input !== undefined && { input }),
-    ...(output !== undefined && { output }),
-    ...(retry !== undefined && { retry }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(allowedPeers !== undefined && { allowedPeers }),
+    ...agentFields(options),
     timeoutMs,
     run: (value: unknown, ctx) => remote.run(value, ctx),
   });

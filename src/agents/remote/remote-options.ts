@@ -3,6 +3,7 @@
 import { validateHeaderName, validateHeaderValue } from "node:http";
 
 import { OrchestraError } from "../../base/errors.ts";
+import { shown } from "../../runtime/option-schema.ts";
 import { MESSAGES_MAX } from "./protocol.ts";
 
 /** What the call itself says. */
@@ -47,7 +48,8 @@ export function assertRemoteOptions(
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` for a header that cannot be sent, or that the call sets itself. */
 export function assertHeaders(maker: string, headers: unknown): Record<string, string> {
-  if (typeof headers !== "object" || headers === null) throw bad(maker, "headers", "an object of texts", headers);
+  // Values may be secrets, so they are not quoted.
+  if (typeof headers !== "object" || headers === null) throw bad(maker, "headers", "an object of texts", UNQUOTED);
   for (const [name, value] of Object.entries(headers) as [string, unknown][]) {
     if (OWN_HEADERS.has(name.toLowerCase()))
       throw bad(maker, `headers.${name}`, "a header that the call does not set itself", name);
@@ -55,7 +57,6 @@ export function assertHeaders(maker: string, headers: unknown): Record<string, s
       validateHeaderName(name);
       validateHeaderValue(name, value as string);
     } catch {
-      // The value may be a secret, so it is not quoted.
       throw new OrchestraError("ORCH_BAD_OPTION", `${maker}: headers.${name}: expected a text that a header can hold`);
     }
   }
@@ -69,7 +70,7 @@ export function assertHeaders(maker: string, headers: unknown): Record<string, s
  */
 export function parseEndpoint(maker: string, endpoint: unknown, path: string): URL {
   const url = URL.canParse(String(endpoint)) ? new URL(String(endpoint)) : undefined;
-  if (url === undefined) throw bad(maker, "endpoint", "a URL such as https://agents.example.com/writer", endpoint);
+  if (url === undefined) throw bad(maker, "endpoint", "a URL such as https://agents.example.com/writer", UNQUOTED);
   if (url.username !== "" || url.password !== "")
     throw new OrchestraError("ORCH_BAD_OPTION", `${maker}: endpoint: put credentials into the option "headers"`);
   url.hash = "";
@@ -77,9 +78,10 @@ export function parseEndpoint(maker: string, endpoint: unknown, path: string): U
   return url;
 }
 
+/** In place of what may hold a secret. */
+const UNQUOTED = Symbol("something else");
+
 function bad(maker: string, field: string, expected: string, found: unknown): OrchestraError {
-  return new OrchestraError(
-    "ORCH_BAD_OPTION",
-    `${maker}: ${field}: expected ${expected}, got ${JSON.stringify(found) ?? typeof found}`,
-  );
+  const got = found === UNQUOTED ? UNQUOTED.description : shown(found);
+  return new OrchestraError("ORCH_BAD_OPTION", `${maker}: ${field}: expected ${expected}, got ${got}`);
 }

@@ -60,12 +60,14 @@ function isToolApproval(prompt: unknown): prompt is ToolApprovalPrompt {
 }
 
 /** Keeps `carried` for the step that the answer to this step's question begins. It commits with the question. */
-export function carryOver(ctx: Pick<AgentContext, "state" | "branchId">, carried: unknown): void {
+export function carryOver(ctx: Pick<AgentContext, "state" | "runId" | "branchId">, carried: unknown): void {
   ctx.state.set(carriedKey(ctx), { carried });
 }
 
 /** What the step that asked carried over to this one; it is kept no longer. Undefined when there was nothing. */
-export function takeCarried<T = unknown>(ctx: Pick<AgentContext, "state" | "branchId" | "question">): T | undefined {
+export function takeCarried<T = unknown>(
+  ctx: Pick<AgentContext, "state" | "runId" | "branchId" | "question">,
+): T | undefined {
   if (ctx.question === undefined) return undefined;
   const kept = ctx.state.get<{ carried: T }>(carriedKey(ctx));
   if (kept === undefined) return undefined;
@@ -74,6 +76,6 @@ export function takeCarried<T = unknown>(ctx: Pick<AgentContext, "state" | "bran
 }
 
 // State is one per node, where several branches may stand at once; a branch waits for one answer at a time.
-function carriedKey({ branchId }: Pick<AgentContext, "branchId">): string {
-  return `asked/${branchId}`;
+function carriedKey({ runId, branchId }: Pick<AgentContext, "runId" | "branchId">): string {
+  return `asked/${runId}/${branchId}`;
 }

@@ -17,7 +17,9 @@ export function withTerms(tool: Tool, terms: ToolTerms): Tool {
     if (!TERMS.some((term) => term === key))
       throw badTool("withTerms", `tool "${tool.name}": ${key}`, `one of ${TERMS.join(", ")}`, key);
   assertTerms("withTerms", tool.name, terms);
-  return Object.freeze({ ...tool, ...terms });
+  // What is undefined is not given: it must not take a policy away.
+  const given = Object.fromEntries(Object.entries(terms).filter(([, term]) => term !== undefined));
+  return Object.freeze({ ...tool, ...given });
 }
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */

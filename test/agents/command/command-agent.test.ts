@@ -147,6 +147,26 @@ describe("commandAgent", () => {
     for (const form of ["hunter", "😀 and more", encodeURIComponent(secret)]) expect(text).not.toContain(form);
   });
 
+  it("hides a secret that stands where what is told of its arguments ends", async () => {
+    for (let before = 470; before < 500; before += 3) {
+      const args = ["x".repeat(before), "hunter22-and-more"];
+      const { error } = await run({ command: "/nowhere/program", args, secrets: ["hunter22-and-more"] });
+      expect(error?.message).toContain("could not be started");
+      expect(JSON.stringify(error)).not.toContain("hunter");
+    }
+  });
+
+  it("repeats nothing that may be a secret when it refuses an option", () => {
+    const bad = {
+      secrets: ["hunter22", 5],
+      secretEnv: { KEY: "hunter22", OTHER: 5 },
+      env: { KEY: "hunter22", OTHER: 5 },
+    };
+    expect(() => commandAgent({ name: "C", command: "true", ...bad } as never)).toThrow(
+      expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.not.stringContaining("hunter22") }),
+    );
+  });
+
   it("refuses to start without a secret that is named", async () => {
     const result = await run({ ...node(""), secretEnv: ["ORCHESTRA_TEST_NOT_SET"] });
     expect(result.error?.message).toMatch(/secretEnv: not set .*ORCHESTRA_TEST_NOT_SET/);

@@ -108,6 +108,12 @@ describe("the tools of an MCP server process", () => {
     expect(seen).not.toHaveProperty("ORCHESTRA_TEST_HIDDEN");
   });
 
+  it("fail without repeating a secret their server was given", async () => {
+    const { error } = await run("leak");
+    expect(error).toMatchObject({ code: "ORCH_TOOL_FAILED", message: expect.stringContaining("denied for") });
+    expect(JSON.stringify(error)).not.toContain("a-secret");
+  });
+
   it("show their progress, and are told when their run is cancelled", async () => {
     const controller = new AbortController();
     const handle = Orchestra.stream({ ...node("wait"), signal: controller.signal });

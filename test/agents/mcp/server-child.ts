@@ -36,6 +36,10 @@ server.registerTool("picture", { annotations: { readOnlyHint: true } }, () => ({
     { type: "image", data: "AAAA", mimeType: "image/png" },
   ],
 }));
+server.registerTool("leak", { annotations: { readOnlyHint: true } }, () => ({
+  ...text(`denied for ${process.env["TOKEN"]}`),
+  isError: true,
+}));
 server.registerTool("env", { annotations: { readOnlyHint: true } }, () => text(JSON.stringify(process.env)));
 server.registerTool("die", { annotations: { readOnlyHint: true } }, () => process.exit(3));
 server.registerTool(

@@ -40,9 +40,9 @@ function next(timeoutMs: number) {
 }
 
 it("takes the outcomes of the time-out when the next process starts after the time was over", async () => {
-  await killedWhileAsking(300);
-  await sleep(350);
-  const { orchestra } = next(300);
+  await killedWhileAsking(3_000);
+  await sleep(3_050);
+  const { orchestra } = next(3_000);
   const [recovered, ...others] = await orchestra.recover();
   expect(others).toEqual([]);
   expect((await recovered!.result)?.orThrow().finalResponse).toEqual(SILENT);

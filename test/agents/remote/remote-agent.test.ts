@@ -323,6 +323,25 @@ describe("this side of a call", () => {
     expect(asked).toEqual([]);
   });
 
+  it("fails at once when the server switches to another protocol", async () => {
+    const endpoint = await tcpServer((socket) => {
+      socket.resume();
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n");
+    });
+    const { result } = await call(endpoint, { timeoutMs: false, idleTimeoutMs: false });
+    expect(result.error).toMatchObject({ code: "ORCH_REMOTE_FAILED" });
+  });
+
+  it.each([{ headers: "Bearer hunter22" }, { endpoint: "no url?key=hunter22" }])(
+    "repeats nothing that may be a secret when it refuses an option",
+    (options) => {
+      const given = { name: "R", endpoint: "https://agents.example", ...options } as never;
+      expect(() => remoteAgent(given)).toThrow(
+        expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.not.stringContaining("hunter22") }),
+      );
+    },
+  );
+
   it.each<[string, object]>([
     ["endpoint", { endpoint: "agents.example" }],
     ["endpoint", { endpoint: "https://user:pass@agents.example" }],

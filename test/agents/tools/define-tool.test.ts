@@ -72,6 +72,7 @@ describe("withTerms", () => {
 
   it("gives the same tool on other terms", async () => {
     const strict = withTerms(tool, { policy: "block" });
+    expect(withTerms(strict, { policy: undefined } as never).policy).toBe("block");
     expect(tool.policy).toBe("allow");
     const ran = (one: Tool) => Orchestra.run({ task: {}, topology: { nodes: ["T"] }, agents: { T: one } });
     expect((await ran(tool)).orThrow().finalResponse).toBe("ran");
