@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { findProblems, type AssetProblem } from "./assets-check.ts";
 import { assetsOf, STORAGE, type Asset } from "./assets.ts";
-import { busError, isNobodyThere, isUnanswered, JS_CODE, jsCode, violationIn } from "./bus-errors.ts";
+import { busError, isNobodyThere, isPeerOffline, isUnanswered, JS_CODE, jsCode, violationIn } from "./bus-errors.ts";
 import { addDurable, agentConsumer, durableInfo, OPEN_STEPS_MAX } from "./durable-consumer.ts";
 import { encodeName, type Names } from "./names.ts";
 import { DEFAULT_BUS_SETTINGS, type InitOptions } from "./options.ts";
@@ -147,7 +147,7 @@ export class AssetAdmin {
     }
   }
 
-  /** A call to the management interface, tried again while there is no leader to answer it. Calls of ours may be repeated. */
+  /** A call to the management interface, tried again while no leader answers it or servers are still coming up. Calls of ours may be repeated. */
   async #managed<T>(what: string, call: () => Promise<T>): Promise<T> {
     const { nc, clock, patienceMs } = this.#options;
     const untilMs = clock.monotonicMs() + patienceMs;
@@ -156,8 +156,8 @@ export class AssetAdmin {
         return await call();
       } catch (error) {
         if (isNobodyThere(error) && nc.info?.jetstream !== true) throw jetStreamOff(nc, error);
-        if (!isUnanswered(error) || nc.isClosed() || clock.monotonicMs() + RETRY_MS > untilMs)
-          throw busError(error, what);
+        const mayPass = isUnanswered(error) || isPeerOffline(error);
+        if (!mayPass || nc.isClosed() || clock.monotonicMs() + RETRY_MS > untilMs) throw busError(error, what);
         await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
       }
     }

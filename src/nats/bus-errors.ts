@@ -19,6 +19,8 @@ export const JS_CODE = {
   duplicateInProcess: 10158,
   maxMessagesPerSubject: 10077,
   insufficientResources: 10023,
+  /** "no suitable peers for placement", with why no server takes the stream. */
+  noPeers: 10005,
 } as const;
 
 /** Also of a stream that is gone, once that has been told as ours. */
@@ -53,6 +55,11 @@ export function isUnanswered(error: unknown): boolean {
     error instanceof errors.RequestError ||
     isNobodyThere(error)
   );
+}
+
+/** Too few servers of the cluster are known to be up: told for some seconds, too, after a cluster has started. */
+export function isPeerOffline(error: unknown): boolean {
+  return jsCode(error) === JS_CODE.noPeers && /peer offline/.test((error as Error).message);
 }
 
 /** The stream or the account has no room (`max_msgs`, `max_bytes`); told under the code of a subject that is taken. */
@@ -90,6 +97,12 @@ export function busError(error: unknown, what: string): unknown {
       "ORCH_OVERLOADED",
       `${what}: NATS has no room (${(error as Error).message}); its disk, or "max_file_store" and "max_memory_store" ` +
         `of its configuration, bound what JetStream may hold`,
+      { cause: error },
+    );
+  if (isPeerOffline(error))
+    return new OrchestraError(
+      "ORCH_BUS_UNREACHABLE",
+      `${what}: too few servers of the cluster are up for its replicas (${(error as Error).message})`,
       { cause: error },
     );
   if (isUnanswered(error))
