@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { defineConfig } from "rolldown";
 
 const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
-const { bin, dependencies, exports, peerDependencies } = manifest;
-const packages = Object.keys({ ...dependencies, ...peerDependencies });
+const { bin, dependencies, exports, optionalDependencies, peerDependencies } = manifest;
+const packages = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
 const entries = [...Object.values(exports).map((target) => target.default), ...Object.values(bin)]
   .map((path) => /^\.\/dist\/(.+)\.js$/.exec(path ?? "")?.[1])
   .filter((name) => name !== undefined);

@@ -11,6 +11,7 @@ export default defineConfig({
     alias: [
       { find: /^orchestra\/agents$/, replacement: source("./src/agents/index.ts") },
       { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
+      { find: /^orchestra\/memory$/, replacement: source("./src/memory/index.ts") },
       { find: /^orchestra\/nats$/, replacement: source("./src/nats/index.ts") },
       { find: /^orchestra\/telemetry$/, replacement: source("./src/telemetry/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },

@@ -40,6 +40,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   actors: to("topology"),
   bus: [],
   state: typesOf("actors/facts.ts", "actors/effects.ts", "actors/session-state.ts"),
+  memory: to("state"),
   nats: to("bus", "state"),
   runtime: to("topology", "actors", "bus", "state"),
   agents: [
@@ -69,6 +70,7 @@ const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; re
   "@marcbachmann/cel-js": { folders: ["topology"], files: 1 },
   commander: { folders: ["cli"] },
   jiti: { folders: ["cli"] },
+  "hnswlib-node": { folders: ["memory"], files: 1 },
   level: { folders: ["state"], files: 1 },
   msgpackr: { folders: ["base", "state"], files: 1 },
   "@opentelemetry/api": { folders: ["telemetry"] },
