@@ -112,7 +112,7 @@ function needsFailure({ schedule }: CheckFinding): boolean {
 }
 
 describe("what a check proves", () => {
-  it("holds in every run whose agents return values or fail, in any order", { timeout: 120_000 }, () => {
+  it("holds in every run whose agents return values or fail, in any order", () => {
     let proofs = 0;
     fc.assert(
       fc.property(worlds, fc.integer(), (world, seed) => {
@@ -127,7 +127,7 @@ describe("what a check proves", () => {
     expect(proofs).toBeGreaterThan(15);
   });
 
-  it("about nodes no run reaches holds of runs with commands too", { timeout: 120_000 }, () => {
+  it("about nodes no run reaches holds of runs with commands too", () => {
     fc.assert(
       fc.property(worlds, fc.integer(), (world, seed) => {
         if (!startable(world)) return;
@@ -142,7 +142,7 @@ describe("what a check proves", () => {
 });
 
 describe("what a check refutes", () => {
-  it("comes about when its schedule is followed", { timeout: 120_000 }, () => {
+  it("comes about when its schedule is followed", () => {
     const seen = new Map<FindingCode, number>();
     fc.assert(
       fc.property(worlds, (world) => {

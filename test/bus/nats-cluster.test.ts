@@ -24,16 +24,21 @@ describe("a cluster of nats-servers for tests", () => {
     const connection = await connect({ servers: [...cluster.urls], maxReconnectAttempts: -1, reconnectTimeWait: 50 });
     const jsm = await jetstreamManager(connection);
     await jsm.streams.add({ name: "KEPT", subjects: ["kept.>"], num_replicas: 3 });
-    await jetstream(connection).publish("kept.a", "one");
+    // Servers learn one after the other that the stream listens; a client of one that has not yet is told that nobody does.
+    const kept = () =>
+      jetstream(connection)
+        .publish("kept.a", "one", { msgID: "one" })
+        .then(Boolean, () => false);
+    await until("the message is acknowledged", kept);
     const killed = await cluster.killLeader("KEPT");
     await cluster.ready();
     const next = await cluster.leaderOf("KEPT");
     expect(next.name).not.toBe(killed.name);
     await connection.close();
     const again = await connect({ servers: next.url });
-    const kept = await jetstreamManager(again);
+    const manager = await jetstreamManager(again);
     // A leader may be elected before it has applied all that it stores.
-    await until("the message is there", async () => (await kept.streams.info("KEPT")).state.messages === 1);
+    await until("the message is there", async () => (await manager.streams.info("KEPT")).state.messages === 1);
     await again.close();
     await killed.restart();
     await cluster.ready();

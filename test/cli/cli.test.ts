@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../package/project.ts";
 import { place, type Ended } from "./command-line.ts";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 const at = place();
 const file = at.file;
 

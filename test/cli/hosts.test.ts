@@ -122,7 +122,7 @@ describe("the command line on NATS", () => {
       const text = await metrics();
       return lines.filter((line) => !text.includes(`${line}\n`));
     };
-    await expect.poll(missing, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(missing).toEqual([]);
     const healthy = await fetch(`${url}/healthz`);
     expect([healthy.status, await healthy.json()]).toEqual([
       200,

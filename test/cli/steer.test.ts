@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ensureBuilt } from "../package/project.ts";
 import { ASKING, place, SLOW } from "./command-line.ts";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 const at = place();
 const store = ["--store", "./state"];
 const go = (): void => writeFileSync(join(at.folder, "go"), "");

@@ -9,7 +9,7 @@ import { ensureBuilt } from "../package/project.ts";
 import { ASKING, place, SLOW } from "./command-line.ts";
 import { CTRL_C, terminal, type Terminal, type TerminalOptions } from "./terminal.ts";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 const at = place();
 const opened: Terminal[] = [];
 afterEach(() => {

@@ -42,9 +42,9 @@ const programs = pages.flatMap(({ path, text }) => {
 });
 
 describe("a program in the documents", () => {
-  beforeAll(ensureBuilt, 120_000);
+  beforeAll(ensureBuilt);
 
-  it.concurrent.each(programs)("runs: $place", { timeout: 90_000 }, async ({ code, prints }) => {
+  it.concurrent.each(programs)("runs: $place", async ({ code, prints }) => {
     const project = createProject(PACKAGES);
     try {
       const { exitCode, stdout, stderr } = await project.run(code);
@@ -57,9 +57,9 @@ describe("a program in the documents", () => {
 });
 
 describe("the programs in the documents", () => {
-  beforeAll(ensureBuilt, 120_000);
+  beforeAll(ensureBuilt);
 
-  it("compile as strict TypeScript, by the types of the package", { timeout: 120_000 }, async () => {
+  it("compile as strict TypeScript, by the types of the package", async () => {
     const project = createProject(PACKAGES);
     try {
       const sources = pages.flatMap(({ path, text }) =>
@@ -81,9 +81,9 @@ const stories = pages
   .filter(({ acts }) => acts.length > 0);
 
 describe("what a page has its reader do", () => {
-  beforeAll(ensureBuilt, 120_000);
+  beforeAll(ensureBuilt);
 
-  it.concurrent.each(stories)("comes out as it says: $path", { timeout: 180_000 }, async ({ path, acts }) => {
+  it.concurrent.each(stories)("comes out as it says: $path", async ({ path, acts }) => {
     const project = createProject(PACKAGES);
     try {
       for (const act of acts) {

@@ -149,5 +149,5 @@ describe("a part of a table that was overwritten", () => {
       }
     }
     expect(kept).toBeGreaterThan(keptWithoutBlocks);
-  }, 60_000);
+  });
 });

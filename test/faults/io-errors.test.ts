@@ -125,7 +125,7 @@ describe("an I/O error", () => {
     ["instead of the call", { late: false, sticky: 1 }],
     ["after the call was done all the same", { late: true, sticky: 1 }],
     ["three times in a row", { late: false, sticky: 3 }],
-  ])("at any call, %s, fails with a code at most, and the session ends well", { timeout: 60_000 }, async (_, how) => {
+  ])("at any call, %s, fails with a code at most, and the session ends well", async (_, how) => {
     const calls = await runThrough(Infinity, how);
     expect(calls).toBeGreaterThan(15);
     for (let nth = 1; nth <= calls; nth++) await runThrough(nth, how);

@@ -118,30 +118,22 @@ describe("a process that is killed loses nothing acknowledged and repeats no rec
   beforeAll(async () => {
     short = (await child(newFolder(), SHORT.durability, SHORT.onces, "", 0)).passes;
     long = (await child(newFolder(), LONG.durability, LONG.onces, "", 0)).passes;
-  }, 60_000);
+  });
 
   describe.concurrent("two at a time", () => {
-    it.each(COMMIT_POINTS)("at every passage of: %s", { timeout: 120_000 }, async (point) => {
+    it.each(COMMIT_POINTS)("at every passage of: %s", async (point) => {
       // Each is met, or it is armed in vain.
       expect(short[point]).toBeGreaterThan(0);
       for (let k = 1; k <= short[point]!; k++) await killedAt(point, k, SHORT);
     });
 
-    it.each(CHECKPOINT_POINTS)(
-      "when a checkpoint is made after each step, at: %s",
-      { timeout: 120_000 },
-      async (point) => {
-        for (const k of [1, 2]) await killedAt(point, k, SHORT);
-      },
-    );
+    it.each(CHECKPOINT_POINTS)("when a checkpoint is made after each step, at: %s", async (point) => {
+      for (const k of [1, 2]) await killedAt(point, k, SHORT);
+    });
 
-    it.each(MOVE_POINTS)(
-      "while much is written, at its first passage and a later one, at: %s",
-      { timeout: 120_000 },
-      async (point) => {
-        expect(long[point]).toBeGreaterThan(0);
-        for (const k of new Set([1, Math.min(3, long[point]!)])) await killedAt(point, k, LONG);
-      },
-    );
+    it.each(MOVE_POINTS)("while much is written, at its first passage and a later one, at: %s", async (point) => {
+      expect(long[point]).toBeGreaterThan(0);
+      for (const k of new Set([1, Math.min(3, long[point]!)])) await killedAt(point, k, LONG);
+    });
   });
 });

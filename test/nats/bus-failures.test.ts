@@ -159,7 +159,7 @@ describe("a step", () => {
     const [letter] = await owner.ports.deadLetters.list();
     expect((await owner.ports.deadLetters.get(letter?.id ?? ""))?.step).toEqual(step("1.0.1"));
     expect(await owner.ports.steps.offer(step("1.0.1"))).toBe("queued");
-  }, 60_000);
+  });
 
   it("whose message cannot be read becomes a dead letter that says so", async () => {
     const owner = await host();
@@ -306,7 +306,7 @@ describe("what an agent does", () => {
     expect((await run(engine, "t", topology("Large"), agents)).finalResponse).toBe("x".repeat(3_000_000));
     expect((await run(engine, "t", topology("Fine"), agents)).finalResponse).toBe("fine");
     await engine.close();
-  }, 60_000);
+  });
 });
 
 describe("live events", () => {

@@ -10,7 +10,7 @@ import { fileOf } from "../docs/story.ts";
 import { createProject, ensureBuilt, ROOT } from "../package/project.ts";
 import { startNats } from "../support/nats.ts";
 
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 
 const blocks = blocksOf(readFileSync(join(ROOT, "docs/guides/cluster.md"), "utf8"));
 const codeOf = (name: string): string => blocks.find((block) => fileOf(block) === name)?.code ?? "";
@@ -36,4 +36,4 @@ it("run: a host serves, a program without agents asks, and SIGTERM ends the host
     host.kill("SIGKILL");
     project.remove();
   }
-}, 60_000);
+});

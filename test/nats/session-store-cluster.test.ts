@@ -61,5 +61,5 @@ describe.each(["2.10", "2.15"] as const)("two owners of the same sessions on thr
     expect(accepted.length).toBe(stored.size);
     expect((await reader.store.verify()).problems).toEqual([]);
     expect((await reader.store.listSessions()).map((one) => one.sessionId)).toEqual(SESSIONS);
-  }, 120_000);
+  });
 });

@@ -43,7 +43,7 @@ function packedFiles(): string[] {
 }
 
 describe("the package", () => {
-  beforeAll(ensureBuilt, 120_000);
+  beforeAll(ensureBuilt);
 
   it("holds every file its manifest points to, the licence and the list of errors, and no sources or tests", () => {
     const files = packedFiles();

@@ -67,7 +67,7 @@ export function createProject(packages: readonly string[] = []): Project {
     });
   return {
     folder,
-    run(code, { name = "main.ts", timeoutMs = 60_000, env = {} } = {}) {
+    run(code, { name = "main.ts", timeoutMs = 150_000, env = {} } = {}) {
       writeFileSync(join(folder, name), code);
       const flags = name.endsWith(".ts") ? ["--import", JITI] : [];
       return start(process.execPath, [...flags, name], { timeoutMs, env });
@@ -76,7 +76,7 @@ export function createProject(packages: readonly string[] = []): Project {
       const main = join(ROOT, "dist/cli/main.js");
       // As `npx` finds it, without npm's start-up time.
       const lines = `orchestra() { "${process.execPath}" "${main}" "$@"; }\nnpx() { "$@"; }\n${script}`;
-      return start("sh", ["-c", lines], { timeoutMs: 60_000 });
+      return start("sh", ["-c", lines], { timeoutMs: 150_000 });
     },
     async compile(names) {
       const compilerOptions = {
@@ -92,7 +92,7 @@ export function createProject(packages: readonly string[] = []): Project {
       };
       writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: names }));
       const args = [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", ".", "--pretty", "false"];
-      return (await start(process.execPath, args, { timeoutMs: 110_000 })).stdout;
+      return (await start(process.execPath, args, { timeoutMs: 150_000 })).stdout;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -220,7 +220,7 @@ describe("events of a session", () => {
     }
     expect(asked).toEqual(["n?"]);
     await engine.close();
-  }, 5_000);
+  });
 
   it("show big values by reference, while the result and the next agent get them whole", async () => {
     const { engine } = world();

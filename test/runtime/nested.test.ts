@@ -96,9 +96,7 @@ describe("a nested run", () => {
     const { status } = await handle.outcome;
     if (status === "awaiting_user") await engine.cancel(handle.sessionId);
     const [nested] = await nestedIn(store, handle.sessionId);
-    await expect
-      .poll(async () => (await engine.getSession(nested!.sessionId))?.status, { timeout: 20_000 })
-      .toBe("cancelled");
+    await expect.poll(async () => (await engine.getSession(nested!.sessionId))?.status).toBe("cancelled");
     expect(refusals).toBeGreaterThan(1);
     await engine.close();
   });
@@ -355,7 +353,7 @@ describe("a nested run", () => {
     expect(await later.recover()).toEqual([]);
     const statuses = async () => (await later.listSessions()).map((entry) => entry.status);
     expect(await statuses()).toEqual([refusals > 0 ? "running" : "cancelled"]);
-    await expect.poll(statuses, { timeout: 20_000 }).toEqual(["cancelled"]);
+    await expect.poll(statuses).toEqual(["cancelled"]);
     await later.close();
   });
 

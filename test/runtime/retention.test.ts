@@ -105,7 +105,7 @@ describe("retention", () => {
     expect(replayed).toBe(steps);
     expect((await store.stats()).snapshots).toBe(2);
     await engine.close();
-  }, 60_000);
+  });
 
   it("removes the oldest ended sessions once others end, a minute after they ended themselves", async () => {
     const clock = new SimClock();
@@ -166,5 +166,5 @@ describe("retention", () => {
     } as never);
     expect(result.finalResponse).toBe(ROUNDS);
     expect((await storage.stats()).commits).toBeLessThan(600);
-  }, 60_000);
+  });
 });

@@ -18,17 +18,13 @@ async function seenChecks(canary: Canary, check: string, hosts = 1): Promise<Set
 }
 
 describe("a planted defect is found", () => {
-  it.each(Object.entries(CANARIES))("%s", { timeout: 120_000 }, async (canary, { check }) => {
+  it.each(Object.entries(CANARIES))("%s", async (canary, { check }) => {
     expect(await seenChecks(canary as Canary, check)).toContain(check);
   });
 
-  it.each(Object.entries(CLUSTER_CANARIES))(
-    "%s, with several hosts",
-    { timeout: 120_000 },
-    async (canary, { check }) => {
-      expect(await seenChecks(canary as Canary, check, HOSTS)).toContain(check);
-    },
-  );
+  it.each(Object.entries(CLUSTER_CANARIES))("%s, with several hosts", async (canary, { check }) => {
+    expect(await seenChecks(canary as Canary, check, HOSTS)).toContain(check);
+  });
 
   it("by every checker", () => {
     const own = Object.keys(CHECKS).filter((check) => check !== "user" && check !== "success");

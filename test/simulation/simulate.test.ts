@@ -31,7 +31,7 @@ function payingBy(keyOf: (ctx: { idempotencyKey: string; attempt: number }, call
 }
 
 describe("simulate", () => {
-  it("finds nothing wrong with a team that can be run again", { timeout: 60_000 }, async () => {
+  it("finds nothing wrong with a team that can be run again", async () => {
     const report = await simulate(payingBy((ctx) => ctx.idempotencyKey));
     expect(report.findings).toEqual([]);
     expect(report).toMatchObject({ seeds: 40 });
@@ -40,7 +40,7 @@ describe("simulate", () => {
     expect(report.endings["completed"]).toBeGreaterThan(30);
   });
 
-  it("finds an agent that does its work twice, and says with which fault", { timeout: 60_000 }, async () => {
+  it("finds an agent that does its work twice, and says with which fault", async () => {
     const options = payingBy((_ctx, calls) => String(calls));
     const whole = await simulate({ ...options, failingSeedsMax: 1, shrink: false });
     const { findings } = await simulate({ ...options, failingSeedsMax: 1 });
@@ -136,7 +136,7 @@ describe("simulate", () => {
     });
   });
 
-  it("finds the same agent out on several hosts, and says how many", { timeout: 60_000 }, async () => {
+  it("finds the same agent out on several hosts, and says how many", async () => {
     const well = await simulate({ ...payingBy((ctx) => ctx.idempotencyKey), hosts: 3 });
     expect(well.findings).toEqual([]);
     expect(well.repeatedAttempts).toBeGreaterThan(0);

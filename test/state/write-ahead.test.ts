@@ -221,7 +221,7 @@ describe("a write-ahead file", () => {
         expect(ids).toEqual(ids.map((_, i) => `${sessionId}-${i + 1}`));
       }
     }
-  }, 60_000);
+  });
 
   it("that is cut anywhere gives a prefix of what was written", async () => {
     const folder = await temporaryFolder();
@@ -244,7 +244,7 @@ describe("a write-ahead file", () => {
       await again.close();
     }
     expect(most).toBe(3);
-  }, 60_000);
+  });
 
   it("with any bit flipped is refused as damaged, and cut anywhere it is a shorter one", () => {
     const ops = (key: string) => [

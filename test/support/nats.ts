@@ -17,7 +17,7 @@ import { findNatsProgram, type NatsProgram, type NatsVersion } from "./nats-prog
 import { freePorts } from "./ports.ts";
 
 /** How long a server may take to be ready, or to end, before the test is told what it logged. */
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 90_000;
 
 export interface NatsOptions {
   /** Default: any that is supported, one that is installed first. */
@@ -234,7 +234,7 @@ export class NatsServer {
  * Asks again every 10 ms until the answer is yes.
  *
  * @param check Throws to give up at once.
- * @throws an `Error` naming `what` after 20 seconds.
+ * @throws an `Error` naming `what` after 90 seconds.
  */
 export async function until(what: string, answer: () => boolean | Promise<boolean>, check?: () => void): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;

@@ -50,7 +50,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function gone(pids: readonly number[]): Promise<void> {
-  await expect.poll(() => pids.filter(isAlive), { timeout: 10_000, interval: 20 }).toEqual([]);
+  await expect.poll(() => pids.filter(isAlive)).toEqual([]);
 }
 
 describe("a command and everything it started", () => {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { McpServers } from "../../../src/agents/index.ts";
 import type { Tool } from "../../../src/agents/index.ts";
@@ -123,7 +123,7 @@ describe("the tools of an MCP server process", () => {
       controller.abort();
     }
     expect((await handle.result).status).toBe("cancelled");
-    await vi.waitFor(async () => expect(await noted()).toContain("cancelled"));
+    await expect.poll(noted).toContain("cancelled");
   });
 
   it("end at their time limit", async () => {
@@ -141,7 +141,7 @@ describe("the tools of an MCP server process", () => {
   it("are read again after the server said that they changed", async () => {
     expect(tools).not.toHaveProperty("grown");
     (await run("grow")).orThrow();
-    await vi.waitFor(async () => expect(byName(await servers.tools())).toHaveProperty("grown"));
+    await expect.poll(async () => byName(await servers.tools())).toHaveProperty("grown");
     expect(await starts()).toBe(1);
   });
 

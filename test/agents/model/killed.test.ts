@@ -83,7 +83,7 @@ it("asks again only what was not answered yet when it is killed in the middle of
     (request) => ({ ...LAST_TURN, text: `told: ${request.body.messages.at(-1)?.content}`, when: following }),
   ]);
   const { process: killed, ended } = child(server, "");
-  await expect.poll(() => server.requests.length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => server.requests.length).toBe(2);
   killed.kill("SIGKILL");
   await ended;
   const { result, chunks, noted } = await takeUp(server, follow);

@@ -12,7 +12,7 @@ const [DOWN, ENTER, ESC, CTRL_D] = ["\u001b[B", "\r", "\u001b", "\u0004"];
 
 let project: Project | undefined;
 let terminal: Terminal | undefined;
-beforeAll(ensureBuilt, 120_000);
+beforeAll(ensureBuilt);
 afterEach(() => {
   terminal?.kill();
   project?.remove();

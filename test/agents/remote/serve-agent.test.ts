@@ -412,7 +412,7 @@ describe("a call with a key", () => {
 });
 
 describe("a caller that is killed between the answer and its record", () => {
-  it("gets the same answer again, and the agent was run once", { timeout: 60_000 }, async () => {
+  it("gets the same answer again, and the agent was run once", async () => {
     const folder = await temporaryFolder();
     const runs: unknown[] = [];
     let requests = 0;
@@ -438,7 +438,7 @@ describe("a caller that is killed between the answer and its record", () => {
 });
 
 describe("a server that is killed in the middle of a run", () => {
-  it("goes on with it after its start, and the call that broke is answered", { timeout: 60_000 }, async () => {
+  it("goes on with it after its start, and the call that broke is answered", async () => {
     const folder = await temporaryFolder();
     const [port = 0] = await freePorts(1);
     const script = fileURLToPath(new URL("server-child.ts", import.meta.url));

@@ -31,7 +31,7 @@ const start = (args: readonly string[]) =>
   spawn(process.execPath, ["--import", "jiti/register", ...args], { stdio: ["ignore", "pipe", "inherit"] });
 
 describe("an approval", () => {
-  it("outlives who asked; another process answers, a third runs the tool, once", { timeout: 90_000 }, async () => {
+  it("outlives who asked; another process answers, a third runs the tool, once", async () => {
     await killedWhenReady("asked");
     const answering = start([CLI, "answer", "s", "approve", "--store", join(folder, "state")]);
     const [code] = await once(answering, "exit");
@@ -45,28 +45,24 @@ describe("an approval", () => {
 });
 
 describe("a tool whose process was killed", () => {
-  it(
-    "is not run again unless it is idempotent or a person says so, nor when its outcome was recorded",
-    { timeout: 90_000 },
-    async () => {
-      await killedWhenReady("calling");
-      expect(effects(folder)).toEqual(["again", "ask", "once", "report"]);
+  it("is not run again unless it is idempotent or a person says so, nor when its outcome was recorded", async () => {
+    await killedWhenReady("calling");
+    expect(effects(folder)).toEqual(["again", "ask", "once", "report"]);
 
-      await using instance = four(folder);
-      const waiting = await instance.resumeSession("s");
-      expect(waiting.metadata.questions).toMatchObject([
-        { node: "Ask", prompt: { kind: "approval", tool: "ask", why: "outcome-unknown" } },
-      ]);
-      expect(effects(folder)).toEqual(["again", "again", "ask", "once", "report"]);
+    await using instance = four(folder);
+    const waiting = await instance.resumeSession("s");
+    expect(waiting.metadata.questions).toMatchObject([
+      { node: "Ask", prompt: { kind: "approval", tool: "ask", why: "outcome-unknown" } },
+    ]);
+    expect(effects(folder)).toEqual(["again", "again", "ask", "once", "report"]);
 
-      const result = (await instance.resumeSession("s", { userResponse: "approve" })).orThrow();
-      expect(result.finalResponse).toEqual([
-        { type: "failed", error: expect.objectContaining({ code: "ORCH_TOOL_OUTCOME_UNKNOWN" }) },
-        { type: "value", value: "ask done" },
-        { type: "value", value: "again done" },
-        { type: "value", value: "once done" },
-      ]);
-      expect(effects(folder)).toEqual(["again", "again", "ask", "ask", "once", "report"]);
-    },
-  );
+    const result = (await instance.resumeSession("s", { userResponse: "approve" })).orThrow();
+    expect(result.finalResponse).toEqual([
+      { type: "failed", error: expect.objectContaining({ code: "ORCH_TOOL_OUTCOME_UNKNOWN" }) },
+      { type: "value", value: "ask done" },
+      { type: "value", value: "again done" },
+      { type: "value", value: "once done" },
+    ]);
+    expect(effects(folder)).toEqual(["again", "again", "ask", "ask", "once", "report"]);
+  });
 });

@@ -12,21 +12,17 @@ import type { RunEvent } from "../../../src/index.ts";
 const PROJECT = new URL("../../../", import.meta.url);
 
 describe("npm run demo:cluster", () => {
-  it(
-    "kills the owner in mid-run, and the run finishes with nothing lost or repeated",
-    { timeout: 120_000 },
-    async () => {
-      const child = spawn(process.execPath, ["--import", "jiti/register", "examples/cluster/main.ts"], {
-        cwd: PROJECT,
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
-      expect({ code, err }).toMatchObject({ code: 0 });
-      expect(err).toContain("killed with SIGKILL; another takes over");
-      expect(out).toContain("16, each with exactly one result");
-      expect(out).toContain("none of them run again");
-    },
-  );
+  it("kills the owner in mid-run, and the run finishes with nothing lost or repeated", async () => {
+    const child = spawn(process.execPath, ["--import", "jiti/register", "examples/cluster/main.ts"], {
+      cwd: PROJECT,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(err).toContain("killed with SIGKILL; another takes over");
+    expect(out).toContain("16, each with exactly one result");
+    expect(out).toContain("none of them run again");
+  });
 });
 
 describe("the verdict", () => {

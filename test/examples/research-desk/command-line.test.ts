@@ -75,30 +75,26 @@ describe("the desk's command line", () => {
     expect(again.code).toBe(0);
   });
 
-  it(
-    "has a model answer above the report, leaves out what rests on no source, and shows tokens and cost",
-    { timeout: 60_000 },
-    async () => {
-      const reply = "Ledgerly recovers what was flushed [1]. It was written on the moon. Pipes carry bytes [2][99].";
-      await using server = await startModelServer([{ text: reply, usage: { input: 2_000, output: 50 } }]);
-      const task = ["--docs", docs, "--question", SMALL_QUESTION, "--store", store, "--session", "told"];
-      const model = ["--model", "small", "--base-url", server.url, "--price", "0.5/2"];
-      const { code, stdout } = await runMain([...task, ...model]);
-      expect(stdout).toContain(
-        "## In short\n\nLedgerly recovers what was flushed [1].\n\n(2 sentences of the model named no source",
-      );
-      expect(stdout).not.toContain("moon");
-      expect(stdout).toContain("Model small: 1 call, 2000 tokens in, 50 out, $0.001100");
-      expect(code).toBe(0);
-      expect(server.requests[0]?.body.messages.at(-1)?.content).toContain("After a crash every entry that was flushed");
-      // What was paid for is in the store: nobody is asked again.
-      const again = await runMain(["--resume", "told", "--store", store, "--json", ...model]);
-      expect(JSON.parse(again.stdout)).toMatchObject({
-        usage: { inputTokens: 2_000, outputTokens: 50, costUsd: 0.0011 },
-      });
-      expect(server.requests).toHaveLength(1);
-    },
-  );
+  it("has a model answer above the report, leaves out what rests on no source, and shows tokens and cost", async () => {
+    const reply = "Ledgerly recovers what was flushed [1]. It was written on the moon. Pipes carry bytes [2][99].";
+    await using server = await startModelServer([{ text: reply, usage: { input: 2_000, output: 50 } }]);
+    const task = ["--docs", docs, "--question", SMALL_QUESTION, "--store", store, "--session", "told"];
+    const model = ["--model", "small", "--base-url", server.url, "--price", "0.5/2"];
+    const { code, stdout } = await runMain([...task, ...model]);
+    expect(stdout).toContain(
+      "## In short\n\nLedgerly recovers what was flushed [1].\n\n(2 sentences of the model named no source",
+    );
+    expect(stdout).not.toContain("moon");
+    expect(stdout).toContain("Model small: 1 call, 2000 tokens in, 50 out, $0.001100");
+    expect(code).toBe(0);
+    expect(server.requests[0]?.body.messages.at(-1)?.content).toContain("After a crash every entry that was flushed");
+    // What was paid for is in the store: nobody is asked again.
+    const again = await runMain(["--resume", "told", "--store", store, "--json", ...model]);
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      usage: { inputTokens: 2_000, outputTokens: 50, costUsd: 0.0011 },
+    });
+    expect(server.requests).toHaveLength(1);
+  });
 
   it("survives SIGKILL: goes on where the log ends, and runs no finished step again", async () => {
     const { code, stdout, stderr } = await runMain([

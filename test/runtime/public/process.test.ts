@@ -25,7 +25,7 @@ function program(code: string): Promise<{ code: number | null; out: string; err:
     const child = execFile(
       process.execPath,
       ["--import", JITI, main],
-      { cwd: folder, timeout: 25_000, env: { PATH: process.env["PATH"] } },
+      { cwd: folder, timeout: 150_000, env: { PATH: process.env["PATH"] } },
       (_error, out, err) => resolve({ code: child.exitCode, out, err }),
     );
   });
