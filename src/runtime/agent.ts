@@ -122,7 +122,8 @@ export interface AgentContext {
   report(call: CallReport): void;
   /**
    * Sets aside a part of the run's budget for something about to be paid, such as a model call, until the returned
-   * function is called; what it came to is told by `usage` before that. Waits while other steps hold what it needs.
+   * function is called or the step ends; what it came to is told by `usage` before that. Waits while other steps hold what
+   * it needs and do not wait themselves.
    *
    * Rejects with ORCH_BUDGET when there is not enough; a step that fails by it ends the run, as a budget does.
    */

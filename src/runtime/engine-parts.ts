@@ -224,6 +224,7 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     onSettled: (session) => hooks.onSettled(session),
     onPosted: (session) => void readInbox(session),
     onDisowned: (sessionId) => cluster?.abandoned(sessionId),
+    onGone: (sessionId) => budgets.settle(sessionId),
     onChange: () => cluster?.sessionsChanged(),
     announced: () => cluster?.announced(),
   });

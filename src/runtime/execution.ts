@@ -59,6 +59,7 @@ export class Execution {
   #resolve: ((end: StepEnd | null) => void) | undefined;
   #end: StepEnd | null | undefined;
   aborted: AbortReason | null = null;
+  #endListeners: Set<() => void> | undefined;
   /** Runs begun by `ctx.run` in this attempt, by what they ask for. */
   #nestedRuns: Map<string, number> | undefined;
 
@@ -124,6 +125,13 @@ export class Execution {
 
   get ended(): boolean {
     return this.#end !== undefined;
+  }
+
+  /** `listener` is called when the attempt ends; it must not throw. Returns the way to call it off. */
+  onEnd(listener: () => void): () => void {
+    const listeners = (this.#endListeners ??= new Set());
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   /** Stops the time limit while something else of this session is waited for. Returns the way to go on. */
@@ -271,6 +279,7 @@ export class Execution {
     this.#end = end;
     if (this.#deadline !== undefined) this.#ports.deadlines.clear(this.#deadline);
     this.#context?.close();
+    for (const listener of this.#endListeners ?? []) listener();
     this.#resolve?.(end);
   }
 

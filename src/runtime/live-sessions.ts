@@ -43,6 +43,8 @@ export interface LiveHooks {
   onPosted(session: Session): void;
   /** A running session that was lost has no owner from now on. */
   onDisowned(sessionId: string): void;
+  /** This host let go of a session. */
+  onGone(sessionId: string): void;
   /** A session came or went. */
   onChange(): void;
   /** Until others can know that this host is there. */
@@ -291,6 +293,7 @@ export class LiveSessions implements SessionOwner {
     if (live?.session !== session) return undefined;
     this.#live.delete(session.sessionId);
     dropLive(this.#ports.store, session.sessionId, this);
+    this.#hooks.onGone(session.sessionId);
     this.#hooks.onChange();
     return live;
   }

@@ -1,10 +1,12 @@
 // A run's budget holds inside a step too: set aside before a model is asked, settled by what the answer came to.
 
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { Orchestra, OrchestraError, type AgentContext } from "orchestra";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Orchestra, OrchestraError, OrchestraInstance, type AgentContext, type BudgetLeft } from "orchestra";
 import { defineTool, modelAgent, type ModelAgentDefinition } from "orchestra/agents";
 import { ScriptedModel } from "orchestra/testing";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { startModelServer } from "../../support/model-server.ts";
 
 type Options = Partial<Omit<ModelAgentDefinition<any, any>, "name" | "model">>;
@@ -113,6 +115,126 @@ it("is open to functions as well", async () => {
     budget: { tokens: 100 },
   });
   expect(refused.metadata.terminalReason).toBe("tokens");
+});
+
+describe("steps that hold a part and want another", () => {
+  const topology = { edges: ["Start -> A", "Start -> B"] };
+  const share = (tokens: number) => (left: BudgetLeft, mayGrow: boolean) =>
+    left.tokens !== false && left.tokens < (mayGrow ? tokens : 1)
+      ? ({ type: "refuse", budget: "tokens" } as const)
+      : ({ type: "take", share: { tokens: Math.min(tokens, Number(left.tokens)), costUsd: 0 } } as const);
+
+  /** Both hold half of the budget before either wants more. */
+  const run = (first: number, then: (ctx: AgentContext) => Promise<unknown>) => {
+    let holding = 0;
+    let both = (): void => undefined;
+    const bothHold = new Promise<void>((resolve) => (both = resolve));
+    const agent = async (_: unknown, ctx: AgentContext): Promise<unknown> => {
+      await ctx.reserve(share(first));
+      if (++holding === 2) both();
+      await bothHold;
+      return then(ctx);
+    };
+    return Orchestra.run({ task: "t", topology, agents: { A: agent, B: agent }, budget: { tokens: 100 } });
+  };
+
+  it("do not wait for each other for ever: the last one is refused", async () => {
+    const result = await run(50, (ctx) => ctx.reserve(share(10)));
+    expect(result.metadata).toMatchObject({ terminalReason: "tokens", boundsHit: ["budget.tokens"] });
+    expect(result.error?.message).toContain("the run's budget has 0 tokens left");
+  });
+
+  it("do not wait for each other for ever: the last one takes what there is, and the other what it gives back", async () => {
+    const taken: string[] = [];
+    const result = await run(45, async (ctx) => {
+      await ctx.reserve((left, mayGrow) => {
+        const decision = share(50)(left, mayGrow);
+        if (decision.type === "take") taken.push(`${decision.share.tokens}`);
+        return decision;
+      });
+      return "done";
+    });
+    expect(result.orThrow().finalResponse).toEqual(["done", "done"]);
+    // What is left is 10; the one that ends gives back 45 and those 10.
+    expect(taken).toEqual(["10", "50"]);
+  });
+});
+
+it("takes back what a step holds that has ended without giving it back", async () => {
+  const held: number[] = [];
+  let ended = (): void => undefined;
+  const dropped = new Promise<void>((resolve) => (ended = resolve));
+  const all = (left: BudgetLeft) =>
+    left.tokens !== false && left.tokens < 100
+      ? ({ type: "refuse", budget: "tokens" } as const)
+      : ({ type: "take", share: { tokens: 100, costUsd: 0 } } as const);
+  const result = await Orchestra.run({
+    task: "t",
+    topology: { edges: ["Start -> A", "Start -> B"] },
+    agents: {
+      A: async (_: unknown, ctx: AgentContext) => {
+        await ctx.reserve(all);
+        ended();
+        return "forgets to give it back";
+      },
+      B: async (_: unknown, ctx: AgentContext) => {
+        await dropped;
+        await ctx.reserve(all);
+        held.push(100);
+        return "has it all";
+      },
+    },
+    budget: { tokens: 100 },
+  });
+  expect(result.orThrow().finalResponse).toEqual(["forgets to give it back", "has it all"]);
+  expect(held).toEqual([100]);
+});
+
+it("sets nothing aside for a step that was stopped", async () => {
+  const asked: string[] = [];
+  let late: Promise<unknown> | undefined;
+  const result = await Orchestra.run({
+    task: "t",
+    topology: { nodes: ["A"] },
+    agents: {
+      A: (_: unknown, ctx: AgentContext) => {
+        late = Promise.resolve().then(async () => {
+          await new Promise((resolve) => setImmediate(resolve));
+          return ctx.reserve(() => {
+            asked.push(ctx.stepId);
+            return { type: "take", share: { tokens: 1, costUsd: 0 } };
+          });
+        });
+        late.catch(() => undefined);
+        return "ends first";
+      },
+    },
+    budget: { tokens: 100 },
+  });
+  expect(result.finalResponse).toBe("ends first");
+  await expect(late).rejects.toMatchObject({ code: "ORCH_CLOSED" });
+  expect(asked).toEqual([]);
+});
+
+it("keeps nothing of steps whose session is over", async () => {
+  // Without it the collector runs when it likes.
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  const contexts: WeakRef<AgentContext>[] = [];
+  const agent = async (_: unknown, ctx: AgentContext): Promise<string> => {
+    contexts.push(new WeakRef(ctx));
+    const giveBack = await ctx.reserve(() => ({ type: "take", share: { tokens: 1, costUsd: 0 } }));
+    giveBack();
+    return "done";
+  };
+  const instance = new OrchestraInstance({ topology: { edges: ["A -> B"] }, agents: { A: agent, B: agent } });
+  for (let i = 0; i < 5; i++) await instance.execute({ task: "t", budget: { tokens: 100 } });
+  const isKept = (): boolean => {
+    gc();
+    return contexts.some((ref) => ref.deref() !== undefined);
+  };
+  await expect.poll(isKept, { timeout: 30_000 }).toBe(false);
+  await instance.close();
 });
 
 it("leaves an agent's own ORCH_BUDGET a failure like any other", async () => {
