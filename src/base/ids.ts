@@ -50,6 +50,12 @@ export function stepIdOf(run: number, generation: number, step: number): StepId 
   return `${run}.${generation}.${step}` as StepId;
 }
 
+/** Whether the step is of this run and generation of its session, or of those before. */
+export function isStepUpTo(stepId: string, run: number, generation: number): boolean {
+  const [ofRun = Infinity, ofGeneration = Infinity] = stepId.split(".").map(Number);
+  return ofRun <= run && ofGeneration <= generation;
+}
+
 /** The step's own number, when it belongs to this run and generation. Asked several times per step: digit by digit, without garbage. */
 export function stepNumberOf(stepId: string, run: number, generation: number): number | undefined {
   let part = 0;

@@ -4,7 +4,7 @@
 // since a result is forgotten once it is committed.
 
 import type { Logger } from "../base/logger.ts";
-import type { ResultRegister, StepResult } from "./ports.ts";
+import type { ResultRegister, StepAttempt, StepResult } from "./ports.ts";
 import { closedError } from "./closed-error.ts";
 
 interface Watcher {
@@ -61,10 +61,14 @@ export class LocalResults implements ResultRegister {
     };
   }
 
-  forget(sessionId: string, stepId?: string): Promise<void> {
+  forget(sessionId: string, one?: StepAttempt): Promise<void> {
     const steps = this.#sessions.get(sessionId);
-    if (stepId !== undefined) steps?.delete(stepId);
-    if (stepId === undefined || steps?.size === 0) this.#sessions.delete(sessionId);
+    if (one === undefined) this.#sessions.delete(sessionId);
+    if (one === undefined || steps === undefined) return NOTHING;
+    const left = steps.get(one.stepId)?.filter(({ attempt }) => attempt !== one.attempt) ?? [];
+    if (left.length > 0) steps.set(one.stepId, left);
+    else steps.delete(one.stepId);
+    if (steps.size === 0) this.#sessions.delete(sessionId);
     return NOTHING;
   }
 

@@ -66,14 +66,16 @@ export interface StepResult {
   readonly body: unknown;
 }
 
+export type StepAttempt = Pick<StepResult, "stepId" | "attempt">;
+
 export interface ResultRegister {
   put(result: StepResult): Promise<"first" | "already">;
   get(sessionId: string, stepId: string, attempt: number): Promise<StepResult | undefined>;
   list(sessionId: string): Promise<readonly StepResult[]>;
   /** Calls `onResult` for each first result of the session from now on. Returns the way to stop. */
   watch(sessionId: string, onResult: (result: StepResult) => void): () => void;
-  /** Forgets a result that is committed (or all of the session's). */
-  forget(sessionId: string, stepId?: string): Promise<void>;
+  /** Forgets the result of one attempt, which is committed, or all of the session's. It may come late: other attempts stay. */
+  forget(sessionId: string, attempt?: StepAttempt): Promise<void>;
 }
 
 export interface JournalEntry {

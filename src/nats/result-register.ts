@@ -15,7 +15,7 @@
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { LocalResults } from "../bus/local-results.ts";
 import { closedError } from "../bus/closed-error.ts";
-import type { ResultRegister, StepResult } from "../bus/ports.ts";
+import type { ResultRegister, StepAttempt, StepResult } from "../bus/ports.ts";
 import { isFull, JS_CODE, jsCode } from "./bus-errors.ts";
 import { encodeName } from "./names.ts";
 import type { NatsParts } from "./parts.ts";
@@ -86,18 +86,20 @@ export class NatsResults implements ResultRegister {
     };
   }
 
-  async forget(sessionId: string, stepId?: string): Promise<void> {
-    const { names } = this.#parts.link;
-    const attempts = stepId === undefined ? [] : this.#steps.sent.attempts(sessionId, stepId);
-    const wasOnlyHere =
-      stepId !== undefined &&
-      attempts.length === 0 &&
-      (await this.#here.list(sessionId)).some((one) => one.stepId === stepId);
-    await this.#here.forget(sessionId, stepId);
-    this.#steps.sent.deleteAll(sessionId, stepId);
-    if (wasOnlyHere) return;
-    const step = stepId === undefined ? "*" : encodeName(stepId);
-    await purge(this.#parts.link, names.streams.results, names.pattern("res", encodeName(sessionId), step, "*"));
+  async forget(sessionId: string, one?: StepAttempt): Promise<void> {
+    const { link } = this.#parts;
+    const { names } = link;
+    if (one === undefined) {
+      await this.#here.forget(sessionId);
+      this.#steps.sent.deleteAll(sessionId);
+      await purge(link, names.streams.results, names.pattern("res", encodeName(sessionId), "*", "*"));
+      return;
+    }
+    const { stepId, attempt } = one;
+    const wasSent = this.#steps.sent.delete({ sessionId, stepId, attempt });
+    const wasHere = (await this.#here.get(sessionId, stepId, attempt)) !== undefined;
+    await this.#here.forget(sessionId, one);
+    if (wasSent || !wasHere) await purge(link, names.streams.results, names.result(sessionId, stepId, attempt));
   }
 
   /** Tells watchers of a result that is in the stream, if it is and they were not told. False when there is none. */

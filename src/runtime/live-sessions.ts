@@ -14,6 +14,7 @@ import type { Question } from "../actors/effects.ts";
 import type { Inbox } from "../bus/ports.ts";
 import type { Commit } from "../state/ports.ts";
 import type { Blobs, CommitAnswer } from "./committer.ts";
+import { forgetEnded } from "./ended-results.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import type { RunHandle, RunOutcome } from "./engine-api.ts";
 import { commitAside } from "./aside.ts";
@@ -163,7 +164,7 @@ export class LiveSessions implements SessionOwner {
   onSettled(session: Session): void {
     const live = this.#remove(session);
     // An ended run wants no result any more; those that came too late must not pile up.
-    if (session.state.run?.end) void this.#ports.bus.results.forget(session.sessionId).catch(() => undefined);
+    if (session.state.run?.end) void forgetEnded(this.#ports.bus.results, session.state).catch(() => undefined);
     const first = this.#hooks.beforeTold(session);
     const outcome = first === undefined ? this.#outcome(session) : first.then(() => this.#outcome(session));
     live?.resolve(outcome);

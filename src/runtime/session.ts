@@ -368,7 +368,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     this.committer.commit([fact], { blobs }).then(
       ({ accepted }) => {
         if (accepted || !this.#open || this.state.run?.pause == null) return;
-        void this.#ports.bus.results.forget(this.sessionId, fact.stepId).catch(() => undefined);
+        void this.#ports.bus.results.forget(this.sessionId, fact).catch(() => undefined);
         this.registry.release(fact.stepId);
       },
       // The committer has stopped, and with it the session.

@@ -184,7 +184,7 @@ export class StepRegistry {
   settled(fact: Extract<Fact, { type: "step.succeeded" | "step.failed" | "step.suspended" }>): void {
     const entry = this.#entries.get(fact.stepId);
     if (entry === undefined || entry.offer.attempt !== fact.attempt) return;
-    void this.#ports.bus.results.forget(this.#sessionId, fact.stepId).catch(() => undefined);
+    void this.#ports.bus.results.forget(this.#sessionId, fact).catch(() => undefined);
     if (fact.type === "step.failed" && fact.retryAtMs !== undefined) {
       // The next attempt is offered by the effects of the same commit, to the same actor.
       entry.actor.send({ type: "step.fail", retryAtMs: fact.retryAtMs });

@@ -2,6 +2,7 @@
 
 import type { Fact } from "../actors/facts.ts";
 import { commitAside } from "./aside.ts";
+import { forgetEnded } from "./ended-results.ts";
 import { stepsOf } from "./engine-parts.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import type { Exclusive } from "./exclusive.ts";
@@ -38,7 +39,7 @@ export async function stopRun(
     if (accepted && fact.type === "cancelled") {
       await parts.nestedEnds.around(sessionId, stepsOf(state));
       // Of attempts that ended when nobody here had the session any more.
-      await ports.bus.results.forget(sessionId);
+      await forgetEnded(ports.bus.results, state);
     }
     return accepted;
   });

@@ -107,13 +107,18 @@ export function resultRegisterContract(
       expect(seen).toEqual([]);
     });
 
-    it("forgets one step, or the whole session", async () => {
+    it("forgets one attempt and no other, or the whole session", async () => {
       const { results } = world;
+      const first = { stepId: "1.0.1", attempt: 1 };
       await results.put(result("1.0.1", "a"));
+      await results.put(result("1.0.1", "again", { attempt: 2 }));
       await results.put(result("1.0.2", "b"));
       await results.put(result("1.0.3", "c", { sessionId: "t" }));
-      await results.forget("s", "1.0.1");
+      await results.forget("s", first);
+      await results.forget("s", first);
       expect(await results.get("s", "1.0.1", 1)).toBe(undefined);
+      expect((await results.list("s")).map((one) => one.body).sort()).toEqual(["again", "b"]);
+      await results.forget("s", { stepId: "1.0.1", attempt: 2 });
       expect((await results.list("s")).map((one) => one.stepId)).toEqual(["1.0.2"]);
       await results.forget("s");
       await results.forget("s");

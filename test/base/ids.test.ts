@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isOrchestraError } from "../../src/base/errors.ts";
-import { createIds, parseSessionId, stepIdOf, stepNumberOf } from "../../src/base/ids.ts";
+import { createIds, isStepUpTo, parseSessionId, stepIdOf, stepNumberOf } from "../../src/base/ids.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { SimClock } from "../../src/testing/sim-clock.ts";
 
@@ -89,4 +89,17 @@ describe("stepNumberOf", () => {
       expect(stepNumberOf(id, 1, 0)).toBe(undefined);
     },
   );
+});
+
+describe("isStepUpTo", () => {
+  it.each([
+    ["2.1.9", true],
+    ["1.1.9", true],
+    ["2.0.9", true],
+    ["3.1.1", false],
+    ["2.2.1", false],
+    ["x", false],
+  ])("says of %s, for the second run in generation 1: %s", (stepId, expected) => {
+    expect(isStepUpTo(stepId, 2, 1)).toBe(expected);
+  });
 });

@@ -292,7 +292,7 @@ const resultOperation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant("put" as const), sessionId, stepId: resultStep, attempt }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("get" as const), sessionId, stepId: resultStep, attempt }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("list" as const), sessionId }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("forget" as const), sessionId, stepId: resultStep }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("forget" as const), sessionId, stepId: resultStep, attempt }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("forget-all" as const), sessionId }) },
 );
 type ResultOperation = typeof resultOperation extends fc.Arbitrary<infer T> ? T : never;
@@ -306,7 +306,7 @@ async function playResult({ results }: Ports, one: ResultOperation, body: number
     case "list":
       return [...(await results.list(one.sessionId))].sort((a, b) => (a.body as number) - (b.body as number));
     case "forget":
-      return results.forget(one.sessionId, one.stepId);
+      return results.forget(one.sessionId, one);
     case "forget-all":
       return results.forget(one.sessionId);
   }

@@ -5,7 +5,7 @@
 //     result once.
 // R3  The result of a step that was kept in the process does not leave it, as long as its session is watched there.
 
-import type { ResultRegister, StepResult } from "../../bus/ports.ts";
+import type { ResultRegister, StepAttempt, StepResult } from "../../bus/ports.ts";
 import { crossed } from "./crossing.ts";
 import type { KeptSteps } from "./kept-steps.ts";
 import type { Connection } from "./sim-network.ts";
@@ -80,9 +80,9 @@ export class NetworkResults implements ResultRegister {
     });
   }
 
-  forget(sessionId: string, stepId?: string): Promise<void> {
+  forget(sessionId: string, one?: StepAttempt): Promise<void> {
     return this.#connection.insist(`forget results of ${sessionId}`, () =>
-      this.#server.bus.results.forget(sessionId, stepId),
+      this.#server.bus.results.forget(sessionId, one),
     );
   }
 
@@ -101,7 +101,7 @@ export class NetworkResults implements ResultRegister {
       if (!this.#server.observer.session(sessionId).awaits(stepId)) this.#server.tooLate.add(result);
     } else if (canary === "trusts-hints") return answer;
     if (canary === "last-result-wins") {
-      await results.forget(sessionId, stepId);
+      await results.forget(sessionId, { stepId, attempt });
       await results.put(result);
       return answer;
     }

@@ -43,6 +43,7 @@ export class SessionModel {
   readonly #barriers: BarrierLedger;
   /** Steps some commit asked for. */
   readonly #offered = new Set<string>();
+  #endedBy: string | undefined;
 
   constructor(sessionId: string, report: Report, barriers: BarrierLedger) {
     this.sessionId = sessionId;
@@ -56,6 +57,10 @@ export class SessionModel {
   }
   get state(): SessionState {
     return this.#states[this.n] as SessionState;
+  }
+  /** The process that wrote the end of the last run, where several may have and it has ended. */
+  get endedBy(): string | undefined {
+    return this.state.run?.end == null ? undefined : this.#endedBy;
   }
   /** The state after commit `n`. */
   stateAt(n: number): SessionState {
@@ -192,6 +197,7 @@ export class SessionModel {
     this.#barriers.note(reduction.events, reduction.state, (message) =>
       this.#report("S4", `commit ${commit.n}: ${message}`),
     );
+    if (end == null && reduction.state.run?.end != null) this.#endedBy = by;
     this.#commits.push(commit);
     this.#states.push(reduction.state);
     this.#handedIn.delete(commit.id);

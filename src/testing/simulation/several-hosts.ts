@@ -42,6 +42,8 @@ export class SeveralHosts implements Fleet {
   readonly #server: SimServer;
   readonly #sites: Site[];
   readonly #awaiting: (() => void)[] = [];
+  /** Names of processes that died. */
+  readonly #died = new Set<string>();
   #processes = 0;
   #over = false;
 
@@ -117,14 +119,18 @@ export class SeveralHosts implements Fleet {
     if (chance(random, 0.5)) for (const site of this.#sites) this.#crash(site);
   }
 
-  /** A bus that lost or delayed something may keep a step that nobody needs any more. */
+  /**
+   * A bus that lost or delayed something may keep a step that nobody needs any more. Who dies between the end of a run and
+   * letting go of its last result leaves that to the bus, which keeps none for ever, and to the removal of the session.
+   */
   async left(sessionIds: readonly string[]): Promise<readonly string[]> {
     const { struck } = this.#parts.machine.faults;
     if (struck.length > 0) return [];
     const left: string[] = [];
     const depth = this.#server.bus.steps.depth();
     if (depth > 0) left.push(`${depth} steps in the queue`);
-    for (const sessionId of sessionIds)
+    const { observer } = this.#parts;
+    for (const sessionId of sessionIds.filter((id) => !this.#died.has(observer.session(id).endedBy ?? "")))
       for (const result of await this.#server.bus.results.list(sessionId))
         if (!this.#server.tooLate.has(result))
           left.push(`the result of attempt ${result.attempt} of step ${result.stepId} of session ${sessionId}`);
@@ -191,6 +197,7 @@ export class SeveralHosts implements Fleet {
     if (!host.scope.alive) return;
     this.#trace(`${host.scope.name} dies`);
     site.isOpen = false;
+    this.#died.add(host.scope.name);
     this.#parts.machine.scheduler.thaw(host.scope);
     host.scope.die();
   }
