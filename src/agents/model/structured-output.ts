@@ -25,9 +25,12 @@ export function holdsToSchema(model: LanguageModel): boolean {
   return Reflect.get(model, "supportsStructuredOutputs") === true;
 }
 
-export function schemaInWords(schema: object | undefined): string {
+/** `inContract`: it stands inside an action of the JSON contract. */
+export function answerInWords(schema: object | undefined, inContract: boolean): string {
   const shape = schema === undefined ? "" : ` It must fit this JSON Schema:\n${JSON.stringify(schema)}`;
-  return `Answer with one JSON value and nothing else.${shape}`;
+  return inContract
+    ? `Your final answer, wherever you give it, is one JSON value.${shape}`
+    : `Answer with one JSON value and nothing else.${shape}`;
 }
 
 /** The JSON in `text`: all of it, the first fenced block, or what stands between the outermost brackets. */

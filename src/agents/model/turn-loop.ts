@@ -8,10 +8,10 @@
 //     answer quoted.
 
 import type { ModelMessage } from "ai";
-import { isCommand, type AgentContext, type Command } from "../../runtime/agent.ts";
+import { isCommand, type AgentContext, type Command, type SteeringMode } from "../../runtime/agent.ts";
 import { openConversation, type Conversation } from "../conversation/conversation.ts";
 import type { SteeredReply } from "../steering/action.ts";
-import { allowedActions, isSteered, type AllowedActions } from "../steering/allowed-actions.ts";
+import { allowedActions, isSteered, toolsOnly, type AllowedActions } from "../steering/allowed-actions.ts";
 import { allowedText, steeringInstructions } from "../steering/instructions.ts";
 import { readSteeringCalls, steeringTools } from "../steering/native-tools.ts";
 import { readReply } from "../steering/read-reply.ts";
@@ -21,12 +21,12 @@ import type { ModelAgentOptions } from "./model-agent-definition.ts";
 import type { ModelAnswer, OfferedTool } from "./model-call.ts";
 import { ModelCallError } from "./model-errors.ts";
 import {
+  answerInWords,
   checkAnswer,
   holdsToSchema,
   jsonSchemaOf,
   misfitError,
   readAnswer,
-  schemaInWords,
 } from "./structured-output.ts";
 import { takeTurn } from "./take-turn.ts";
 import { answerTo, carryTalk, resultPart, takeTalk } from "./talk.ts";
@@ -40,8 +40,10 @@ const CORRECTIONS_MAX = 3;
 interface Terms {
   readonly tools: ReadonlyMap<string, Tool>;
   readonly allowed: AllowedActions;
-  readonly steered: boolean;
-  readonly native: boolean;
+  /** How texts are read: with tools, and no tool calls to use them by, also where the agent is not steered. */
+  readonly reading: { readonly allowed: AllowedActions; readonly mode: SteeringMode };
+  /** The answer is to be an action of the JSON contract. */
+  readonly inContract: boolean;
   readonly schema: object | undefined;
   readonly system: string | undefined;
   readonly offered: readonly OfferedTool[];
@@ -67,8 +69,8 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
   const begun = await begin(agent, terms, input, ctx);
   if (isCommand(begun)) return begun;
   const messages = begun;
-  const { system, offered, native, steered } = terms;
-  const json = agent.output === undefined || (steered && !native) ? undefined : schema === undefined ? {} : { schema };
+  const { system, offered, inContract } = terms;
+  const json = agent.output === undefined || inContract ? undefined : schema === undefined ? {} : { schema };
   let corrections = 0;
   for (let turn = 0; turn < agent.maxTurns; turn++) {
     const shown = conversation === undefined ? messages : windowOf(conversation, system, messages);
@@ -82,7 +84,7 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
     if (next.type === "again") continue;
     if (corrections++ === CORRECTIONS_MAX) throw misfitError(agent.name, next.reason, said(answer), turn + 1);
     ctx.emit({ type: "correction", reason: next.reason });
-    const instead = next.instead ?? (agent.output === undefined ? "Answer again." : schemaInWords(schema));
+    const instead = next.instead ?? (agent.output === undefined ? "Answer again." : answerInWords(schema, inContract));
     messages.push(correction(answer, `Your answer cannot be used, because ${next.reason}. ${instead}`));
   }
   throw new ModelCallError(
@@ -128,20 +130,23 @@ function termsOf(
   const { mayCall } = agent;
   const only = mayCall === undefined ? undefined : (name: string): boolean => mayCall(name, ctx);
   const allowed = allowedActions(ctx, [...tools.keys()], { input, ...(only !== undefined && { only }) });
-  const steered = isSteered(allowed, mode);
   const native = agent.actions === "native";
+  const inContract = !native && (isSteered(allowed, mode) || tools.size > 0);
+  const reading: Terms["reading"] =
+    inContract && mode === "never" ? { allowed: toolsOnly(allowed), mode: "auto" } : { allowed, mode };
   const given = typeof agent.instructions === "function" ? agent.instructions(ctx) : agent.instructions;
-  const inContract = !native && (steered || tools.size > 0);
   const texts = [
     given,
-    inContract ? [toolsText(tools), allowedText(allowed)].join("\n") : steeringInstructions(allowed, mode),
-    agent.output === undefined || (native && holdsToSchema(agent.model)) ? undefined : schemaInWords(schema),
+    inContract ? [toolsText(tools), allowedText(reading.allowed)].join("\n") : steeringInstructions(allowed, mode),
+    agent.output === undefined || (native && holdsToSchema(agent.model))
+      ? undefined
+      : answerInWords(schema, inContract),
   ].filter((text) => text !== undefined && text !== "");
   return {
     tools,
     allowed,
-    steered,
-    native,
+    reading,
+    inContract,
     schema,
     system: texts.length === 0 ? undefined : texts.join("\n\n"),
     offered: native ? [...tools.values(), ...steeringTools(allowed, mode)] : [],
@@ -173,7 +178,7 @@ async function follow(
   messages: ModelMessage[],
   ctx: AgentContext,
 ): Promise<Next> {
-  const { allowed, tools } = terms;
+  const { allowed, reading, tools } = terms;
   // An answer that was cut off is none, whatever it says.
   if (answer.finishReason === "length")
     return { type: "refused", reason: "it was cut off at the limit of output tokens", instead: "Be briefer." };
@@ -188,7 +193,8 @@ async function follow(
   // What was wrong with a call that cannot be read stands among the messages already.
   if (answer.unreadableCalls > 0) return { type: "refused", reason: "its tool call cannot be read" };
   if (answer.text.trim() === "") return { type: "refused", reason: "it is empty" };
-  return followReply(agent, terms, readReply(answer.text, allowed, modeOf(agent, ctx)), answer, messages, ctx);
+  const reply = readReply(answer.text, reading.allowed, reading.mode);
+  return followReply(agent, terms, reply, answer, messages, ctx);
 }
 
 async function followReply(

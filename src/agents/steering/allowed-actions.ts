@@ -68,6 +68,20 @@ export function allowedActions(
   };
 }
 
+/** What is left to an agent that is not steered: its tools, and an answer, which goes where the topology sends it. */
+export function toolsOnly({ tools }: AllowedActions): AllowedActions {
+  return {
+    calls: [],
+    exits: [],
+    mayFinish: true,
+    mayAskUser: false,
+    mayParallel: false,
+    tools,
+    mayRecover: false,
+    plainValue: "deliver",
+  };
+}
+
 /** Whether the agent has something to decide beside what it says: with one way on, or none, there is nothing to steer. */
 export function hasChoice({ calls, exits, mayFinish, mayAskUser, mayRecover, plainValue }: AllowedActions): boolean {
   if (mayRecover || mayAskUser || plainValue === "turn") return true;

@@ -9,9 +9,10 @@ import {
   type AgentFunction,
   type RunEvent,
 } from "orchestra";
-import { modelAgent, type ModelAgentDefinition } from "orchestra/agents";
+import { defineTool, modelAgent, type ModelAgentDefinition } from "orchestra/agents";
 import { ScriptedModel, type ScriptedAnswer, type ScriptedReply } from "orchestra/testing";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 
 const said = (next_action: string, action_input: unknown): string => JSON.stringify({ next_action, action_input });
 const call = (name: string, input: unknown): ScriptedReply => ({ toolCalls: [{ name, input }] });
@@ -190,5 +191,42 @@ describe("a model that handles failures", () => {
     expect(skipped.result.orThrow().finalResponse).toBe("law: nothing sold");
     const { result } = await recover(said("error_recovery", { action: "abort" }));
     expect([result.status, result.error?.message]).toEqual(["failed", "no boats today"]);
+  });
+});
+
+describe("a model without tool calls that has tools", () => {
+  const look = defineTool({ name: "look", run: () => "seen" });
+  const ask = (replies: readonly string[], options: Partial<ModelAgentDefinition<any, any>>, topology: object) => {
+    const model = new ScriptedModel(replies);
+    const M = modelAgent({ name: "M", model, tools: [look], actions: "json", ...options });
+    const agents = { M, B: (input: unknown) => ({ B: input }) };
+    return Orchestra.run({ task: "t", topology, agents }).then((result) => ({ result, model }));
+  };
+
+  it.each(["auto", "never"] as const)(
+    "uses them, and answers with a value of its schema, steering %s",
+    async (steering) => {
+      const output = z.object({ n: z.number() });
+      const { result, model } = await ask(
+        [said("call_tool", { tool: "look", input: {} }), said("final_response", { n: "one" }), '{"n": 1}'],
+        { steering, output },
+        { nodes: ["M"] },
+      );
+      expect(result.orThrow().finalResponse).toEqual({ n: 1 });
+      expect(model.calls[1]?.lastText).toBe("Result of the tool look:\nseen");
+      // A provider that is to hold it to the schema of the answer would not let it say that it uses a tool.
+      expect(model.calls.map(({ responseFormat }) => responseFormat?.type ?? "text")).toEqual(["text", "text", "text"]);
+    },
+  );
+
+  it("uses them and decides nothing else where steering is off: what it says goes where the topology sends it", async () => {
+    const { result, model } = await ask(
+      [said("call_tool", { tool: "look", input: {} }), said("invoke_agent", { agent: "B", input: "x" }), "on with it"],
+      { steering: "never" },
+      { edges: ["M -> B", "M -> End"] },
+    );
+    expect(result.orThrow().finalResponse).toEqual({ B: "on with it" });
+    expect(model.calls[2]?.lastText).toContain('agent "B" may not be called from here');
+    expect(JSON.stringify(model.calls[0]?.prompt)).not.toContain("invoke_agent");
   });
 });
