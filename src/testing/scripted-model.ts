@@ -1,12 +1,9 @@
 // ScriptedModel: a model of the AI SDK that gives replies in order. No network, no provider package.
 
-import type { LanguageModel } from "../agents/model/language-model.ts";
+import type { CallOptions, GenerateResult, ModelV3, StreamPart } from "../agents/model/language-model.ts";
 import { hang } from "./scripted-agent.ts";
 
-type ModelV3 = Extract<LanguageModel, { specificationVersion: "v3" }>;
-type CallOptions = Parameters<ModelV3["doStream"]>[0];
-type StreamPart = Awaited<ReturnType<ModelV3["doStream"]>>["stream"] extends ReadableStream<infer Part> ? Part : never;
-type Content = Awaited<ReturnType<ModelV3["doGenerate"]>>["content"][number];
+type Content = GenerateResult["content"][number];
 
 export interface ScriptedReply {
   /** Comes in these pieces. */

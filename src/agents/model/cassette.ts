@@ -6,24 +6,38 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { OrchestraError } from "../../base/errors.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { CallOptions, LanguageModel, StreamPart } from "./language-model.ts";
 
-export type ModelV3 = Extract<LanguageModel, { specificationVersion: "v3" }>;
-export type CallOptions = Parameters<ModelV3["doStream"]>[0];
-type StreamOf<T> = T extends ReadableStream<infer Part> ? Part : never;
-export type StreamPart = StreamOf<Awaited<ReturnType<ModelV3["doStream"]>>["stream"]>;
-export type GenerateResult = Awaited<ReturnType<ModelV3["doGenerate"]>>;
+/** What callers go by before they ask: the request is made by it, so whoever answers in the model's place says the same. */
+export interface Capabilities {
+  /** Of the interface by which the answer was given. */
+  readonly specificationVersion: LanguageModel["specificationVersion"];
+  /** Addresses that the provider takes as such, by media type. */
+  readonly supportedUrls: Record<string, RegExp[]>;
+  /** Some providers say so beside their interface. */
+  readonly supportsStructuredOutputs?: unknown;
+}
 
 export interface CassetteEntry {
   readonly v: 1;
   readonly provider: string;
   readonly model: string;
+  readonly capabilities: Capabilities;
   readonly key: string;
   readonly request: unknown;
   /** How the model was called; it is answered in the same way. */
   readonly answer:
     | { readonly type: "stream"; readonly parts: readonly StreamPart[] }
     | { readonly type: "generate"; readonly result: unknown };
+}
+
+export async function capabilitiesOf(model: LanguageModel): Promise<Capabilities> {
+  const supportsStructuredOutputs: unknown = Reflect.get(model, "supportsStructuredOutputs");
+  return {
+    specificationVersion: model.specificationVersion,
+    supportedUrls: await model.supportedUrls,
+    ...(supportsStructuredOutputs !== undefined && { supportsStructuredOutputs }),
+  };
 }
 
 const COMPARED = [
@@ -87,14 +101,16 @@ function readLine(file: string, line: string, number: number): CassetteEntry {
 
 function isEntry(value: unknown): value is CassetteEntry {
   if (typeof value !== "object" || value === null) return false;
-  const { v, key, answer } = value as Partial<CassetteEntry>;
+  const { v, key, answer, capabilities } = value as Partial<CassetteEntry>;
+  if (typeof capabilities?.supportedUrls !== "object") return false;
   return v === 1 && typeof key === "string" && (answer?.type === "stream" || answer?.type === "generate");
 }
 
-/** Plain JSON with sorted keys; bytes and instants are marked, so that they come back as what they were. */
+/** Plain JSON with sorted keys; bytes, instants and patterns are marked, so that they come back as what they were. */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("base64") };
   if (value instanceof Date) return { $date: value.toISOString() };
+  if (value instanceof RegExp) return { $pattern: value.source, flags: value.flags };
   if (value instanceof URL) return value.href;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
@@ -104,7 +120,8 @@ function plain(value: unknown): unknown {
 
 function revive(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
-  const { $bytes, $date } = value as { $bytes?: unknown; $date?: unknown };
+  const { $bytes, $date, $pattern, flags } = value as Readonly<Record<string, unknown>>;
+  if (typeof $pattern === "string" && typeof flags === "string") return new RegExp($pattern, flags);
   if (typeof $bytes === "string") return new Uint8Array(Buffer.from($bytes, "base64"));
   return typeof $date === "string" ? new Date($date) : value;
 }

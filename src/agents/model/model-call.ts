@@ -8,7 +8,7 @@
 import type { JSONSchema7, LanguageModelUsage, ModelMessage, ToolSet } from "ai";
 import type { Logger } from "../../base/logger.ts";
 import { endedEarly, filtered, modelCallError } from "./model-errors.ts";
-import type { AiSdk, LanguageModel } from "./language-model.ts";
+import type { AiSdk, LanguageModel, ModelV3, StreamPart } from "./language-model.ts";
 import { estimatedTokens } from "./price.ts";
 
 /** Options of a call, by the AI SDK's names; absent: the provider's own default. */
@@ -97,7 +97,7 @@ async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<
   const { model, system, messages, settings, providerOptions } = request;
   const answer = ai.streamText({
     ...settings,
-    model: withoutConsole(ai, model, ctx.logger),
+    model: withoutConsole(model, ctx.logger),
     ...(system === undefined ? {} : { system }),
     messages: [...messages],
     ...(request.tools.length === 0 ? {} : { tools: toolSet(ai, request.tools) }),
@@ -169,25 +169,30 @@ function toolSet(ai: AiSdk, tools: readonly OfferedTool[]): ToolSet {
   );
 }
 
-/** The AI SDK prints a provider's warnings on the console; here they go to the step's log. */
-function withoutConsole(ai: AiSdk, model: LanguageModel, logger: Logger): LanguageModel {
-  return ai.wrapLanguageModel({
-    model: model as Parameters<AiSdk["wrapLanguageModel"]>[0]["model"],
-    middleware: {
-      specificationVersion: "v3",
-      async wrapStream({ doStream }) {
-        const { stream, ...rest } = await doStream();
-        const quiet = new TransformStream<typeof stream extends ReadableStream<infer Part> ? Part : never>({
-          transform(part, controller) {
-            if (part.type !== "stream-start" || part.warnings.length === 0) return controller.enqueue(part);
-            logger.debug({ warnings: part.warnings }, "the provider of the model warns");
-            controller.enqueue({ ...part, warnings: [] });
-          },
-        });
-        return { ...rest, stream: stream.pipeThrough(quiet) };
-      },
+/**
+ * The AI SDK prints a provider's warnings on the console; here they go to the step's log. The version of the model's
+ * interface stays what it is, so that the SDK turns what an older one gives into what a new one would.
+ */
+function withoutConsole(given: LanguageModel, logger: Logger): LanguageModel {
+  const model = given as ModelV3;
+  return {
+    specificationVersion: model.specificationVersion,
+    provider: model.provider,
+    modelId: model.modelId,
+    supportedUrls: model.supportedUrls,
+    doGenerate: (options) => model.doGenerate(options),
+    async doStream(options) {
+      const { stream, ...rest } = await model.doStream(options);
+      const quiet = new TransformStream<StreamPart, StreamPart>({
+        transform(part, controller) {
+          if (part.type !== "stream-start" || part.warnings.length === 0) return controller.enqueue(part);
+          logger.debug({ warnings: part.warnings }, "the provider of the model warns");
+          controller.enqueue({ ...part, warnings: [] });
+        },
+      });
+      return { ...rest, stream: stream.pipeThrough(quiet) };
     },
-  });
+  } satisfies ModelV3;
 }
 
 /** Asks for JSON without reading it: the turn loop reads the whole answer, and nobody reads half of one. */

@@ -2,16 +2,8 @@
 
 import { appendFile, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import {
-  entryLine,
-  keyOf,
-  requestOf,
-  type CallOptions,
-  type CassetteEntry,
-  type ModelV3,
-  type StreamPart,
-} from "./cassette.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { capabilitiesOf, entryLine, keyOf, requestOf, type CassetteEntry } from "./cassette.ts";
+import type { CallOptions, LanguageModel, ModelV3, StreamPart } from "./language-model.ts";
 
 /**
  * `model` as it is, with each answer that came to its end appended to the cassette `file` (made where it is missing) before
@@ -21,15 +13,16 @@ export function recordModel(model: LanguageModel, file: string): LanguageModel {
   // A model of the version before differs in what it gives, not in how it is called; what it gives is kept as it is.
   const source = model as ModelV3;
   let written: Promise<void> = Promise.resolve();
-  const write = (options: CallOptions, answer: CassetteEntry["answer"]): Promise<void> => {
+  const write = async (options: CallOptions, answer: CassetteEntry["answer"]): Promise<void> => {
     const request = requestOf(options);
     const { provider, modelId } = model;
-    const line = entryLine({ v: 1, provider, model: modelId, key: keyOf(request), request, answer });
+    const capabilities = await capabilitiesOf(model);
+    const line = entryLine({ v: 1, provider, model: modelId, capabilities, key: keyOf(request), request, answer });
     written = written
       .catch(() => undefined)
       .then(() => mkdir(dirname(file), { recursive: true }))
       .then(() => appendFile(file, line));
-    return written;
+    await written;
   };
   const recording: ModelV3 = {
     specificationVersion: source.specificationVersion,

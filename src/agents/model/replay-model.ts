@@ -1,17 +1,8 @@
 // replayModel: a model that answers from a cassette, and from nothing else.
 
 import { OrchestraError } from "../../base/errors.ts";
-import {
-  keyOf,
-  readCassette,
-  requestOf,
-  type CallOptions,
-  type CassetteEntry,
-  type GenerateResult,
-  type ModelV3,
-  type StreamPart,
-} from "./cassette.ts";
-import type { LanguageModel } from "./language-model.ts";
+import { keyOf, readCassette, requestOf, type CassetteEntry } from "./cassette.ts";
+import type { CallOptions, GenerateResult, LanguageModel, ModelV3, StreamPart } from "./language-model.ts";
 import { lineDiff } from "./line-diff.ts";
 
 /**
@@ -34,12 +25,10 @@ export function replayModel(file: string): LanguageModel {
     return next;
   };
   const [first] = entries as [CassetteEntry, ...CassetteEntry[]];
-  const replaying: ModelV3 = {
-    specificationVersion: "v3",
+  const replaying: Omit<ModelV3, "specificationVersion"> = {
     provider: first.provider,
     modelId: first.model,
-    // Whatever the recording model was sent as an address is one here too.
-    supportedUrls: { "*/*": [/.*/] },
+    supportedUrls: first.capabilities.supportedUrls,
     async doGenerate(options) {
       return (take(options, "generate").answer as { result: GenerateResult }).result;
     },
@@ -55,7 +44,8 @@ export function replayModel(file: string): LanguageModel {
       };
     },
   };
-  return replaying;
+  // What it gives is what was recorded, of whichever version.
+  return { ...first.capabilities, ...replaying } as LanguageModel;
 }
 
 function drift(file: string, request: unknown, recorded: number, others: readonly CassetteEntry[]): Error {

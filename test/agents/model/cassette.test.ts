@@ -5,7 +5,8 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText } from "ai";
 import { Orchestra } from "orchestra";
 import { defineTool, modelAgent, recordModel, replayModel, type LanguageModel } from "orchestra/agents";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ScriptedModel } from "orchestra/testing";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { startModelServer } from "../../support/model-server.ts";
 
@@ -13,7 +14,10 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "orchestra-cassette-"));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllGlobals();
+  rmSync(folder, { recursive: true, force: true });
+});
 const cassette = () => join(folder, "nested/calls.jsonl");
 
 const add = defineTool({
@@ -89,6 +93,50 @@ describe("a cassette", () => {
     const provider = createOpenAICompatible({ name: "test", baseURL: server.url });
     await generateText({ model: recordModel(provider("m"), cassette()), prompt: "hi" });
     expect((await generateText({ model: replayModel(cassette()), prompt: "hi" })).text).toBe("whole");
+  });
+
+  it("says of the model what it says itself, so that the same is asked", async () => {
+    const scripted = new ScriptedModel(['{"n": 1}']);
+    const supportedUrls = { "image/*": [/^https:\/\/pictures\./i] };
+    const model = Object.assign(scripted, { supportsStructuredOutputs: true, supportedUrls });
+    const ask = (asked: LanguageModel) => {
+      const M = modelAgent({ name: "M", model: asked, output: z.object({ n: z.number() }) });
+      const image = { type: "image", image: new URL("https://pictures.example/otter.png"), mediaType: "image/png" };
+      return Orchestra.run({
+        task: "t",
+        topology: { nodes: ["M"] },
+        agents: { M: { ...M, run: (_, ctx) => M.run(image, ctx) } },
+      });
+    };
+    expect((await ask(recordModel(model, cassette()))).orThrow().finalResponse).toEqual({ n: 1 });
+    // A schema that the provider holds to is not told in words, and an address that it takes is not fetched.
+    expect(JSON.stringify(scripted.calls[0]?.prompt)).not.toContain("JSON Schema");
+    const replaying = replayModel(cassette());
+    expect((await ask(replaying)).orThrow().finalResponse).toEqual({ n: 1 });
+    expect(await replaying.supportedUrls).toEqual(supportedUrls);
+  });
+
+  it("keeps what a model of the interface before gives, with its usage", async () => {
+    vi.stubGlobal("AI_SDK_LOG_WARNINGS", false);
+    const parts = [
+      { type: "text-start", id: "0" },
+      { type: "text-delta", id: "0", delta: "old" },
+      { type: "text-end", id: "0" },
+      { type: "finish", finishReason: "stop", usage: { inputTokens: 7, outputTokens: 3, totalTokens: 10 } },
+    ];
+    const older = {
+      specificationVersion: "v2",
+      provider: "test",
+      modelId: "m",
+      supportedUrls: {},
+      doGenerate: () => Promise.reject(new Error("not asked")),
+      doStream: async () => ({ stream: ReadableStream.from(parts) }),
+    } as unknown as LanguageModel;
+    for (const model of [() => recordModel(older, cassette()), () => replayModel(cassette())]) {
+      const [result] = await runTwice(model(), ["t"]);
+      expect(result?.orThrow().finalResponse).toBe("old");
+      expect(result?.metadata.usage).toMatchObject({ inputTokens: 7, outputTokens: 3 });
+    }
   });
 
   it("keeps no call that failed", async () => {
