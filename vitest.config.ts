@@ -13,6 +13,7 @@ export default defineConfig({
       { find: /^orchestra\/control$/, replacement: source("./src/control/index.ts") },
       { find: /^orchestra\/memory$/, replacement: source("./src/memory/index.ts") },
       { find: /^orchestra\/nats$/, replacement: source("./src/nats/index.ts") },
+      { find: /^orchestra\/orchestrat(or|ion)$/, replacement: source("./src/orchestrator/index.ts") },
       { find: /^orchestra\/telemetry$/, replacement: source("./src/telemetry/index.ts") },
       { find: /^orchestra\/testing$/, replacement: source("./src/testing/index.ts") },
       { find: /^orchestra$/, replacement: source("./src/index.ts") },

@@ -1,0 +1,27 @@
+// What `orchestra/orchestrator` offers; `orchestra/orchestration` is the same.
+
+export { createOrchestrator, Orchestrator } from "./orchestrator.ts";
+export type { CancelAnswer, RunHandle, RunResult, SubscribeOptions } from "./orchestrator.ts";
+export type { OrchestratorConfig } from "./orchestrator-config.ts";
+export type { IterationTask, Team } from "./team.ts";
+
+// Input
+export type { StartRunInput } from "./run-input.ts";
+export type { ClassRetry, LoopPolicy, RetryPolicyInput } from "./loop-policy.ts";
+export type {
+  CommandCriterion,
+  CommandSpec,
+  CriterionInput,
+  CustomCriterion,
+  SuccessCriteria,
+} from "./success-criteria.ts";
+export type { Priority, RunProvenance, SeededEntry, Strategy } from "./run-spec.ts";
+
+// What a run tells
+export type { BudgetName, OrchestratorEvent, OrchestratorEventType, RunEnd, TerminalReason } from "./run-events.ts";
+export type { CheckResult } from "./check-result.ts";
+export type { RunPhase, RunStatus } from "./run-status.ts";
+
+// How commands are run
+export { scriptedBackend } from "./backend.ts";
+export type { Backend, BackendOption, CheckCommand, CommandVerdict } from "./backend.ts";

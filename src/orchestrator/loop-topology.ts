@@ -1,0 +1,122 @@
+// Loop topology
+//
+// Every run is a session of this one topology: `loop` decides and calls, the others do. The team's own topology is a nested
+// run of each `team` step.
+//
+// T1  What a step needs of the run stands in the session's task or in the state of `loop`: nothing of it is lost with a process.
+// T2  Outcomes of `prepare` and `check` and the run's end stay small, so that events show them whole.
+
+import { next, type AgentContext, type ArrivalValue } from "../runtime/agent.ts";
+import type { AgentLike } from "../runtime/agent-source.ts";
+import { Topology } from "../runtime/topology.ts";
+import { listFiles, type FileList } from "./changed-files.ts";
+import type { CheckResult } from "./check-result.ts";
+import { makeCheck, type CheckPorts, type CheckTask } from "./checks.ts";
+import { decideNext, LOOP_START, type LoopAction, type LoopReply, type LoopState, type TeamOutcome } from "./loop.ts";
+import type { Prepared, RunEnd } from "./run-events.ts";
+import type { RunSpec } from "./run-spec.ts";
+import { iterationTask, runTeam, type IterationTask, type Team } from "./team.ts";
+
+export const LOOP_TOPOLOGY = new Topology({
+  nodes: ["loop", "prepare", "files", "team", "check"],
+  edges: ["loop <-> prepare", "loop <-> files", "loop <-> team", "loop <-> check"],
+  entryPoint: "loop",
+});
+/** A session of the store is a run by this. */
+export const LOOP_HASH = LOOP_TOPOLOGY.hash;
+
+export interface LoopPorts extends CheckPorts {
+  readonly team: Team;
+}
+
+export function loopAgents(ports: LoopPorts): Readonly<Record<string, AgentLike>> {
+  return {
+    loop: (_input: unknown, ctx: AgentContext) => loop(ctx),
+    prepare: (_input: unknown, ctx: AgentContext) => prepare(specOf(ctx)),
+    files: (_input: unknown, ctx: AgentContext): Promise<FileList> => listFiles(specOf(ctx).cwd),
+    team: {
+      timeoutMs: false,
+      run: (task: unknown, ctx: AgentContext): Promise<TeamOutcome> =>
+        runTeam(ports.team, specOf(ctx), task as IterationTask, ctx),
+    },
+    check: {
+      // Each check has a limit of its own.
+      timeoutMs: false,
+      run: (task: unknown, ctx: AgentContext): Promise<CheckResult> =>
+        makeCheck(ports, specOf(ctx), task as CheckTask, ctx),
+    },
+  };
+}
+
+function loop(ctx: AgentContext): unknown {
+  const spec = specOf(ctx);
+  const [reply] = ctx.replies ?? [];
+  if (reply === undefined) return next.invoke("prepare");
+  if (reply.error !== undefined) return next.fail(reply.error);
+  if (reply.from === "prepare" && spec.checks.some(({ kind }) => kind === "paths")) return next.invoke("files");
+  const known = noted(ctx, reply);
+  const decided = decideNext(spec, ctx.state.get<LoopState>("loop") ?? LOOP_START, known);
+  ctx.state.set("loop", decided.state);
+  return carriedOut(decided.action, decided.state, spec, ctx);
+}
+
+/** Keeps for later steps what the reply brought. */
+function noted({ state }: AgentContext, { from, value }: ArrivalValue): LoopReply {
+  switch (from) {
+    case "files":
+      state.set("before", value);
+      return { from: "prepare" };
+    case "team": {
+      const outcome = value as TeamOutcome;
+      if (outcome.type === "done") state.set("output", outcome.output);
+      return { from, outcome };
+    }
+    case "check":
+      return { from, result: value as CheckResult };
+    default:
+      return { from: "prepare" };
+  }
+}
+
+function carriedOut(
+  action: LoopAction,
+  { checks }: LoopState,
+  spec: RunSpec,
+  { sessionId, state }: AgentContext,
+): unknown {
+  switch (action.type) {
+    case "team":
+      return next.invoke("team", iterationTask(sessionId, spec, action));
+    case "check": {
+      const { iteration, index } = action;
+      const before = state.get<FileList>("before");
+      const task: CheckTask = {
+        runId: sessionId,
+        iteration,
+        index,
+        output: state.get("output") ?? null,
+        checks,
+        ...(before !== undefined && { before }),
+      };
+      return next.invoke("check", task);
+    }
+    case "converged":
+      return next.final({ reason: "converged" } satisfies RunEnd);
+    case "exhausted":
+      return next.final({ reason: "budget_exhausted", budget: action.budget } satisfies RunEnd);
+    case "failed":
+      return next.fail(action.error);
+  }
+}
+
+function prepare({ seeds, checks, maxIterations }: RunSpec): Prepared {
+  return {
+    seeded: seeds.map(({ key }, i) => key ?? String(i + 1)),
+    checks: checks.map(({ name }) => name),
+    maxIterations,
+  };
+}
+
+function specOf({ task }: AgentContext): RunSpec {
+  return task as RunSpec;
+}

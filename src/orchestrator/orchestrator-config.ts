@@ -1,0 +1,69 @@
+// Orchestrator config: what `createOrchestrator` takes, and how it is checked.
+
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { isAgentDirectory, type AgentLike } from "../runtime/agent-source.ts";
+import { assertOptions, anything, check, count, having, isRecord, object, required } from "../runtime/option-schema.ts";
+import type { RunObserver, SharedBus } from "../runtime/run-options.ts";
+import type { StateManager } from "../runtime/state-manager.ts";
+import type { BackendOption } from "./backend.ts";
+import type { CommandCriterion, CustomCriterion } from "./success-criteria.ts";
+import type { Team } from "./team.ts";
+
+export interface OrchestratorConfig extends Team {
+  /** How the commands of checks are run. Default "safe-exec". */
+  readonly backend?: BackendOption;
+  /** Where runs are kept. Default: in memory, for the life of the process. */
+  readonly stateManager?: StateManager;
+  /** Hosts that share the runs: `natsBus(…)` of `orchestra/nats`. */
+  readonly bus?: SharedBus;
+  /** Commands behind `lint: true`, `typecheck: true` and `tests: true`. Default: the npm scripts of these names. */
+  readonly commands?: Readonly<Record<string, Exclude<CommandCriterion, boolean>>>;
+  /** Criteria that runs name in `successCriteria.custom`. A run that another process goes on with needs its criteria here. */
+  readonly criteria?: Readonly<Record<string, CustomCriterion>>;
+  /** Judges `acceptanceCriteria`: gives true, false or `{ passed, output? }` on `{ description, acceptanceCriteria, output, checks }`. */
+  readonly acceptance?: AgentLike;
+  /** Characters of a description. Default 10_000. */
+  readonly descriptionLengthMax?: number;
+  readonly observers?: readonly RunObserver[];
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export const DESCRIPTION_LENGTH_MAX = 10_000;
+
+const configSchema = object({
+  agents: required(
+    (value) => isAgentDirectory(value) || isRecord(value),
+    "a record of agents by name, or an AgentRegistry",
+  ),
+  topology: anything,
+  conditions: check((value) => value === undefined || isRecord(value), "an object of functions by name"),
+  executionConfig: check((value) => value === undefined || isRecord(value), "an object"),
+  maxSteps: check(
+    (value) => value === undefined || value === false || Number.isInteger(value),
+    "a whole number from 1, or false",
+  ),
+  backend: anything,
+  stateManager: having("a StateManager", "acquire"),
+  bus: anything,
+  commands: check((value) => value === undefined || isRecord(value), "commands by the name of their check"),
+  criteria: check(
+    (value) =>
+      value === undefined || (isRecord(value) && Object.values(value).every((one) => typeof one === "function")),
+    "functions by name",
+  ),
+  acceptance: anything,
+  descriptionLengthMax: count,
+  observers: anything,
+  logger: having("a logger such as pino's", "info", "warn", "error", "debug", "child"),
+  clock: having("a Clock", "nowMs", "monotonicMs", "setTimer"),
+  random: having("a Random", "next"),
+});
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function assertConfig(config: OrchestratorConfig): void {
+  assertOptions(configSchema, config, "createOrchestrator");
+}

@@ -1,0 +1,310 @@
+// Orchestrator
+//
+// Owns:      the runs of one store: their start, status, events, end.
+// Does not:  decide what a run does next (loop.ts) or keep anything of its own: all of it is in the runs' sessions.
+// Crossing:  startRun() → session of LOOP_TOPOLOGY → kernel → events → RunProjection → status, artifacts, subscribers.
+//
+// R1  A run's id is its session's. `startRun` gives it out before anything is written; what cannot start fails `result`.
+// R2  Nothing is opened before it is used; two orchestrators share nothing but a store that both were given.
+
+import { errorToData } from "../base/error-data.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { createIds, parseSessionId, type SessionId } from "../base/ids.ts";
+import { silentLogger, type Logger } from "../base/logger.ts";
+import { systemClock } from "../base/clock.ts";
+import { systemRandom } from "../base/random.ts";
+import { OrchestraInstance } from "../runtime/orchestra-instance.ts";
+import type { OrchestraResult } from "../runtime/result.ts";
+import { readBackend } from "./backend.ts";
+import { loopAgents, LOOP_HASH, LOOP_TOPOLOGY } from "./loop-topology.ts";
+import type { TeamOutcome } from "./loop.ts";
+import { RunProjection, type BudgetName, type OrchestratorEvent, type TerminalReason } from "./run-events.ts";
+import { readRunInput, type StartRunInput } from "./run-input.ts";
+import type { RunSpec } from "./run-spec.ts";
+import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
+import { assertConfig, DESCRIPTION_LENGTH_MAX, type OrchestratorConfig } from "./orchestrator-config.ts";
+import { commandOf, DEFAULT_COMMANDS, type CommandSpec, type CustomCriterion } from "./success-criteria.ts";
+
+export interface RunHandle {
+  readonly runId: string;
+  /** Resolves when the run ends, in whatever way. Rejects for what could not start, and when the orchestrator is closed before. */
+  readonly result: Promise<RunResult>;
+}
+
+export interface RunResult {
+  readonly runId: string;
+  readonly reason: TerminalReason;
+  readonly budget?: BudgetName;
+  readonly iterations: number;
+  /** What the team came to in its last iteration. */
+  readonly output: unknown;
+  readonly error?: RunStatus["error"];
+  readonly usage: OrchestraResult["metadata"]["usage"];
+}
+
+export interface CancelAnswer {
+  readonly success: boolean;
+  /** Why not. */
+  readonly error?: string;
+}
+
+/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function createOrchestrator(config: OrchestratorConfig): Orchestrator {
+  return new Orchestrator(config);
+}
+
+export class Orchestrator implements AsyncDisposable {
+  readonly #config: OrchestratorConfig;
+  readonly #logger: Logger;
+  readonly #ids;
+  readonly #commands: Readonly<Record<string, CommandSpec>>;
+  readonly #instance: OrchestraInstance;
+  /** Starts that are under way, and criteria that came with them. */
+  readonly #starting = new Map<string, Promise<unknown>>();
+  readonly #custom = new Map<string, Readonly<Record<string, CustomCriterion>>>();
+
+  /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
+  constructor(config: OrchestratorConfig) {
+    assertConfig(config);
+    const { clock = systemClock(), random = systemRandom(), logger = silentLogger } = config;
+    this.#config = config;
+    this.#logger = logger;
+    this.#ids = createIds(clock, random);
+    const own = Object.entries(config.commands ?? {}).map(([name, given]) => [name, commandOf(name, given, {})]);
+    this.#commands = { ...DEFAULT_COMMANDS, ...(Object.fromEntries(own) as Record<string, CommandSpec>) };
+    this.#instance = new OrchestraInstance({
+      topology: LOOP_TOPOLOGY,
+      agents: loopAgents({
+        team: config,
+        backend: readBackend(config.backend),
+        acceptance: config.acceptance,
+        custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
+        lackCustom: (runId, name) => this.#leaveFor(runId, name),
+      }),
+      maxSteps: false,
+      ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
+      ...(config.bus !== undefined && { bus: config.bus }),
+      ...(config.observers !== undefined && { observers: config.observers }),
+      ...(config.logger !== undefined && { logger: config.logger }),
+      ...(config.clock !== undefined && { clock: config.clock }),
+      ...(config.random !== undefined && { random: config.random }),
+    });
+  }
+
+  /**
+   * Begins a run and returns at once.
+   *
+   * @throws {OrchestraError} `ORCH_BAD_OPTION` with everything that is wrong with `input`; `result` rejects with
+   *   `ORCH_SESSION_BUSY` when there is such a run, and with what a session may fail to start of.
+   */
+  startRun(input: StartRunInput): RunHandle {
+    const { criteria = {}, descriptionLengthMax = DESCRIPTION_LENGTH_MAX, acceptance } = this.#config;
+    const { spec, custom, ...read } = readRunInput(input, {
+      descriptionLengthMax,
+      commands: this.#commands,
+      customNames: Object.keys(criteria),
+      judges: acceptance !== undefined,
+    });
+    const runId = parseSessionId(read.runId ?? this.#ids.next("run"));
+    const result = this.#start(runId, read.runId !== undefined, spec, custom);
+    result.catch(() => undefined);
+    return { runId, result };
+  }
+
+  /** A run that is unknown has the phase `unknown`. */
+  async getRunStatus(runId: string): Promise<RunStatus> {
+    if (this.#starting.has(runId)) return PENDING_STATUS;
+    if (!(await this.#isKnown(runId))) return UNKNOWN_STATUS;
+    return statusOf(await this.#eventsSoFar(runId));
+  }
+
+  /** Ends a run for good; agents and commands under way are told by their signal. */
+  async cancelRun(runId: string, reason?: string): Promise<CancelAnswer> {
+    await this.#starting.get(runId);
+    const status = await this.getRunStatus(runId);
+    if (status.phase === "unknown") return { success: false, error: `no run "${runId}"` };
+    if (status.finished) return { success: false, error: `run "${runId}" has ended already: ${status.reason}` };
+    const cancelled = await this.#instance.cancelSession(runId, reason);
+    return cancelled
+      ? { success: true }
+      : { success: false, error: `run "${runId}" could not be cancelled: it just ended` };
+  }
+
+  /**
+   * The run's events from the first after `after` (0: all), as they come, until the run has ended; without a hole, also
+   * after a restart. With a handler: returns the way to stop; what the handler throws goes to the logger, once.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` from the iteration, to the logger with a handler.
+   */
+  subscribeRunEvents(runId: string, options?: SubscribeOptions): AsyncIterable<OrchestratorEvent>;
+  subscribeRunEvents(
+    runId: string,
+    handler: (event: OrchestratorEvent) => void,
+    options?: SubscribeOptions,
+  ): () => void;
+  subscribeRunEvents(
+    runId: string,
+    first: SubscribeOptions | ((event: OrchestratorEvent) => void) = {},
+    second: SubscribeOptions = {},
+  ): AsyncIterable<OrchestratorEvent> | (() => void) {
+    if (typeof first !== "function") return this.#events(runId, first);
+    const stop = new AbortController();
+    const signal = second.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, second.signal]);
+    void this.#tell(runId, first, { ...second, signal });
+    return () => stop.abort();
+  }
+
+  /** Goes on with a run that stands still, with criteria of its own that this process lacks. */
+  async resumeRun(
+    runId: string,
+    { custom = {} }: { custom?: Readonly<Record<string, CustomCriterion>> } = {},
+  ): Promise<RunHandle> {
+    if (!(await this.#isKnown(runId)))
+      throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no run "${runId}"`, { details: { sessionId: runId } });
+    this.#custom.set(runId, { ...this.#custom.get(runId), ...custom });
+    const going = this.#instance.resumeSession(runId);
+    const result = Promise.all([this.#ended(runId), going]).then(([ended]) => ended);
+    result.catch(() => undefined);
+    return { runId, result };
+  }
+
+  /** Runs of this store, oldest first. */
+  async listRuns(options: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
+    const sessions = await this.#instance.listSessions(options);
+    return sessions.filter(({ topologyHash }) => topologyHash === LOOP_HASH).map(({ sessionId }) => sessionId);
+  }
+
+  /** A session of another topology in the same store is no run. */
+  async #isKnown(runId: string): Promise<boolean> {
+    const session = await this.#instance.getSession(runId);
+    return session !== null && session.topologyHash === LOOP_HASH;
+  }
+
+  /** Lets go of everything; runs under way stay resumable. Idempotent. */
+  close(): Promise<void> {
+    return this.#instance.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(
+    runId: SessionId,
+    isNamed: boolean,
+    spec: RunSpec,
+    custom: Readonly<Record<string, CustomCriterion>>,
+  ): Promise<RunResult> {
+    const begun = this.#begin(runId, isNamed, spec, custom);
+    this.#starting.set(
+      runId,
+      begun.catch(() => undefined),
+    );
+    try {
+      await begun;
+    } finally {
+      this.#starting.delete(runId);
+    }
+    return this.#ended(runId);
+  }
+
+  /** Resolves once the run is recorded. */
+  async #begin(
+    runId: SessionId,
+    isNamed: boolean,
+    spec: RunSpec,
+    custom: Readonly<Record<string, CustomCriterion>>,
+  ): Promise<void> {
+    if (isNamed && (await this.#instance.getSession(runId)) !== null)
+      throw new OrchestraError("ORCH_SESSION_BUSY", `startRun.runId: there is a run "${runId}" already`, {
+        details: { sessionId: runId },
+      });
+    if (Object.keys(custom).length > 0) this.#custom.set(runId, custom);
+    const handle = this.#instance.stream({
+      task: { ...spec },
+      sessionId: runId,
+      maxSteps: false,
+      budget: spec.budget,
+    });
+    const events = handle[Symbol.asyncIterator]();
+    await events.next();
+    await events.return?.();
+  }
+
+  async #ended(runId: string): Promise<RunResult> {
+    for await (const event of this.#events(runId))
+      if (event.type === "run.terminal") return this.#resultOf(runId, event);
+    throw new OrchestraError(
+      "ORCH_CLOSED",
+      `the orchestrator was closed before run "${runId}" ended; it can be resumed`,
+    );
+  }
+
+  async #resultOf(runId: string, { payload }: OrchestratorEvent & { type: "run.terminal" }): Promise<RunResult> {
+    this.#custom.delete(runId);
+    let output: unknown = null;
+    for await (const step of this.#instance.trace(runId)) {
+      const outcome = step.node === "team" ? (step.output as TeamOutcome | null) : null;
+      if (outcome?.type === "done") output = outcome.output;
+    }
+    const { usage } = (await this.#instance.getResult(runId)).metadata;
+    const { reason, budget, error, iterations } = payload;
+    return {
+      runId,
+      reason,
+      ...(budget !== undefined && { budget }),
+      iterations,
+      output,
+      ...(error !== undefined && { error }),
+      usage,
+    };
+  }
+
+  async *#events(runId: string, { after = 0, signal }: SubscribeOptions = {}): AsyncGenerator<OrchestratorEvent> {
+    await this.#starting.get(runId);
+    const projection = new RunProjection(runId);
+    for await (const event of this.#instance.events(runId, signal === undefined ? {} : { signal })) {
+      for (const told of projection.next(event)) if (told.seq > after) yield told;
+      if (projection.isOver) return;
+    }
+  }
+
+  async #eventsSoFar(runId: string): Promise<readonly OrchestratorEvent[]> {
+    const projection = new RunProjection(runId);
+    const events: OrchestratorEvent[] = [];
+    for await (const event of this.#instance.events(runId, { untilNow: true })) events.push(...projection.next(event));
+    return events;
+  }
+
+  async #tell(runId: string, handler: (event: OrchestratorEvent) => void, options: SubscribeOptions): Promise<void> {
+    let hasThrown = false;
+    const report = (error: unknown, what: string): void => {
+      if (!hasThrown) this.#logger.error({ runId, error: errorToData(error) }, what);
+      hasThrown = true;
+    };
+    try {
+      for await (const event of this.#events(runId, options)) {
+        try {
+          handler(event);
+        } catch (error) {
+          report(error, "a subscriber of run events has thrown; it is told of no more that it throws");
+        }
+      }
+    } catch (error) {
+      report(error, "run events could not be followed");
+    }
+  }
+
+  /** The run waits, without a step under way, until a process that has the criterion goes on with it. */
+  async #leaveFor(runId: string, name: string): Promise<never> {
+    const why = `no process here has the criterion "${name}": resumeRun brings it, or createOrchestrator's \`criteria\``;
+    await this.#instance.pauseSession(runId, why, { inFlight: "abort" });
+    return new Promise<never>(() => {});
+  }
+}
+
+export interface SubscribeOptions {
+  /** Default 0. */
+  readonly after?: number;
+  readonly signal?: AbortSignal;
+}

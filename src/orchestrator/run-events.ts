@@ -1,0 +1,208 @@
+// Run events
+//
+// What a run tells, made from the events of its session and so the same on every replay.
+//
+// V1  `seq` counts from 1 without a hole; the same event has the same number in every process, and after a crash.
+// V2  `run.terminal` is told once, and nothing after it.
+
+import type { ErrorData } from "../base/errors.ts";
+import type { RunEvent } from "../runtime/engine-api.ts";
+import type { CheckResult } from "./check-result.ts";
+
+export type BudgetName = "iterations" | "duration" | "tokens" | "cost";
+export type TerminalReason = "converged" | "budget_exhausted" | "failed" | "cancelled";
+
+/** What a run begins with, as its first step tells. */
+export interface Prepared {
+  /** Keys of what its memory was given. */
+  readonly seeded: readonly string[];
+  /** Names of its checks, in the order in which they are made. */
+  readonly checks: readonly string[];
+  readonly maxIterations: number;
+}
+
+/** How a run ended; the value of its session. */
+export interface RunEnd {
+  readonly reason: TerminalReason;
+  /** Which of its budgets was used up. */
+  readonly budget?: BudgetName;
+  readonly error?: ErrorData;
+}
+
+interface Payloads {
+  "run.started": { readonly description: string };
+  "memory.seeded": { readonly entries: number; readonly keys: readonly string[] };
+  "memory.learned": { readonly iteration: number; readonly keys: readonly string[] };
+  /** `of`: how many there may be. */
+  "iteration.started": { readonly iteration: number; readonly of: number };
+  "iteration.completed": { readonly iteration: number; readonly of: number; readonly passed: boolean };
+  "check.started": { readonly iteration: number; readonly name: string };
+  "check.passed": CheckResult & { readonly iteration: number };
+  "check.failed": CheckResult & { readonly iteration: number };
+  "budget.warning": { readonly budget: string; readonly used: number; readonly limit: number };
+  "run.paused": { readonly why: string };
+  "run.resumed": Readonly<Record<string, never>>;
+  "run.terminal": RunEnd & { readonly iterations: number };
+}
+
+export type OrchestratorEventType = keyof Payloads;
+
+export type OrchestratorEvent = {
+  [T in OrchestratorEventType]: {
+    readonly seq: number;
+    /** Milliseconds since 1970. */
+    readonly ts: number;
+    readonly runId: string;
+    readonly type: T;
+    readonly payload: Payloads[T];
+  };
+}[OrchestratorEventType];
+
+type Told = {
+  [T in OrchestratorEventType]: { readonly type: T; readonly payload: Payloads[T] };
+}[OrchestratorEventType];
+
+/** Folds the events of one session, from its first. */
+export class RunProjection {
+  readonly #runId: string;
+  #seq = 0;
+  #iteration = 0;
+  #isOpen = false;
+  #failed = 0;
+  #isOver = false;
+  #isStill = false;
+  #prepared: Prepared = { seeded: [], checks: [], maxIterations: 1 };
+  #checked = 0;
+  readonly #begun = new Set<string>();
+
+  constructor(runId: string) {
+    this.#runId = runId;
+  }
+
+  get iteration(): number {
+    return this.#iteration;
+  }
+
+  /** Iterations that were gone through with all their checks. */
+  get iterationsDone(): number {
+    return this.#isOpen ? this.#iteration - 1 : this.#iteration;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  next(event: RunEvent): readonly OrchestratorEvent[] {
+    if (this.#isOver) return [];
+    return this.#tell(event).map((told): OrchestratorEvent => ({
+      seq: ++this.#seq,
+      ts: event.at,
+      runId: this.#runId,
+      ...told,
+    }));
+  }
+
+  #tell(event: RunEvent): readonly Told[] {
+    switch (event.type) {
+      case "run.started":
+        return [{ type: "run.started", payload: { description: descriptionIn(event.task) } }];
+      case "step.started":
+        return this.#begin(event.node, event.stepId);
+      case "step.succeeded":
+        return this.#done(event.node, event.outcome);
+      case "budget.warning": {
+        const { budget, used, limit } = event;
+        return [{ type: "budget.warning", payload: { budget, used, limit } }];
+      }
+      case "run.paused":
+        this.#isStill = true;
+        return [{ type: "run.paused", payload: { why: event.reason ?? "paused" } }];
+      case "run.awaiting_user":
+        this.#isStill = true;
+        return [{ type: "run.paused", payload: { why: "an agent waits for an answer" } }];
+      case "run.resumed":
+        if (!this.#isStill) return [];
+        this.#isStill = false;
+        return [{ type: "run.resumed", payload: {} }];
+      case "run.completed":
+        return [...this.#completed(), this.#end(event.value as RunEnd)];
+      case "run.failed":
+        return [this.#end(endOfFailure(event.terminalReason, event.error))];
+      case "run.cancelled":
+        return [this.#end({ reason: "cancelled" })];
+      default:
+        return [];
+    }
+  }
+
+  /** A step that runs again after a crash was told of already. */
+  #begin(node: string, stepId: string): readonly Told[] {
+    if (this.#begun.has(stepId)) return [];
+    if (node === "team") {
+      this.#begun.add(stepId);
+      const before = this.#completed();
+      this.#iteration += 1;
+      this.#isOpen = true;
+      this.#failed = 0;
+      this.#checked = 0;
+      const { maxIterations: of } = this.#prepared;
+      return [...before, { type: "iteration.started", payload: { iteration: this.#iteration, of } }];
+    }
+    if (node === "check") {
+      this.#begun.add(stepId);
+      const name = this.#prepared.checks[this.#checked] ?? "";
+      this.#checked += 1;
+      return [{ type: "check.started", payload: { iteration: this.#iteration, name } }];
+    }
+    return [];
+  }
+
+  #done(node: string, outcome: unknown): readonly Told[] {
+    if (node === "check") {
+      const result = outcome as CheckResult;
+      if (!result.passed) this.#failed += 1;
+      const payload = { iteration: this.#iteration, ...result };
+      return [{ type: result.passed ? "check.passed" : "check.failed", payload }];
+    }
+    if (node === "prepare") {
+      this.#prepared = outcome as Prepared;
+      const { seeded } = this.#prepared;
+      return seeded.length === 0 ? [] : [{ type: "memory.seeded", payload: { entries: seeded.length, keys: seeded } }];
+    }
+    return [];
+  }
+
+  #completed(): readonly Told[] {
+    if (!this.#isOpen) return [];
+    this.#isOpen = false;
+    const payload = {
+      iteration: this.#iteration,
+      of: this.#prepared.maxIterations,
+      passed: this.#failed === 0,
+    };
+    return [{ type: "iteration.completed", payload }];
+  }
+
+  #end(end: RunEnd): Told {
+    this.#isOver = true;
+    return { type: "run.terminal", payload: { ...end, iterations: this.iterationsDone } };
+  }
+}
+
+function endOfFailure(terminalReason: string, error: ErrorData): RunEnd {
+  const budget = budgetOf(terminalReason);
+  return budget === undefined ? { reason: "failed", error } : { reason: "budget_exhausted", budget, error };
+}
+
+/** Of the kernel's terminal reasons, those that are budgets of a run. */
+const BUDGETS: Readonly<Record<string, BudgetName>> = { tokens: "tokens", cost: "cost", duration: "duration" };
+
+export function budgetOf(terminalReason: string): BudgetName | undefined {
+  return BUDGETS[terminalReason];
+}
+
+/** Of a task that is listed by reference, its text is not at hand. */
+function descriptionIn(task: unknown): string {
+  const { description } = task as { description?: unknown };
+  return typeof description === "string" ? description : "";
+}

@@ -1,0 +1,63 @@
+// Run spec: what a run was asked to do, as plain data. It is the task of the run's session, so any process can go on with it.
+
+import type { RetryOption } from "../runtime/retry-option.ts";
+
+export const STRATEGIES = ["parallel", "sequential", "adaptive", "balanced"] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
+export const PRIORITIES = ["low", "medium", "high", "critical"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** Where a run, or what it learned, comes from. Open for more. */
+export interface RunProvenance {
+  readonly project?: string;
+  readonly runId?: string;
+  readonly assignmentId?: string;
+  readonly cardId?: string;
+  readonly agent?: string;
+  readonly [more: string]: unknown;
+}
+
+/** One thing that must hold before a run has converged. */
+export type CheckSpec =
+  | {
+      readonly kind: "command";
+      readonly name: string;
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly timeoutMs: number | false;
+    }
+  | { readonly kind: "custom"; readonly name: string }
+  | { readonly kind: "acceptance"; readonly name: "acceptance" }
+  | { readonly kind: "paths"; readonly name: "paths" };
+
+export interface SeededEntry {
+  readonly key?: string;
+  readonly value: unknown;
+  readonly namespace?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+export interface RunBudget {
+  readonly tokens?: number;
+  readonly costUsd?: number;
+  readonly durationMs?: number;
+}
+
+export interface RunSpec {
+  readonly description: string;
+  readonly strategy: Strategy;
+  readonly priority: Priority;
+  /** Absolute. */
+  readonly cwd: string;
+  readonly acceptanceCriteria: readonly string[];
+  /** Relative to `cwd`; absent: any. */
+  readonly allowedPaths?: readonly string[];
+  readonly forbiddenPaths: readonly string[];
+  readonly provenance: RunProvenance;
+  readonly maxIterations: number;
+  readonly budget: RunBudget;
+  readonly retry?: RetryOption;
+  readonly checks: readonly CheckSpec[];
+  readonly seeds: readonly SeededEntry[];
+}
