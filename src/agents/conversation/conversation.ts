@@ -22,7 +22,7 @@ export type Retention = "single_run" | "session" | "persistent";
 export interface ConversationOptions<M extends Message = Message> {
   /** Default "single_run". */
   readonly retention?: Retention;
-  /** What a model is shown at most, in tokens, its instructions included; `false` for everything. Default 32_000. */
+  /** What a model is shown at most, in tokens, its instructions and tools included; `false` for everything. Default 32_000. */
   readonly tokensMax?: number | false;
   /** Default: an estimate of four characters to a token. */
   readonly countTokens?: CountTokens<M>;

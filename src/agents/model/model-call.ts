@@ -7,9 +7,9 @@
 
 import type { JSONSchema7, LanguageModelUsage, ModelMessage, ToolSet } from "ai";
 import type { Logger } from "../../base/logger.ts";
+import { estimateTextTokens, estimateTokens } from "../conversation/tokens.ts";
 import { endedEarly, filtered, modelCallError } from "./model-errors.ts";
 import type { AiSdk, LanguageModel, ModelV3, StreamPart } from "./language-model.ts";
-import { estimatedTokens } from "./price.ts";
 
 /** Options of a call, by the AI SDK's names; absent: the provider's own default. */
 export interface ModelSettings {
@@ -210,9 +210,26 @@ function outputOf(json: ModelRequest["json"]): NonNullable<StreamTextOptions["ou
   };
 }
 
+/** What a request takes, about: all that the model is shown. */
+export function estimateRequestTokens({
+  system = "",
+  messages,
+  tools,
+  json,
+}: Pick<ModelRequest, "system" | "messages" | "tools" | "json">): number {
+  const beside = system + toolsAsText(tools) + (json?.schema === undefined ? "" : JSON.stringify(json.schema));
+  return messages.reduce((sum, message) => sum + estimateTokens(message), estimateTextTokens(beside));
+}
+
+/** As the model is shown them, about. */
+export function toolsAsText(tools: readonly OfferedTool[]): string {
+  const shown = tools.map(({ name, description, inputJsonSchema }) => ({ name, description, inputJsonSchema }));
+  return shown.length === 0 ? "" : JSON.stringify(shown);
+}
+
 function usageOf(
   said: LanguageModelUsage,
-  { system = "", messages }: ModelRequest,
+  request: ModelRequest,
   text: string,
   toolCalls: readonly ToolCallRequest[],
 ): ModelAnswer["usage"] {
@@ -221,16 +238,9 @@ function usageOf(
   if (inputTokens !== undefined && outputTokens !== undefined)
     return { inputTokens, outputTokens, cachedInputTokens, estimated: false };
   return {
-    inputTokens: inputTokens ?? estimatedInputTokens(system, messages),
-    outputTokens: outputTokens ?? estimatedTokens(text + JSON.stringify(toolCalls.map(({ input }) => input))),
+    inputTokens: inputTokens ?? estimateRequestTokens(request),
+    outputTokens: outputTokens ?? estimateTextTokens(text + JSON.stringify(toolCalls.map(({ input }) => input))),
     cachedInputTokens,
     estimated: true,
   };
-}
-
-/** Of text only: what an image or a file counts for, providers alone know. */
-export function estimatedInputTokens(system: string, messages: readonly ModelMessage[]): number {
-  const bytesLeftOut = (key: string, value: unknown): unknown =>
-    key === "image" || key === "data" || value instanceof Uint8Array ? undefined : value;
-  return estimatedTokens(system + JSON.stringify(messages, bytesLeftOut));
 }

@@ -20,8 +20,3 @@ export function costUsd(price: ModelPrice | undefined, tokens: TokenCount): numb
   const input = (tokens.inputTokens - cached) * price.input + cached * (price.cachedInput ?? price.input);
   return (input + tokens.outputTokens * price.output) / 1_000_000;
 }
-
-/** A rough count for what no tokenizer of ours knows: four characters a token. */
-export function estimatedTokens(text: string): number {
-  return Math.ceil(text.length / 4);
-}

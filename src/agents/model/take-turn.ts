@@ -15,7 +15,7 @@ import type { AiSdk } from "./language-model.ts";
 import type { ModelAgentOptions } from "./model-agent-definition.ts";
 import {
   callModel,
-  estimatedInputTokens,
+  estimateRequestTokens,
   type ModelAnswer,
   type ModelRequest,
   type ModelSettings,
@@ -45,8 +45,7 @@ export async function takeTurn(
   try {
     const recorded = await ctx.once(`model:${turn}`, async (): Promise<Turn> => {
       let cap: BudgetCap | undefined;
-      const inputTokens = estimatedInputTokens(asked.system ?? "", asked.messages);
-      const size = { inputTokens, maxOutputTokens: settings.maxOutputTokens, price };
+      const size = { inputTokens: estimateRequestTokens(asked), maxOutputTokens: settings.maxOutputTokens, price };
       giveBack = await ctx.reserve(shareOf(size, (set) => (cap = set)));
       const within = settingsWithin(settings, cap);
       const request = { model, settings: within, providerOptions, ...asked };

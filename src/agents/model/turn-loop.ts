@@ -18,7 +18,7 @@ import { readReply } from "../steering/read-reply.ts";
 import type { Tool } from "../tools/tool.ts";
 import { loadAi } from "./language-model.ts";
 import type { ModelAgentOptions } from "./model-agent-definition.ts";
-import type { ModelAnswer, OfferedTool } from "./model-call.ts";
+import { toolsAsText, type ModelAnswer, type OfferedTool } from "./model-call.ts";
 import { ModelCallError } from "./model-errors.ts";
 import {
   answerInWords,
@@ -73,7 +73,7 @@ export async function runTurns(agent: ModelAgentOptions, input: unknown, ctx: Ag
   const json = agent.output === undefined || inContract ? undefined : schema === undefined ? {} : { schema };
   let corrections = 0;
   for (let turn = 0; turn < agent.maxTurns; turn++) {
-    const shown = conversation === undefined ? messages : windowOf(conversation, system, messages);
+    const shown = conversation === undefined ? messages : windowOf(conversation, terms, messages);
     const answer = await takeTurn(ai, agent, turn, { system, messages: shown, tools: offered, json }, ctx);
     messages.push(...answer.messages);
     const next = await follow(agent, terms, answer, messages, ctx);
@@ -104,13 +104,14 @@ function conversationOf(
   return openConversation(ctx, memory);
 }
 
-/** What fits of what was said before, and what this step has said; the instructions take their share. */
+/** What fits of what was said before, and what this step has said; the instructions and tools take their share. */
 function windowOf(
   conversation: Conversation<ModelMessage>,
-  system: string | undefined,
+  { system = "", offered }: Terms,
   messages: readonly ModelMessage[],
 ): readonly ModelMessage[] {
-  const instructions: ModelMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  const beside = [system, toolsAsText(offered)].filter((text) => text !== "");
+  const instructions = beside.map((content): ModelMessage => ({ role: "system", content }));
   return conversation.window(instructions, messages).filter(({ role }) => role !== "system");
 }
 

@@ -1,7 +1,7 @@
 // What a model-backed agent is shown of what was said before.
 
 import { Orchestra, StateManager, memoryStorage } from "orchestra";
-import { memoryConversations, modelAgent, type ModelAgentDefinition } from "orchestra/agents";
+import { defineTool, memoryConversations, modelAgent, type ModelAgentDefinition, type Tool } from "orchestra/agents";
 import { ScriptedModel } from "orchestra/testing";
 import { expect, it } from "vitest";
 
@@ -20,9 +20,9 @@ function shown(model: ScriptedModel): string[][] {
   );
 }
 
-async function twoRuns(memory: Memory, model: ScriptedModel): Promise<string[][]> {
+async function twoRuns(memory: Memory, model: ScriptedModel, tools: readonly Tool[] = []): Promise<string[][]> {
   const stateManager = new StateManager({ storage: memoryStorage() });
-  const agents = { A: modelAgent({ name: "A", model, instructions: "Be kind.", memory }) };
+  const agents = { A: modelAgent({ name: "A", model, instructions: "Be kind.", memory, tools }) };
   for (const task of ["one", "two"]) {
     const result = await Orchestra.run({ task, topology: { nodes: ["A"] }, agents, sessionId: "s", stateManager });
     result.orThrow();
@@ -42,9 +42,15 @@ it("is nothing of earlier runs by itself, and all of the session where it is tol
   ]);
 });
 
-it("is as much as fits beside the instructions", async () => {
-  const memory = { retention: "session", tokensMax: 3, countTokens: () => 1 } as const;
-  expect((await twoRuns(memory, new ScriptedModel(["1", "2"])))[1]).toEqual(["system: Be kind.", "user: two"]);
+it("is as much as fits beside the instructions and the tools", async () => {
+  const newest = ["system: Be kind.", "user: two"];
+  const asked = async (tokensMax: number, tools?: readonly Tool[]) => {
+    const memory = { retention: "session", tokensMax, countTokens: () => 1 } as const;
+    return (await twoRuns(memory, new ScriptedModel(["1", "2"]), tools))[1];
+  };
+  expect(await asked(3)).toEqual(newest);
+  expect(await asked(4)).toHaveLength(4);
+  expect(await asked(4, [defineTool({ name: "look", run: () => "seen" })])).toEqual(newest);
 });
 
 it("goes on over sessions in one conversation", async () => {

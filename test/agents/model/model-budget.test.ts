@@ -37,6 +37,20 @@ it("lets the model answer no longer than the budget pays for, and takes no answe
   expect(cut.calls[0]?.maxOutputTokens).toBeLessThan(100);
 });
 
+it("counts the tools it offers, and an image as one", async () => {
+  const description = "y".repeat(4_000);
+  const tools = [defineTool({ name: "look", description, run: () => "seen" })];
+  const offering = new ScriptedModel(["ok"]);
+  await run(offering, { tokens: 1_500 }, { tools });
+  expect(offering.calls[0]?.maxOutputTokens).toBeLessThan(400);
+
+  const looking = new ScriptedModel(["ok"]);
+  const prompt = () => [{ type: "image", image: new Uint8Array(50_000) }];
+  await run(looking, { tokens: 1_500 }, { prompt });
+  expect(looking.calls[0]?.maxOutputTokens).toBeGreaterThan(400);
+  expect(looking.calls[0]?.maxOutputTokens).toBeLessThan(500);
+});
+
 it("leaves the settings as they are where the budget is large enough", async () => {
   const model = new ScriptedModel(["ok", "ok"]);
   await run(model, { tokens: 100_000 });
