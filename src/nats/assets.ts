@@ -53,6 +53,7 @@ const BASE = {
   max_age: 0,
   max_msg_size: STORED_BYTES_MAX,
   duplicate_window: nanos(2 * 60 * 1000),
+  // Whoever may have the server send a stored message anywhere could clear a stream by one.
   allow_rollup_hdrs: false,
   allow_direct: true,
   deny_delete: false,
@@ -71,10 +72,7 @@ export function assetsOf(names: Names, { leaseMs = DEFAULT_LEASE_MS }: { leaseMs
     config: { ...BASE, ...config },
   });
   return [
-    stream(streams.log, "the log of each session: the truth", {
-      subjects: [pattern("log", "*")],
-      allow_rollup_hdrs: true,
-    }),
+    stream(streams.log, "the log of each session: the truth", { subjects: [pattern("log", "*")] }),
     stream(streams.work, "steps on their way to a worker", {
       subjects: [pattern("work", "*", "*", "*", "*")],
       retention: RetentionPolicy.Workqueue,
@@ -125,7 +123,6 @@ function bucket(name: string, job: string, ttlMs?: number): Asset {
       max_msg_size: -1,
       max_age: ttlMs === undefined ? 0 : nanos(ttlMs),
       duplicate_window: nanos(Math.min(ttlMs ?? Infinity, 2 * 60 * 1000)),
-      allow_rollup_hdrs: true,
       deny_delete: true,
     },
   };

@@ -20,6 +20,8 @@ import { answered, deleteAt, lastOn, messageAt, nextOn } from "./requests.ts";
 import { parse, stepShape } from "./shapes.ts";
 import type { Spill } from "./spill.ts";
 import { standing } from "./standing.ts";
+import { isAnswer } from "./store-message.ts";
+import { unreadable } from "./wire.ts";
 
 const PAGE = 100;
 /** Ids sort by age as text. */
@@ -169,6 +171,7 @@ export class NatsDeadLetters implements DeadLetters {
 
   async #letterOf(message: StoredMsg): Promise<{ readonly letter: Letter; readonly workSeq: number | undefined }> {
     const what = `dead letter ${message.seq} of ${this.#stream}`;
+    if (isAnswer(message.header)) throw unreadable(what, "it is an answer of the server, and nobody wrote it");
     const body = parse(letterShape, await this.#spill.unpack(message.data, what), what);
     const { step, reason, atMs, deliveries, workSeq } = body;
     const { sessionId, stepId, attempt, agent } = step;

@@ -13,6 +13,8 @@ import type { NatsParts } from "./parts.ts";
 import { answered, nextOn, purge } from "./requests.ts";
 import { read } from "./shapes.ts";
 import { standing } from "./standing.ts";
+import { isAnswer } from "./store-message.ts";
+import { unreadable } from "./wire.ts";
 
 interface Posted {
   readonly position: number;
@@ -107,6 +109,7 @@ export class NatsInbox implements Inbox {
       seq = message.seq + 1;
       const what = `command ${message.seq} to session "${sessionId}"`;
       try {
+        if (isAnswer(message.header)) throw unreadable(what, "it is an answer of the server, and nobody posted it");
         posted.push({
           position: message.seq,
           command: read.command(await spill.unpack(message.data, what), what),

@@ -7,7 +7,8 @@
 // G2  A worker can take the steps of its agents and put results; it may publish neither to a session's log, an inbox nor
 //     the queue, and take no step of another agent.
 // G3  Permissions do not cover where the server sends its answers: who may ask for anything can have the answer sent to a
-//     subject of a stream. Against programs that mean harm only an account of their own helps (docs/guides/cluster-security.md).
+//     subject of a stream. Readers take such messages for nothing (store-message.ts); what harm is left only an account of
+//     their own keeps out (docs/guides/cluster-security.md).
 
 import { streamOfBucket } from "./assets.ts";
 import { OrchestraError } from "../base/errors.ts";

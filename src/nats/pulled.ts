@@ -2,6 +2,7 @@
 
 import { nanos, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { isUnanswered } from "./bus-errors.ts";
+import { isAnswer } from "./store-message.ts";
 
 export class Pulled {
   readonly #message: Msg;
@@ -27,6 +28,11 @@ export class Pulled {
   }
   get headers(): MsgHdrs | undefined {
     return this.#message.headers;
+  }
+
+  /** Nobody sent it: somebody had the server answer to its subject. */
+  get isAnswer(): boolean {
+    return isAnswer(this.#message.headers);
   }
 
   /** It is done with, and leaves a work queue. Late, too: the server takes it from whoever had it. */

@@ -25,6 +25,7 @@ import { BlobShelf } from "./store-blobs.ts";
 import { Checkpoints } from "./store-checkpoints.ts";
 import { SessionIndex } from "./store-index.ts";
 import { SessionLog } from "./store-log.ts";
+import { LogMessages } from "./store-log-messages.ts";
 import { LogReader } from "./store-read.ts";
 import { LogRetention } from "./store-retention.ts";
 import { Snapshots } from "./store-snapshots.ts";
@@ -72,15 +73,17 @@ class NatsSessionStore implements SessionStore {
     const { names, logger } = link;
     const streams = new StreamAccess(link, options);
     const blobs = new BlobShelf(streams, names);
+    const messages = new LogMessages(streams, names);
     const ports = { streams, names, blobs, logger };
     const seqOf = (sessionId: string, n: number): number | undefined => this.#seqOf(sessionId, n);
     this.#streams = streams;
     this.#blobs = blobs;
     this.#snapshots = new Snapshots(ports);
     this.#checkpoints = new Checkpoints(ports);
-    this.#index = new SessionIndex(streams, names, logger);
+    this.#index = new SessionIndex(streams, names, messages, logger);
     this.#reader = new LogReader({
-      ...ports,
+      messages,
+      blobs,
       seqOf,
       hasSnapshot: (sessionId, n) => this.#snapshots.has(sessionId, n),
     });

@@ -297,7 +297,15 @@ export class NatsStepQueue implements StepQueue {
   }
 
   async #open(pulled: Pulled): Promise<HandedStep | undefined> {
-    const { spill } = this.#parts;
+    const { link, spill } = this.#parts;
+    if (pulled.isAnswer) {
+      link.logger.error(
+        { subject: pulled.subject },
+        "a step that nobody offered, but an answer of the server; dropped",
+      );
+      pulled.term();
+      return undefined;
+    }
     const before = Number(pulled.headers?.get(DELIVERIES_HEADER) ?? 0) || 0;
     const delivery = before + pulled.delivery;
     const what = `step ${pulled.subject}`;

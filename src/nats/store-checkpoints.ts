@@ -8,7 +8,7 @@ import { streamOfBucket } from "./assets.ts";
 import { encodeName } from "./names.ts";
 import { dropLarge, readLarge, storeLarge, type Placed } from "./store-large.ts";
 import type { StoredMessage } from "./store-message.ts";
-import { CHECKPOINT_HEADER, decodeMap, SESSION_HEADER } from "./store-records.ts";
+import { assertOurs, CHECKPOINT_HEADER, decodeMap, SESSION_HEADER } from "./store-records.ts";
 import type { SnapshotPorts } from "./store-snapshots.ts";
 
 export class Checkpoints {
@@ -42,7 +42,9 @@ export class Checkpoints {
     const { streams } = this.#ports;
     const found = await streams.subjects(this.stream, this.#subject(encodeName(sessionId), "*"));
     const messages = await Promise.all([...found.keys()].map((subject) => streams.last(this.stream, subject)));
-    const checkpoints = await Promise.all(messages.filter((one) => one !== null).map((one) => this.decode(one)));
+    const checkpoints = await Promise.all(
+      messages.filter((one) => one !== null && isNamed(one)).map((one) => this.decode(one)),
+    );
     return checkpoints.sort((a, b) => a.n - b.n || (a.checkpointId < b.checkpointId ? -1 : 1));
   }
 
@@ -58,6 +60,7 @@ export class Checkpoints {
 
   /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
   async decode(message: StoredMessage): Promise<Checkpoint> {
+    assertOurs(message);
     const { key } = this.#placeOf(message);
     return decodeMap<Checkpoint>("checkpoint", await readLarge(this.#ports, message, key), key, "checkpointId");
   }
@@ -85,6 +88,11 @@ export class Checkpoints {
   #subject(sessionToken: string, checkpointToken: string): string {
     return `$KV.${this.#ports.names.buckets.checkpoints}.${sessionToken}.${checkpointToken}`;
   }
+}
+
+/** A message that is no checkpoint at all must not hide those beside it. */
+function isNamed(message: StoredMessage): message is StoredMessage {
+  return !message.isAnswer && message.header(CHECKPOINT_HEADER) !== "";
 }
 
 // A header that was changed is found out by the checksum, which is bound to what it says.

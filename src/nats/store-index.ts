@@ -20,6 +20,7 @@ import type { SessionEntry } from "../state/ports.ts";
 import { streamOfBucket } from "./assets.ts";
 import { encodeName, type Names } from "./names.ts";
 import { listedIn, SessionList } from "./store-list.ts";
+import type { LogMessages } from "./store-log-messages.ts";
 import type { StoredMessage } from "./store-message.ts";
 import { SESSION_HEADER } from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
@@ -36,8 +37,8 @@ interface Settling {
   next: SessionEntry | null;
 }
 
-/** Headers by which clients of NATS's key-value store know a removed key (ADR-8). */
-const REMOVED = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
+/** Header by which clients of NATS's key-value store know a removed key (ADR-8). */
+const REMOVED = { "KV-Operation": "DEL" };
 const NO_BYTES = new Uint8Array(0);
 const MARKS_MAX = 10_000;
 
@@ -51,11 +52,11 @@ export class SessionIndex {
   readonly #settling = new Map<string, Settling>();
   readonly list: SessionList;
 
-  constructor(streams: StreamAccess, names: Names, logger: Logger) {
+  constructor(streams: StreamAccess, names: Names, messages: LogMessages, logger: Logger) {
     this.#streams = streams;
     this.#names = names;
     this.#logger = logger;
-    this.list = new SessionList(streams, names, logger, (sessionId) => this.#say(sessionId, null));
+    this.list = new SessionList({ streams, names, messages, logger }, (sessionId) => this.#say(sessionId, null));
   }
 
   /** Before an append that turns entry `before` into `after`. I1. */

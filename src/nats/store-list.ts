@@ -12,8 +12,9 @@ import { keys } from "../state/level-keys.ts";
 import type { SessionEntry, SessionStore } from "../state/ports.ts";
 import { streamOfBucket } from "./assets.ts";
 import { encodeName, type Names } from "./names.ts";
+import type { LogMessages } from "./store-log-messages.ts";
 import type { StoredMessage } from "./store-message.ts";
-import { decodeMap, SESSION_HEADER } from "./store-records.ts";
+import { assertOurs, decodeMap, SESSION_HEADER } from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
 
 const LIST_LIMIT = 100;
@@ -23,9 +24,17 @@ const PASSES_MAX = 8;
 /** Lists under way of which it is known where they go on; others look at the bus once more. */
 const ENDS_MAX = 64;
 
+export interface ListPorts {
+  readonly streams: StreamAccess;
+  readonly names: Names;
+  readonly messages: LogMessages;
+  readonly logger: Logger;
+}
+
 export class SessionList {
   readonly #streams: StreamAccess;
   readonly #names: Names;
+  readonly #messages: LogMessages;
   readonly #logger: Logger;
   readonly #found: (sessionId: string) => Promise<number>;
   /** By id. Null: it moves. */
@@ -36,9 +45,10 @@ export class SessionList {
   #seq = 0;
   #catchingUp: Promise<void> | null = null;
 
-  constructor(streams: StreamAccess, names: Names, logger: Logger, found: (sessionId: string) => Promise<number>) {
+  constructor({ streams, names, messages, logger }: ListPorts, found: (sessionId: string) => Promise<number>) {
     this.#streams = streams;
     this.#names = names;
+    this.#messages = messages;
     this.#logger = logger;
     this.#found = found;
   }
@@ -161,8 +171,8 @@ export class SessionList {
     for (const subject of (await this.#streams.subjects(streams.log, pattern("log", "*"))).keys()) {
       const token = subject.split(".")[position] ?? "";
       if (known.has(token)) continue;
-      const last = await this.#streams.last(streams.log, subject);
-      const sessionId = last === null ? null : sessionOf(last);
+      const { message } = await this.#messages.endOf(subject);
+      const sessionId = message === null ? null : sessionOf(message);
       if (sessionId === null) continue;
       await this.#found(sessionId);
       this.#entries.set(sessionId, null);
@@ -182,6 +192,7 @@ export function listedIn(message: StoredMessage): SessionEntry | "moves" | "remo
 
 /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
 export function recordedEntry(message: StoredMessage): SessionEntry | "moves" | "removed" {
+  assertOurs(message);
   if (message.header("KV-Operation") !== "") return "removed";
   const key = keys.entry(sessionOf(message) ?? "");
   const record = decodeMap<SessionEntry & { moves?: true }>("entry", message.data, key, "sessionId");

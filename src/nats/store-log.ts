@@ -8,7 +8,8 @@
 // W3  A refusal, or no answer, says nothing yet. The leader is asked for the last message: the same commit there
 //     means it was ours; the end we expected means try again; anything else is a refusal.
 // W4  What is known of a log's end is a guess until an append succeeds on it. Nothing is refused on a guess.
-// W5  Blobs, and the word that the session moves, are stored before the commit; that it rests, after it.
+// W5  What is expected is the end of the subject, where something may stand that is no commit (store-log-messages.ts).
+// W6  Blobs, and the word that the session moves, are stored before the commit; that it rests, after it.
 
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
@@ -46,6 +47,8 @@ type Known = Omit<Head, "message" | "commit"> & { readonly commit?: Commit };
 /** What is known of a session. Replaced as a whole when it is read anew. */
 interface Session {
   readonly head: Known | null;
+  /** Sequence of the subject's last message. W5. */
+  readonly endSeq: number;
   /** Blobs the session refers to already. */
   readonly refs: Set<string>;
   /** Sequences of the last commits, the newest last. */
@@ -99,7 +102,7 @@ export class SessionLog {
     const uses: string[] = [];
     let known = this.#sessions.get(sessionId);
     if (known === undefined && request.idIsNew === true) {
-      known = { head: null, refs: new Set(), seqs: [] };
+      known = { head: null, endSeq: 0, refs: new Set(), seqs: [] };
       this.#ports.index.begin(sessionId);
     }
     let isGuess = known !== undefined;
@@ -116,7 +119,7 @@ export class SessionLog {
       const payload = await this.#payload(request, encodeLogged(sessionId, logged), uses);
       await this.#ports.index.announce(sessionId, known.head?.entry ?? null, logged.entry);
       const verdict = await this.#ports.streams.publish(this.#ports.names.log(sessionId), payload, {
-        after: known.head?.seq ?? 0,
+        after: known.endSeq,
         headers: {
           [SESSION_HEADER]: sessionId,
           [N_HEADER]: String(commit.n),
@@ -195,15 +198,16 @@ export class SessionLog {
     known.seqs.push(seq);
     if (known.seqs.length > SEQS_MAX) known.seqs.splice(0, SEQS_MAX / 2);
     const mark = n % MARK_EVERY === 0 ? seq : (known.head?.mark ?? 0);
-    this.#remember(sessionId, { ...known, head: { n, epoch, id, atMs, seq, mark, entry } });
+    const endSeq = Math.max(known.endSeq, seq);
+    this.#remember(sessionId, { ...known, endSeq, head: { n, epoch, id, atMs, seq, mark, entry } });
     if (entry !== null) this.#ports.index.settle(sessionId, { ...entry, n, updatedAtMs: atMs });
   }
 
   async #load(sessionId: string): Promise<Session> {
     // In this order: what the index says must not be newer than the end of the log we go on from.
     await this.#ports.index.reread(sessionId);
-    const head = await this.#ports.reader.head(sessionId);
-    const loaded: Session = { head, refs: new Set(), seqs: head === null ? [] : [head.seq] };
+    const { head, seq: endSeq } = await this.#ports.reader.end(sessionId);
+    const loaded: Session = { head, endSeq, refs: new Set(), seqs: head === null ? [] : [head.seq] };
     if (head !== null) this.#remember(sessionId, loaded);
     return loaded;
   }

@@ -4,8 +4,9 @@
 // and is made anew for each page, so that no reader, however slow, leaves one behind.
 
 import { AckPolicy, DeliverPolicy, type ConsumerConfig } from "@nats-io/jetstream";
+import { nuid } from "@nats-io/transport-node";
 import type { Connected } from "./link.ts";
-import { storedOf, type StoredMessage } from "./store-message.ts";
+import { isAnswer, storedOf, type StoredMessage } from "./store-message.ts";
 
 type Attempt = <T>(work: (live: Connected) => Promise<T>) => Promise<T>;
 
@@ -58,17 +59,19 @@ async function pageByBatch(
   });
   try {
     for await (const message of batch) {
-      const stored = storedOf(message);
+      const stored = storedOf(message, "direct");
       if (stored !== null) page.push(stored);
     }
   } catch (error) {
-    if (!isNothing(error)) throw error;
+    if (!isEnd(error)) throw error;
   }
   return page;
 }
 
-function isNothing(error: unknown): boolean {
-  return error instanceof Error && (error as Error & { code?: unknown }).code === 404;
+/** Nothing more is there, or a message that bears a status of its own ends the page before it: the leader tells. */
+function isEnd(error: unknown): boolean {
+  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
+  return code === 404 || code === 408;
 }
 
 async function pageByConsumer(
@@ -80,6 +83,8 @@ async function pageByConsumer(
 ): Promise<StoredMessage[]> {
   const page: StoredMessage[] = [];
   const config: Partial<ConsumerConfig> = {
+    // Permissions cover the subject that names it, and no other.
+    name: nuid.next(),
     filter_subject: subject,
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
@@ -101,6 +106,7 @@ async function pageByConsumer(
         seq: message.seq,
         data: message.data,
         storedAtMs: new Date(message.timestamp).getTime(),
+        isAnswer: isAnswer(message.headers),
         header: (name) => message.headers?.get(name) ?? "",
       });
       if (message.seq >= toSeq || message.info.pending === 0) break;

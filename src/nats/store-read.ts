@@ -1,7 +1,7 @@
 // Reading a session's log
 //
 // Owns:      finding a commit in the stream, and noticing that one is gone.
-// Does not:  write (store-log.ts), or fetch messages (store-stream.ts).
+// Does not:  write (store-log.ts), or tell commits from other messages (store-log-messages.ts).
 //
 // R1  The leader says what the log ends with; all up to it must then be there, or they were lost (L4).
 // R2  What a copy that is behind leaves out is asked of the leader before it is called lost.
@@ -10,7 +10,7 @@
 import type { Commit, SessionEntry } from "../state/ports.ts";
 import { keys } from "../state/level-keys.ts";
 import type { BlobShelf } from "./store-blobs.ts";
-import type { Names } from "./names.ts";
+import type { LogMessages } from "./store-log-messages.ts";
 import type { StoredMessage } from "./store-message.ts";
 import {
   AFTER_HEADER,
@@ -22,7 +22,6 @@ import {
   referenceIn,
   type Logged,
 } from "./store-records.ts";
-import type { StreamAccess } from "./store-stream.ts";
 
 /** What a log ends with. */
 export interface Head {
@@ -40,8 +39,7 @@ export interface Head {
 }
 
 export interface ReaderPorts {
-  readonly streams: StreamAccess;
-  readonly names: Names;
+  readonly messages: LogMessages;
   readonly blobs: BlobShelf;
   /** The sequence of a commit, if it is known: a guess, checked before it is used. */
   seqOf(sessionId: string, n: number): number | undefined;
@@ -60,9 +58,16 @@ export class LogReader {
 
   /** Null for a session without a log. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
   async head(sessionId: string): Promise<Head | null> {
-    const { streams, names } = this.#ports;
-    const message = await streams.last(names.streams.log, names.log(sessionId));
-    if (message === null) return null;
+    return (await this.end(sessionId)).head;
+  }
+
+  /** `seq`: what the next append has to expect. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
+  async end(sessionId: string): Promise<{ readonly head: Head | null; readonly seq: number }> {
+    const end = await this.#ports.messages.end(sessionId);
+    return { head: end.message === null ? null : await this.#headOf(sessionId, end.message), seq: end.seq };
+  }
+
+  async #headOf(sessionId: string, message: StoredMessage): Promise<Head> {
     const { commit, entry } = await this.decode(sessionId, message);
     const { n, epoch, id, atMs } = commit;
     const { seq } = message;
@@ -98,14 +103,12 @@ export class LogReader {
 
   /** Commits from `next` to the head as far as they come without a gap. */
   async *#stretch(sessionId: string, next: number, head: Head, fromLeader: boolean): AsyncIterable<Commit> {
-    const { streams, names } = this.#ports;
     if (next === head.n) {
       yield (await this.decode(sessionId, head.message)).commit;
       return;
     }
     const fromSeq = await this.#find(sessionId, next, head);
-    const subject = names.log(sessionId);
-    for await (const message of streams.range(names.streams.log, subject, { fromSeq, toSeq: head.seq, fromLeader })) {
+    for await (const message of this.#ports.messages.range(sessionId, { fromSeq, toSeq: head.seq, fromLeader })) {
       const n = positionOf(message, sessionId);
       if (n < next) continue;
       if (n > next) return;
@@ -116,19 +119,18 @@ export class LogReader {
 
   /** A sequence at or before that of commit `n`. */
   async #find(sessionId: string, n: number, head: Head): Promise<number> {
-    const { streams, names, seqOf } = this.#ports;
+    const { messages, seqOf } = this.#ports;
     if (n === 1) return 1;
     const known = seqOf(sessionId, n);
     if (known !== undefined && known <= head.seq) {
-      const there = await streams.next(names.streams.log, names.log(sessionId), known);
+      const there = await messages.next(sessionId, known);
       if (there !== null && positionOf(there, sessionId) <= n) return known;
     }
     let { message } = head;
     for (let at = head.n; at > n; at = positionOf(message, sessionId)) {
       const back = at - n > STEPS_BACK_MAX ? MARK_HEADER : AFTER_HEADER;
       const seq = sequenceIn(message, back);
-      const before =
-        seq > 0 && seq < message.seq ? await streams.next(names.streams.log, names.log(sessionId), seq) : null;
+      const before = seq > 0 && seq < message.seq ? await messages.next(sessionId, seq) : null;
       // The way back leads before the first commit, or to what a compaction dropped.
       if (before === null || before.seq !== seq) return 1;
       message = before;
@@ -138,8 +140,8 @@ export class LogReader {
 
   /** The first commit kept; null when nothing is. R3. */
   async begin(sessionId: string): Promise<number | null> {
-    const { streams, names, hasSnapshot } = this.#ports;
-    const message = await streams.next(names.streams.log, names.log(sessionId), 1);
+    const { messages, hasSnapshot } = this.#ports;
+    const message = await messages.next(sessionId, 1);
     if (message === null) return null;
     const n = positionOf(message, sessionId);
     if (n === 1 || (await hasSnapshot(sessionId, n - 1))) return n;
@@ -149,20 +151,17 @@ export class LogReader {
 
   /** The first commit kept and its sequence, whatever is before it. */
   async first(sessionId: string): Promise<{ readonly n: number; readonly seq: number } | null> {
-    const { streams, names } = this.#ports;
-    const message = await streams.next(names.streams.log, names.log(sessionId), 1);
+    const message = await this.#ports.messages.next(sessionId, 1);
     return message === null ? null : { n: positionOf(message, sessionId), seq: message.seq };
   }
 
   /** The sequence of commit `n`, or of the first one behind it that is kept. */
   async seqAt(sessionId: string, n: number): Promise<number | null> {
-    const { streams, names } = this.#ports;
     const head = await this.head(sessionId);
     if (head === null) return null;
     const fromSeq = await this.#find(sessionId, n, head);
-    const subject = names.log(sessionId);
     for (const fromLeader of [false, true])
-      for await (const message of streams.range(names.streams.log, subject, { fromSeq, toSeq: head.seq, fromLeader }))
+      for await (const message of this.#ports.messages.range(sessionId, { fromSeq, toSeq: head.seq, fromLeader }))
         if (positionOf(message, sessionId) >= n) return message.seq;
     return null;
   }

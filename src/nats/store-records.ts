@@ -117,6 +117,11 @@ export function positionOf(message: StoredMessage, sessionId: string): number {
   throw corrupt(message.subject, `message ${message.seq} is no commit of session "${sessionId}"`, { sessionId });
 }
 
+/** @throws {OrchestraError} `ORCH_STORE_CORRUPT` for what somebody had the server put there. */
+export function assertOurs({ isAnswer, subject, seq }: StoredMessage): void {
+  if (isAnswer) throw corrupt(subject, `message ${seq} is an answer of the server to somebody who named this subject`);
+}
+
 /** A record of this kind as a value with this field: one look tells a defect of ours from a value. */
 export function decodeMap<T>(kind: RecordKind, record: Uint8Array, key: string, field: string & keyof T): T {
   const value = decodeValue(decodeRecord(kind, record, key));

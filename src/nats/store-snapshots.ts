@@ -11,7 +11,7 @@ import { encodeName, type Names } from "./names.ts";
 import type { BlobShelf } from "./store-blobs.ts";
 import { dropLarge, readLarge, storeLarge, type Placed } from "./store-large.ts";
 import type { StoredMessage } from "./store-message.ts";
-import { decodeMap, SEQ_HEADER } from "./store-records.ts";
+import { assertOurs, decodeMap, SEQ_HEADER } from "./store-records.ts";
 import type { StreamAccess } from "./store-stream.ts";
 
 const POSITION_MAX = 999_999_999_999;
@@ -82,6 +82,7 @@ export class Snapshots {
 
   /** @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
   async decode(sessionId: string, message: StoredMessage): Promise<Snapshot> {
+    assertOurs(message);
     const key = keys.snapshot(sessionId, positionIn(message.subject));
     return decodeMap<Snapshot>("snapshot", await readLarge(this.#ports, message, key), key, "n");
   }

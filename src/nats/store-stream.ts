@@ -117,7 +117,7 @@ export class StreamAccess {
   /** From any copy, else from the leader: for messages that never change. */
   async lasting(stream: string, subject: string): Promise<StoredMessage | null> {
     const found = await this.patiently(`read ${subject}`, async ({ jsm }) =>
-      storedOf(await jsm.direct.getMessage(stream, { last_by_subj: subject })),
+      storedOf(await jsm.direct.getMessage(stream, { last_by_subj: subject }), "direct"),
     );
     return found ?? this.last(stream, subject);
   }

@@ -7,6 +7,7 @@ import { streamOfBucket } from "./assets.ts";
 import { isSpilled, type BlobShelf } from "./store-blobs.ts";
 import type { Checkpoints } from "./store-checkpoints.ts";
 import { recordedEntry, sessionOf } from "./store-list.ts";
+import { isCommit } from "./store-log-messages.ts";
 import type { StoredMessage } from "./store-message.ts";
 import type { LogReader } from "./store-read.ts";
 import { corrupt, positionOf } from "./store-records.ts";
@@ -77,6 +78,8 @@ class Walk {
   commits = 0;
   readonly #ports: VerifyPorts;
   readonly #logs = new Map<string, Log>();
+  /** By subject of a log: sequences of messages that are no commits. */
+  readonly #strays = new Map<string, number[]>();
   /** By blob: tokens of the sessions whose records name it. */
   readonly #named = new Map<string, Set<string>>();
 
@@ -92,6 +95,7 @@ class Walk {
     const { names } = this.#ports;
     for await (const message of this.#all(names.streams.log, names.pattern("log", "*"))) await this.#commit(message);
     for (const [sessionId, log] of this.#logs) if (log.bad !== null) this.#reportLog(sessionId, log, log.bad);
+    for (const [subject, seqs] of this.#strays) this.#reportStrays(subject, seqs);
   }
 
   /** A record that says more than the log: what it says was lost there. */
@@ -147,14 +151,19 @@ class Walk {
       // An append that was cut short refers to what it never stored; only what a commit names must be there.
       if (held.has(ref) || this.#named.get(ref)?.has(token) !== true) continue;
       this.#named.get(ref)?.delete(token);
-      const sessionId = [...this.#logs.keys()].find((id) => encodeName(id) === token) ?? null;
-      this.#report(sessionId, names.blob(ref), corrupt(`blob ${ref}`, "it is missing"));
+      this.#report(this.#sessionOfToken(token), names.blob(ref), corrupt(`blob ${ref}`, "it is missing"));
     }
     return count;
   }
 
   async #commit(message: StoredMessage): Promise<void> {
     const { reader, names } = this.#ports;
+    if (!isCommit(message)) {
+      const seqs = this.#strays.get(message.subject) ?? [];
+      seqs.push(message.seq);
+      this.#strays.set(message.subject, seqs);
+      return;
+    }
     const sessionId = sessionOf(message);
     if (sessionId === null) {
       this.#report(null, message.subject, corrupt(message.subject, `message ${message.seq} names no session`));
@@ -194,6 +203,26 @@ class Walk {
       ...(log.lastGoodAtMs === undefined ? {} : { lastGoodAtMs: log.lastGoodAtMs }),
       ...(log.lastN === 0 ? {} : { lastN: log.lastN }),
     });
+  }
+
+  /** They are passed over, but somebody who may not write to logs had the server do it. */
+  #reportStrays(subject: string, seqs: readonly number[]): void {
+    const sessionId = this.#sessionOfToken(subject.split(".").at(-1) ?? "");
+    const stream = this.#ports.names.streams.log;
+    const [first = 0] = seqs;
+    this.problems.push({
+      sessionId,
+      key: subject,
+      message:
+        `${seqs.length === 1 ? "1 message that is no commit is" : `${seqs.length} messages that are no commits are`} ` +
+        `passed over, the first at ${first} of ${stream}: who may make requests can have the server send an answer there; ` +
+        `"nats stream rmm ${stream} ${first}" removes it`,
+      lastGoodN: this.#logs.get(sessionId ?? "")?.lastGoodN ?? null,
+    });
+  }
+
+  #sessionOfToken(token: string): string | null {
+    return [...this.#logs.keys()].find((id) => encodeName(id) === token) ?? null;
   }
 
   #report(sessionId: string | null, key: string, error: unknown): void {

@@ -149,7 +149,7 @@ export class Undertaker {
   async #take(pulled: Pulled): Promise<void> {
     const { link } = this.#parts;
     const { work, dead } = link.names.streams;
-    const advisory = readAdvisory(pulled.data);
+    const advisory = pulled.isAnswer ? undefined : readAdvisory(pulled.data);
     if (advisory !== undefined && advisory.stream === work) {
       const message = await messageAt(link, work, advisory.stream_seq);
       if (message !== undefined) await this.#bury(message, advisory.deliveries);

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { headers } from "@nats-io/transport-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { encodeValue } from "../../src/base/codec.ts";
 import { hashBytes } from "../../src/base/crc.ts";
@@ -164,10 +165,13 @@ describe("two owners of one log", () => {
 });
 
 describe("what another peer changed", () => {
-  it("is reported when a message is no commit, and nothing is appended behind it", async () => {
+  it("is reported when a message that says it is a commit is none, and nothing is appended behind it", async () => {
     await fill("s1", 2);
     const { js } = await hostile();
-    await js.publish(world.link.names.log("s1"), randomBytes(200));
+    const saying = headers();
+    saying.set("Orch-Session", "s1");
+    saying.set("Orch-N", "3");
+    await js.publish(world.link.names.log("s1"), randomBytes(200), { headers: saying });
     const corrupt = "ORCH_STORE_CORRUPT";
     expect(await codeOf(store.last("s1"))).toBe(corrupt);
     expect(await codeOf(store.getSession("s1"))).toBe(corrupt);
@@ -176,6 +180,23 @@ describe("what another peer changed", () => {
     expect((await store.verify()).problems).toMatchObject([{ sessionId: "s1", lastGoodN: 2 }]);
     expect(await store.deleteSession("s1")).toBe(true);
     expect((await store.verify()).ok).toBe(true);
+  });
+
+  it("is passed over when a message does not say that it is a commit, wherever it stands, and told by verify", async () => {
+    const { js } = await hostile();
+    const subject = world.link.names.log("s1");
+    await js.publish(subject, randomBytes(200));
+    expect(await store.last("s1")).toBeNull();
+    for (let n = 1; n <= 3; n++) {
+      expect(await append(n === 2 ? createSessionStore(world.link) : store, "s1", n)).toEqual({ ok: true });
+      await js.publish(subject, randomBytes(200));
+    }
+    expect(await append(store, "s1", 3, { id: "late" })).toEqual({ ok: false, last: { n: 3, epoch: 1, id: "c-3" } });
+    expect(await idsOf(createSessionStore(world.link), "s1")).toEqual(["c-1", "c-2", "c-3"]);
+    expect(await store.getSession("s1")).toMatchObject({ n: 3 });
+    const { commits, problems } = await store.verify();
+    expect(commits).toBe(3);
+    expect(problems).toMatchObject([{ sessionId: "s1", lastGoodN: 3, message: expect.stringMatching(/^4 messages/) }]);
   });
 
   it("is reported for every single byte of a commit", async () => {
