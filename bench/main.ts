@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { aimsTable } from "./aims.ts";
 import { appendsScenario } from "./appends.ts";
+import { checkScenario } from "./check.ts";
 import { clusterHosts, clusterTakeOver } from "./cluster-hosts.ts";
 import { clusterSteps } from "./cluster-steps.ts";
 import { coldScenarios } from "./cold.ts";
@@ -64,6 +65,7 @@ const SCENARIOS: readonly Scenario[] = [
   ...cycleScenarios,
   ...coldScenarios,
   heapScenario,
+  checkScenario,
   appendsScenario,
   modelScenario,
   clusterSteps,

@@ -9,6 +9,7 @@
 //     that comes first on forward paths does not wait: some barrier can always decide.
 
 import type { ErrorData } from "../base/errors.ts";
+import type { Plan } from "../topology/plan.ts";
 import type { ConvergencePolicy } from "../topology/types.ts";
 import { barrierName, branchName, convergenceTimer, firedEvent, type Draft } from "./draft.ts";
 import type { Arrival, BranchStatus } from "./effects.ts";
@@ -31,8 +32,8 @@ export function ownsEnd(draft: Draft, instance: Instance, end: number): boolean 
     : draft.plan.ownsParallel(instance.fork, instance.targets, end);
 }
 
-export function policyAt(draft: Draft, end: number): ConvergencePolicy {
-  return draft.plan.nodes[draft.plan.nodeOf(end)]!.policy ?? draft.run.limits.convergencePolicy;
+export function policyAt({ plan, run }: Pick<Draft, "plan" | "run">, end: number): ConvergencePolicy {
+  return plan.nodes[plan.nodeOf(end)]!.policy ?? run.limits.convergencePolicy;
 }
 
 /** The branch has reached `end` and its part is done; its arrival is counted (B4). */
@@ -160,21 +161,45 @@ function addFailure(draft: Draft, { instance, end }: BarrierKey, failure: { node
 
 /** Does anything still stand in the instance that may yet arrive at the barrier? */
 export function hasCandidate(draft: Draft, instance: Instance, barrier: Barrier): boolean {
-  const { plan } = draft;
   const { end } = barrier;
   if (instance.marked) return candidates(draft, instance, end).length > 0;
-  // The barrier itself is counted at its own end and is no candidate of its own, nor are those that wait for it (B5).
-  const others = instance.barriers.flatMap((other) =>
-    other.end === end || waitsForIt(draft, instance, other.end, end) ? [other.end] : [],
-  );
-  const waiting = (count: number, at: number): boolean => (others.includes(at) ? count - 1 : count) > 0;
+  const { plan } = draft;
+  const others = notWaitedFor(plan, instance, end);
   return (
-    instance.standing.find((count, at) => waiting(count, at) && plan.reaches(instance.fork, at, end)) !== undefined
+    instance.standing.find((count, at) => waitedFor(others, count, at) > 0 && plan.reaches(instance.fork, at, end)) !==
+    undefined
+  );
+}
+
+/** How many may yet arrive at `end`, where a barrier is or would be, of an instance in which nothing is marked `late`. */
+export function candidateCount(
+  plan: Plan,
+  instance: Pick<Instance, "fork" | "barriers"> & { readonly standing: Pick<Instance["standing"], "find"> },
+  end: number,
+): number {
+  const others = notWaitedFor(plan, instance, end);
+  let found = 0;
+  instance.standing.find((count, at) => {
+    const waiting = waitedFor(others, count, at);
+    if (waiting > 0 && plan.reaches(instance.fork, at, end)) found += waiting;
+    return false;
+  });
+  return found;
+}
+
+function waitedFor(others: readonly number[], count: number, at: number): number {
+  return others.includes(at) ? count - 1 : count;
+}
+
+/** The barrier itself is counted at its own end and is no candidate of its own, nor are those that wait for it (B5). */
+function notWaitedFor(plan: Plan, instance: Pick<Instance, "fork" | "barriers">, end: number): readonly number[] {
+  return instance.barriers.flatMap((other) =>
+    other.end === end || waitsForIt(plan, instance, other.end, end) ? [other.end] : [],
   );
 }
 
 /** Would the barrier at `other` wait for the one at `end`, which comes first (B5)? */
-function waitsForIt({ plan }: Draft, instance: Instance, other: number, end: number): boolean {
+function waitsForIt(plan: Plan, instance: Pick<Instance, "fork">, other: number, end: number): boolean {
   return plan.rank(other) > plan.rank(end) && plan.reaches(instance.fork, end, other);
 }
 
@@ -195,7 +220,7 @@ export function candidates(draft: Draft, instance: Instance, end: number): Candi
   for (const holder of run.instances.values()) {
     if (holder.barriers.length === 0 || !isInside(draft, holder.id, instance.id)) continue;
     for (const barrier of holder.barriers) {
-      const none = holder.id === instance.id && (barrier.end === end || waitsForIt(draft, instance, barrier.end, end));
+      const none = holder.id === instance.id && (barrier.end === end || waitsForIt(plan, instance, barrier.end, end));
       if (!none && waits(lateOf(barrier), barrier.end)) found.push({ barrier, holder, at: barrier.end });
     }
   }

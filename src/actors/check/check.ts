@@ -24,7 +24,7 @@ export function checkTopology(data: TopologyData, options: CheckOptions = {}): C
     );
   }
   const plan = compilePlan(data, { errorRouting });
-  const explored = new Exploration(data, plan, limitsOf(errorRouting), maxStates).run();
+  const explored = new Exploration(data, plan, limitsOf(errorRouting), { maxStates }).run();
   const byValues = new StateGraph(explored, FREEDOM.noneHeld);
   const byFailures = new StateGraph(explored, FREEDOM.failures);
   const findings = new Findings(plan, data, explored, byValues, byFailures).all();
@@ -48,7 +48,7 @@ export function checkTopology(data: TopologyData, options: CheckOptions = {}): C
 }
 
 /** Nothing bounds these runs but the topology, and nothing times out. */
-function limitsOf(errorRouting: boolean): RunLimits {
+export function limitsOf(errorRouting: boolean): RunLimits {
   return {
     maxSteps: Number.MAX_SAFE_INTEGER,
     tokens: false,

@@ -54,6 +54,15 @@ export function placesOf(run: RunState): Place[] {
   return places;
 }
 
+/** That of one branch. */
+export function placeOf(run: RunState, id: number): Place {
+  const branch = run.branches.get(id)!;
+  const { phase } = branch;
+  const question =
+    phase.kind === "asking" ? (run.questions.find((q) => q.questionId === phase.questionId) ?? null) : null;
+  return { branch, question };
+}
+
 export class Choices {
   readonly #plan: Plan;
   /** Set once a node has more than `CONDITIONS_MAX` conditions. */
@@ -142,7 +151,7 @@ export class Choices {
 
   #answers(session: SessionState, run: RunState, branch: Branch | null, question: OpenQuestion): Choice[] {
     const { questionId, node } = question;
-    const id = questionId.slice(questionId.lastIndexOf("/") + 1);
+    const id = numberOf(questionId);
     const answer = (value: Stored, edges: readonly number[], end: Partial<ScheduledEnd>): Choice => ({
       fact: { type: "user.answered", questionId, value, held: edges },
       end: { of: "question", id, node, end: "value", to: [], held: [], notHeld: [], ...end },
@@ -175,7 +184,7 @@ export class Choices {
     if (dueAtMs === undefined || kind === "recovery" || kind === "insufficient") return [];
     const { onTimeout } = this.#plan.nodes[this.#plan.nodeByName.get(node)!]!.data;
     if (typeof onTimeout === "object") return [];
-    const id = questionId.slice(questionId.lastIndexOf("/") + 1);
+    const id = numberOf(questionId);
     const edges = run.limits.errorRouting ? edgesToJudge(session, { questionId }, "error") : [];
     return this.#subsets(edges).map((judged) => ({
       fact: { type: "question.expired", questionId, held: judged.edges },
@@ -225,6 +234,19 @@ export class Choices {
   }
 }
 
+/** The same choice at a place that is the same in another state: only the ids differ. */
+export function choiceAt({ run, generation }: SessionState, place: Place, choice: Choice): Choice {
+  const { fact, end, freedom } = choice;
+  if ("questionId" in fact) {
+    const { questionId } = place.question!;
+    return { fact: { ...fact, questionId }, end: { ...end, id: numberOf(questionId) }, freedom };
+  }
+  const { phase } = place.branch!;
+  if (phase.kind !== "step" || !("stepId" in fact)) throw new TypeError(`${fact.type} ends no step`);
+  const id = stepIdOf(run!.seq, generation, phase.work.step);
+  return { fact: { ...fact, stepId: id }, end: { ...end, id }, freedom };
+}
+
 interface Judged {
   readonly edges: readonly number[];
   readonly held: readonly string[];
@@ -232,6 +254,11 @@ interface Judged {
 }
 
 const NOT_JUDGED: readonly Judged[] = [{ edges: [], held: [], notHeld: [] }];
+
+/** A question's id without the session's. */
+function numberOf(questionId: string): string {
+  return questionId.slice(questionId.lastIndexOf("/") + 1);
+}
 
 function stepOf(session: SessionState, run: RunState, branch: Branch, plan: Plan) {
   if (branch.phase.kind !== "step") throw new TypeError(`branch ${branch.id} has no step out`);

@@ -5,7 +5,7 @@ import type { Plan } from "../../topology/plan.ts";
 import type { KernelEvent } from "../effects.ts";
 import { initialState, reduce } from "../reduce.ts";
 import type { SessionState } from "../session-state.ts";
-import type { Happening } from "./explore.ts";
+import type { Happening } from "./sights.ts";
 import type { CheckFinding, ScheduledEnd } from "./report.ts";
 
 export type Told = Pick<CheckFinding, "counterexample" | "schedule" | "mermaid">;

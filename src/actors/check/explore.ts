@@ -10,20 +10,31 @@
 // E4  A run has one command at most, and values from then on: with more, every hub could go on calling for ever.
 // E5  The bound is on states, and on moves between them at `MOVES_PER_STATE` times that, so that time is bounded too. There
 //     the search stops.
+// E6  What is known of local moves (local-moves.ts) is not asked of the reducer again. Where it is asked, it is in a state that it
+//     made all the way from the start, and that must be the one that was foretold.
 
 import type { Plan } from "../../topology/plan.ts";
 import type { TopologyData } from "../../topology/types.ts";
-import type { ErrorData } from "../../base/errors.ts";
-import type { Effect, KernelEvent } from "../effects.ts";
 import type { Fact, RunLimits } from "../facts.ts";
 import { initialState, reduce } from "../reduce.ts";
-import type { Reduction } from "../reduction.ts";
 import type { RunState, SessionState } from "../session-state.ts";
-import { Choices, FREEDOM, placesOf, type Freedom, type Place } from "./choices.ts";
-import { Fingerprint } from "./fingerprint.ts";
+import { Choices, FREEDOM, type Freedom } from "./choices.ts";
 import { Independence } from "./independence.ts";
+import { LocalMoves } from "./local-moves.ts";
 import { Moves } from "./moves-made.ts";
-import type { ScheduledEnd } from "./report.ts";
+import type { Outline, OutlinedPlace } from "./outline.ts";
+import { Outliner } from "./outliner.ts";
+import { Sights, sightingsOf, type Seen, type Sight, type Sighting, type Way } from "./sights.ts";
+import {
+  happen,
+  happeningIn,
+  leavesNothing,
+  NONE,
+  Standpoint,
+  type Foretold,
+  type Ground,
+  type Made,
+} from "./standpoint.ts";
 import { twinsOf } from "./twins.ts";
 
 export interface Explored {
@@ -33,18 +44,22 @@ export interface Explored {
   readonly seen: Readonly<Record<Sight, ReadonlyMap<string, Seen>>>;
   /** For each node the first of those that can change places with it. */
   readonly twins: readonly number[];
+  /** Of the fingerprints. */
+  readonly outliner: Outliner;
   /** For each freedom: all runs of so much freedom were looked at. */
   readonly complete: readonly boolean[];
 }
 
 export interface ExploredState {
-  /** Null at the end of a run and once the search is done. */
+  /** Made when the state is looked at; null at the end of a run and once the search is done. */
+  outline: Outline | null;
+  /** Made when the reducer is asked; null once the search is done. */
   session: SessionState | null;
   freedom: Freedom;
   /** Facts since the start of the run. */
   depth: number;
   parent: number;
-  by: Happening;
+  by: Way;
   readonly fingerprint: string;
   /** Set for a state in which the run has ended. */
   readonly ended: RunState["end"];
@@ -54,56 +69,43 @@ export interface ExploredState {
   wide: boolean;
 }
 
-/** A fact and how it is told. */
-export interface Happening {
-  readonly fact: Fact;
-  readonly end: ScheduledEnd;
-}
-
-/** What follows from `by` in a state; -1: at the start of the run. */
-export interface Seen {
-  readonly state: number;
-  readonly by: Happening;
-  readonly freedom: Freedom;
-  readonly depth: number;
-}
-
-/** A node that ran; a join at a node that opened, fired, failed or asked; a call nobody answered; a bound that was hit. */
-export type Sight = "reached" | "opened" | "fired" | "failed" | "asked" | "unanswered" | "bound";
-
 const NO_MOVE = -1;
+const USED = "!";
 const MOVES_PER_STATE = 10;
+const REMEMBER_FROM = 2_048;
 
 export class Exploration {
   readonly #data: TopologyData;
-  readonly #plan: Plan;
   readonly #limits: RunLimits;
-  readonly #choices: Choices;
+  readonly #twins: readonly number[];
+  readonly #ground: Ground;
   readonly #independence: Independence;
   readonly #maxStates: number;
+  readonly #rememberFrom: number;
   readonly #states: ExploredState[] = [];
   readonly #moves = new Moves();
-  readonly #twins: readonly number[];
   readonly #byFingerprint = new Map<string, number>();
-  readonly #seen: Record<Sight, Map<string, Seen>> = {
-    reached: new Map(),
-    opened: new Map(),
-    fired: new Map(),
-    failed: new Map(),
-    asked: new Map(),
-    unanswered: new Map(),
-    bound: new Map(),
-  };
+  readonly #sights = new Sights();
   #full = false;
   #waiting: number[][] = [];
 
-  constructor(data: TopologyData, plan: Plan, limits: RunLimits, maxStates: number) {
+  /** From `rememberFrom` states on local moves are remembered: before, little of what is learned is used again. What is found is the same. */
+  constructor(
+    data: TopologyData,
+    plan: Plan,
+    limits: RunLimits,
+    { maxStates, rememberFrom = REMEMBER_FROM }: { readonly maxStates: number; readonly rememberFrom?: number },
+  ) {
     this.#data = data;
-    this.#plan = plan;
     this.#limits = limits;
     this.#maxStates = maxStates;
+    this.#rememberFrom = rememberFrom;
     this.#twins = twinsOf(plan);
-    this.#choices = new Choices(plan);
+    this.#ground = {
+      outliner: new Outliner(plan, this.#twins),
+      choices: new Choices(plan),
+      local: new LocalMoves(plan),
+    };
     this.#independence = new Independence(plan, limits.convergencePolicy.quorum !== undefined);
   }
 
@@ -112,22 +114,29 @@ export class Exploration {
     const complete: boolean[] = [];
     for (const freedom of Object.values(FREEDOM)) {
       this.#search(freedom);
-      complete.push(!this.#full && !this.#choices.cutShort);
+      complete.push(!this.#full && !this.#ground.choices.cutShort);
     }
-    for (const state of this.#states) state.session = null;
-    return { states: this.#states, moves: this.#moves, seen: this.#seen, twins: this.#twins, complete };
+    for (const state of this.#states) state.session = state.outline = null;
+    return {
+      states: this.#states,
+      moves: this.#moves,
+      seen: this.#sights.all,
+      twins: this.#twins,
+      outliner: this.#ground.outliner,
+      complete,
+    };
   }
 
   #begin(): void {
     const first = initialState("check");
-    const started = this.#choices.ofTask().map(({ held, end }) => {
+    const started = this.#ground.choices.ofTask().map(({ held, end }): Made => {
       const fact = startFact(this.#data, this.#limits, held);
-      return { fact, end, ...reduce(first, fact, 0) };
+      return { freedom: FREEDOM.values, by: { fact, end }, reduction: reduce(first, fact, 0) };
     });
     const leaveNothing = leavesNothing(started);
     started.forEach((one, i) => {
       const freedom = leaveNothing[i] === true ? FREEDOM.noneHeld : FREEDOM.values;
-      this.#add(one, { from: NO_MOVE, freedom, used: "" }, one);
+      this.#add(one, { from: NO_MOVE, needs: freedom, freedom, depth: 0, used: "" });
     });
   }
 
@@ -153,20 +162,24 @@ export class Exploration {
   }
 
   #expand(index: number, state: ExploredState, freedom: Freedom): void {
-    const session = state.session!;
-    const run = session.run!;
-    const places = this.#different(run, placesOf(run));
     const first = state.expanded + 1;
     state.expanded = freedom;
+    // That no condition holds is seen by what follows from values.
+    if (first === FREEDOM.noneHeld && freedom === FREEDOM.noneHeld) return;
+    const outline = (state.outline ??= this.#ground.outliner.of(state.session!.run!));
+    const remembers = this.#states.length >= this.#rememberFrom;
+    const at = new Standpoint(this.#ground, outline, remembers, () => this.#sessionOf(index));
+    const places = at.places();
     if (freedom === FREEDOM.commands && state.freedom < FREEDOM.commands) {
-      for (const place of places) this.#try(index, state, place, FREEDOM.commands);
+      for (const place of places) this.#try(index, at, place, FREEDOM.commands);
       return;
     }
-    const group = places.length < 2 || state.wide ? { places, loops: false } : this.#independence.choose(run, places);
+    const group =
+      places.length < 2 || state.wide ? { places, loops: false } : this.#independence.choose(at.outline, places);
     let leadsOn = false;
     const sorts = state.freedom === FREEDOM.commands ? [FREEDOM.values] : range(first, freedom);
-    const tryAll = (some: readonly Place[]): void => {
-      for (const place of some) for (const sort of sorts) if (this.#try(index, state, place, sort)) leadsOn = true;
+    const tryAll = (some: readonly OutlinedPlace[]): void => {
+      for (const place of some) for (const sort of sorts) if (this.#try(index, at, place, sort)) leadsOn = true;
     };
     tryAll(group.places);
     if (leadsOn || !group.loops || group.places.length === places.length || first > FREEDOM.values) return;
@@ -174,143 +187,123 @@ export class Exploration {
     tryAll(places.filter((place) => !group.places.includes(place)));
   }
 
-  /** One of those that can be taken for one another. */
-  #different(run: RunState, places: readonly Place[]): readonly Place[] {
-    if (places.length < 2) return places;
-    const told = new Fingerprint(run, this.#plan, this.#twins);
-    const known = new Set<string>();
-    return places.filter(({ branch }) => {
-      if (branch === null) return true;
-      const name = told.branch(branch);
-      return !known.has(name) && known.add(name);
-    });
+  /** What leads to a state, made by the reducer (E6). */
+  #sessionOf(index: number): SessionState {
+    const ahead: number[] = [];
+    for (let at = index; this.#states[at]!.session === null; at = this.#states[at]!.parent) ahead.push(at);
+    for (const at of ahead.reverse()) {
+      const state = this.#states[at]!;
+      const before = this.#states[state.parent]!.session!;
+      const session = happen(before, happeningIn(before, state.by)).state;
+      const fingerprint = this.#ground.outliner.fingerprint(session.run!);
+      if (withoutUse(state.fingerprint) !== fingerprint)
+        throw new TypeError(`a move that was foretold to lead to ${state.fingerprint} led to ${fingerprint}`);
+      state.session = session;
+    }
+    return this.#states[index]!.session!;
   }
 
   /** Everything of one sort that can happen at a place. True when it led to a state that was not known. */
-  #try(index: number, state: ExploredState, place: Place, sort: Freedom): boolean {
-    const session = state.session!;
-    const run = session.run!;
-    const choices = this.#choices.at(session, run, place, sort);
-    if (choices.length === 0) return false;
-    const results = choices.map((choice) => reduce(session, choice.fact, 0));
-    const leaveNothing = sort === FREEDOM.values ? leavesNothing(results) : NONE;
-    const used = state.freedom === FREEDOM.commands || sort === FREEDOM.commands ? "!" : "";
+  #try(from: number, at: Standpoint, place: OutlinedPlace, sort: Freedom): boolean {
+    const outcomes = at.outcomes(place, sort);
+    const leaveNothing = sort === FREEDOM.values ? leavesNothing(outcomes) : NONE;
+    const { freedom, depth } = this.#states[from]!;
+    const used = sort === FREEDOM.commands || freedom === FREEDOM.commands ? USED : "";
     let leadsOn = false;
-    for (let i = 0; i < choices.length; i++) {
-      const freedom = leaveNothing[i] === true ? FREEDOM.noneHeld : choices[i]!.freedom;
-      if (this.#add(results[i]!, { from: index, freedom, used }, choices[i]!)) leadsOn = true;
+    for (let i = 0; i < outcomes.length; i++) {
+      const outcome = outcomes[i]!;
+      const needs = leaveNothing[i] === true ? FREEDOM.noneHeld : outcome.freedom;
+      const move: Move = { from, needs, freedom: freedom < needs ? needs : freedom, depth: depth + 1, used };
+      if ("move" in outcome ? this.#follow(at, outcome, move) : this.#add(outcome, move)) leadsOn = true;
     }
     return leadsOn;
   }
 
-  /** Takes a state in. True when it was not known. */
-  #add(
-    { state: session, events, effects, refused }: Reduction,
-    at: { readonly from: number; readonly freedom: Freedom; readonly used: string },
-    by: Happening,
-  ): boolean {
-    if (refused !== undefined) throw new TypeError(`the reducer refused ${by.fact.type}: ${refused}`);
+  /** Takes a state in that was foretold. True when it was not known. */
+  #follow(at: Standpoint, foretold: Foretold, move: Move): boolean {
+    const { branch, choice } = foretold;
+    const { steps, sightings } = foretold.move;
+    const fingerprint = move.used === "" ? foretold.fingerprint : move.used + foretold.fingerprint;
+    const known = this.#byFingerprint.get(fingerprint);
+    const isKnown = known !== undefined && !this.#isBetter(move, this.#states[known]!);
+    if (isKnown && !this.#sights.areNews(sightings, move)) {
+      this.#moves.add(move.from, known, move.needs, steps);
+      return false;
+    }
+    const way = { by: { branch: branch.id, choice }, steps, sightings };
+    return this.#take(move, fingerprint, way, () => ({ session: null, outline: at.apply(foretold), ended: null }));
+  }
+
+  /** Takes a state in that the reducer made. True when it was not known. */
+  #add({ reduction: { state: session, events, effects }, by }: Made, move: Move): boolean {
     const run = session.run!;
-    const from = at.from === NO_MOVE ? null : this.#states[at.from]!;
-    const freedom = from === null || from.freedom < at.freedom ? at.freedom : from.freedom;
-    const depth = from === null ? 0 : from.depth + 1;
-    const steps = run.steps - (from?.session?.run?.steps ?? 0);
-    this.#look(events, effects, run, from?.session?.run ?? null, { state: at.from, by, freedom, depth });
-    const fingerprint = at.used + new Fingerprint(run, this.#plan, this.#twins).run();
+    const from = move.from === NO_MOVE ? null : this.#states[move.from]!.session!.run!;
+    const fingerprint = move.used + this.#ground.outliner.fingerprint(run);
+    const sightings = sightingsOf(events, effects, run, from?.boundsHit.length ?? 0);
+    const way = { by, steps: run.steps - (from?.steps ?? 0), sightings };
+    return this.#take(move, fingerprint, way, () => ({
+      session: run.end === null ? session : null,
+      outline: null,
+      ended: run.end,
+    }));
+  }
+
+  /** `made` is asked when the state is not known, or found in a better way. */
+  #take(
+    move: Move,
+    fingerprint: string,
+    { by, steps, sightings }: { readonly by: Way; readonly steps: number; readonly sightings: readonly Sighting[] },
+    made: () => Pick<ExploredState, "session" | "outline" | "ended">,
+  ): boolean {
+    const { from, freedom, depth } = move;
+    this.#sights.note(sightings, { state: from, freedom, depth, by });
     const known = this.#byFingerprint.get(fingerprint);
     if (known === undefined && this.#states.length >= this.#maxStates) {
       this.#full = true;
-      this.#moves.add(at.from, -1, at.freedom, steps);
+      this.#moves.add(from, -1, move.needs, steps);
       return false;
     }
     const index = known ?? this.#states.length;
-    this.#moves.add(at.from, index, at.freedom, steps);
+    this.#moves.add(from, index, move.needs, steps);
     if (known !== undefined) {
       const state = this.#states[known]!;
-      const sooner = freedom < state.freedom || (freedom === state.freedom && depth < state.depth);
-      if (sooner && state.expanded === -1) {
-        Object.assign(state, { session: state.ended === null ? session : null, freedom, depth, parent: at.from, by });
-        this.#await(known, state);
-      }
+      if (!this.#isBetter(move, state)) return false;
+      Object.assign(state, { ...made(), freedom, depth, parent: from, by });
+      this.#await(known, state);
       return false;
     }
-    const ended = run.end;
-    const state: ExploredState = {
-      session: ended === null ? session : null,
-      freedom,
-      depth,
-      parent: at.from,
-      by,
-      fingerprint,
-      ended,
-      expanded: -1,
-      wide: false,
-    };
+    const { session, outline, ended } = made();
+    const found = { freedom, depth, parent: from, by, fingerprint };
+    const state: ExploredState = { outline, session, ended, ...found, expanded: -1, wide: false };
     this.#states.push(state);
     this.#byFingerprint.set(fingerprint, index);
     this.#await(index, state);
     return true;
   }
 
-  #look(
-    events: readonly KernelEvent[],
-    effects: readonly Effect[],
-    run: RunState,
-    before: RunState | null,
-    at: Seen,
-  ): void {
-    for (const event of events) {
-      switch (event.type) {
-        case "step.started":
-        case "user.asked":
-          this.#note("reached", event.node, at);
-          break;
-        case "barrier.opened":
-          this.#note("opened", event.node, at);
-          break;
-        case "barrier.fired":
-          if (event.decision !== "cancelled") this.#note(event.decision, event.node, at);
-          break;
-        case "branch.ended":
-          if (event.status === "failed") this.#noteUnanswered(event.error, at);
-          break;
-        default:
-      }
-    }
-    for (const effect of effects) if (effect.type === "step.offer") this.#noteUnanswered(effect.offer.error, at);
-    for (let i = before?.boundsHit.length ?? 0; i < run.boundsHit.length; i++)
-      this.#note("bound", run.boundsHit[i]!, at);
-  }
-
-  /** A call that ended with nothing delivered shows as the failure of its caller. */
-  #noteUnanswered(error: ErrorData | undefined, at: Seen): void {
-    if (error?.code === "ORCH_NO_ROUTE") this.#note("unanswered", error.node ?? "", at);
-  }
-
-  #note(what: Sight, name: string, at: Seen): void {
-    const sights = this.#seen[what];
-    const known = sights.get(name);
-    if (known === undefined || at.freedom < known.freedom || (at.freedom === known.freedom && at.depth < known.depth))
-      sights.set(name, at);
+  /** Of a state that was not looked at. */
+  #isBetter({ freedom, depth }: Move, known: ExploredState): boolean {
+    return known.expanded === -1 && (freedom < known.freedom || (freedom === known.freedom && depth < known.depth));
   }
 }
 
-const NONE: readonly boolean[] = [];
+interface Move {
+  readonly from: number;
+  /** Of the choice itself. */
+  readonly needs: Freedom;
+  /** Of the run up to what it leads to. */
+  readonly freedom: Freedom;
+  readonly depth: number;
+  /** Goes before the fingerprint of what follows a command (E4): it is another state. */
+  readonly used: typeof USED | "";
+}
+
+function withoutUse(fingerprint: string): string {
+  return fingerprint.startsWith(USED) ? fingerprint.slice(USED.length) : fingerprint;
+}
 
 function range(first: number, last: Freedom): Freedom[] {
   return Object.values(FREEDOM).filter((freedom) => freedom >= first && freedom <= last);
-}
-
-/** Which of the alternatives end a branch undelivered although another would not have. */
-function leavesNothing(alternatives: readonly Reduction[]): readonly boolean[] {
-  if (alternatives.length < 2) return NONE;
-  const skips = alternatives.map(({ events }) => events.some((event) => isSkip(event, events)));
-  return skips.every((skip) => skip) ? NONE : skips;
-}
-
-function isSkip(event: KernelEvent, events: readonly KernelEvent[]): boolean {
-  if (event.type !== "branch.ended" || event.status !== "skipped") return false;
-  return !events.some((other) => other.type === "barrier.arrived" && other.branchId === event.branchId);
 }
 
 export function startFact(topology: TopologyData, limits: RunLimits, held: readonly number[]): Fact {

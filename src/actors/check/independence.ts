@@ -14,11 +14,11 @@
 import { addressedFrom } from "../../topology/analysis.ts";
 import { components, hasBit, reachableFrom } from "../../topology/graph.ts";
 import type { Plan } from "../../topology/plan.ts";
-import type { Branch, Instance, RunState } from "../session-state.ts";
-import type { Place } from "./choices.ts";
+import type { Instance } from "../session-state.ts";
+import { levelAt, slotOf, type Level, type Outline, type OutlinedPlace } from "./outline.ts";
 
 export interface Group {
-  readonly places: readonly Place[];
+  readonly places: readonly OutlinedPlace[];
   /** Some of it stands in a loop, so that it might go on for ever while the others wait. */
   readonly loops: boolean;
 }
@@ -28,6 +28,7 @@ export class Independence {
   readonly #ordered: boolean;
   /** By node: edges with `maxVisits` that may be used from there on, as a bit set. */
   readonly #bounded: readonly bigint[];
+  readonly #hasBounded: boolean;
   readonly #inLoop: readonly boolean[];
   readonly #defaultQuorum: boolean;
   readonly #early = new Map<number, boolean>();
@@ -44,8 +45,8 @@ export class Independence {
     plan.edges.forEach((edge, id) => {
       if (edge.maxVisits !== false) bits[edge.from]! |= 1n << BigInt(id);
     });
-    const any = bits.some((bit) => bit !== 0n);
-    this.#bounded = !any
+    this.#hasBounded = bits.some((bit) => bit !== 0n);
+    this.#bounded = !this.#hasBounded
       ? bits
       : bits.map((own, node) => {
           const reached = reachableFrom(succ, node);
@@ -59,10 +60,10 @@ export class Independence {
   }
 
   /** The group to be tried first. `places` holds two or more. */
-  choose(run: RunState, places: readonly Place[]): Group {
-    const groups = this.#ordered ? [places] : this.#groups(run, places);
-    const loops = (group: readonly Place[]): boolean =>
-      group.some(({ branch, question }) => this.#inLoop[nodeOf(this.#plan, branch, question)]!);
+  choose(outline: Outline, places: readonly OutlinedPlace[]): Group {
+    const groups = this.#ordered ? [places] : this.#groups(outline, places);
+    const loops = (group: readonly OutlinedPlace[]): boolean =>
+      group.some((place) => this.#inLoop[nodeOf(this.#plan, place)]!);
     let best = groups[0]!;
     let bestLoops = loops(best);
     for (const group of groups.slice(1)) {
@@ -76,18 +77,17 @@ export class Independence {
   }
 
   /** Fewer places first, then those farther along. */
-  #isBefore(a: readonly Place[], b: readonly Place[]): boolean {
+  #isBefore(a: readonly OutlinedPlace[], b: readonly OutlinedPlace[]): boolean {
     if (a.length !== b.length) return a.length < b.length;
-    const rank = ([{ branch, question } = NO_PLACE]: readonly Place[]): number =>
-      this.#plan.rank(nodeOf(this.#plan, branch, question));
+    const rank = ([place = NO_PLACE]: readonly OutlinedPlace[]): number => this.#plan.rank(nodeOf(this.#plan, place));
     return rank(a) > rank(b);
   }
 
-  #groups(run: RunState, places: readonly Place[]): Place[][] {
-    const groups: { early: number[]; edges: bigint; places: Place[] }[] = [];
+  #groups(outline: Outline, places: readonly OutlinedPlace[]): OutlinedPlace[][] {
+    const groups: { early: number[]; edges: bigint; places: OutlinedPlace[] }[] = [];
     for (const place of places) {
-      const around = this.#earlyAround(run, place);
-      let joined = { early: around === 0 ? [] : [around], edges: this.#edgesAhead(run, place), places: [place] };
+      const around = this.#earlyAround(outline, place);
+      let joined = { early: around === 0 ? [] : [around], edges: this.#edgesAhead(outline, place), places: [place] };
       for (let i = groups.length - 1; i >= 0; i--) {
         const group = groups[i]!;
         if (!group.early.includes(around) && (group.edges & joined.edges) === 0n) continue;
@@ -103,26 +103,15 @@ export class Independence {
     return groups.map((group) => group.places);
   }
 
-  /** The outermost instance around a place that may decide early (I1), through the calls that lead to it; 0 for none. */
-  #earlyAround(run: RunState, { branch, question }: Place): number {
+  /** Slot of the outermost instance around a place that may decide early (I1), through the calls that lead to it; 0 for none. */
+  #earlyAround(outline: Outline, place: OutlinedPlace): number {
     let found = 0;
-    let frame = branch?.frame ?? question?.frame;
-    let instance = branch?.instance ?? question?.barrier?.instance ?? 0;
-    for (;;) {
-      for (let id = instance; id !== 0;) {
-        const around = run.instances.get(id)!;
-        if (this.#decidesEarly(around)) found = id;
-        frame ??= around.frame;
-        id = around.parent;
-      }
-      const owner = run.frames.get(frame ?? 0)?.owner ?? null;
-      if (owner === null) return found;
-      const caller = run.branches.get(owner)!;
-      ({ frame, instance } = caller);
-    }
+    for (const { slot, instance } of levelsAround(outline, place))
+      if (instance !== null && this.#decidesEarly(instance)) found = slot;
+    return found;
   }
 
-  #decidesEarly({ fork, targets }: Instance): boolean {
+  #decidesEarly({ fork, targets }: Pick<Instance, "fork" | "targets">): boolean {
     const { nodes } = this.#plan;
     const early = (end: number): boolean => {
       const { policy } = nodes[this.#plan.nodeOf(end)]!;
@@ -143,21 +132,25 @@ export class Independence {
   }
 
   /** I2, with what whoever waits for the branch goes on to. */
-  #edgesAhead(run: RunState, { branch, question }: Place): bigint {
-    let edges = this.#bounded[nodeOf(this.#plan, branch, question)]!;
-    let frame = branch?.frame ?? question?.frame ?? run.instances.get(question?.barrier?.instance ?? 0)?.frame ?? 0;
-    for (;;) {
-      const owner = run.frames.get(frame)?.owner ?? null;
-      if (owner === null) return edges;
-      const caller = run.branches.get(owner)!;
-      edges |= this.#bounded[caller.node]!;
-      frame = caller.frame;
-    }
+  #edgesAhead(outline: Outline, place: OutlinedPlace): bigint {
+    let edges = this.#bounded[nodeOf(this.#plan, place)]!;
+    if (!this.#hasBounded) return edges;
+    for (const { caller } of levelsAround(outline, place)) if (caller >= 0) edges |= this.#bounded[caller]!;
+    return edges;
   }
 }
 
-const NO_PLACE: Place = { branch: null, question: null };
+const NO_PLACE: OutlinedPlace = { branch: null, question: null };
 
-function nodeOf(plan: Plan, branch: Branch | null, question: Place["question"]): number {
-  return branch === null ? (plan.nodeByName.get(question?.node ?? "") ?? plan.entry) : branch.node;
+function nodeOf(plan: Plan, { branch, question }: OutlinedPlace): number {
+  return branch === null ? (plan.nodeByName.get(question?.node ?? "") ?? plan.entry) : branch.stands.node;
+}
+
+function* levelsAround(outline: Outline, { branch, question }: OutlinedPlace): IterableIterator<Level> {
+  let slot = branch?.slot ?? question?.barrier?.instance ?? slotOf.frame(question?.frame ?? 0);
+  while (slot !== slotOf.run) {
+    const level = levelAt(outline, slot);
+    yield level;
+    slot = level.up;
+  }
 }

@@ -4,8 +4,9 @@ import type { Plan } from "../../topology/plan.ts";
 import { initialState, reduce } from "../reduce.ts";
 import type { SessionState } from "../session-state.ts";
 import { Choices, FREEDOM, placesOf } from "./choices.ts";
-import type { Explored, Happening, Seen } from "./explore.ts";
-import { Fingerprint } from "./fingerprint.ts";
+import type { Explored } from "./explore.ts";
+import type { Happening, Seen, Way } from "./sights.ts";
+import { happen, happeningIn } from "./standpoint.ts";
 
 export class Retrace {
   readonly #plan: Plan;
@@ -18,15 +19,27 @@ export class Retrace {
 
   /** What happens up to a state. */
   to(state: number): Happening[] {
-    const happenings: Happening[] = [];
-    for (let at = state; at >= 0; at = this.#explored.states[at]!.parent)
-      happenings.push(this.#explored.states[at]!.by);
-    return happenings.reverse();
+    return this.#happenings(this.#waysTo(state));
   }
 
   /** The same, and what was seen then. */
   through({ state, by }: Seen): Happening[] {
-    return [...this.to(state), by];
+    return this.#happenings([...this.#waysTo(state), by]);
+  }
+
+  #waysTo(state: number): Way[] {
+    const ways: Way[] = [];
+    for (let at = state; at >= 0; at = this.#explored.states[at]!.parent) ways.push(this.#explored.states[at]!.by);
+    return ways.reverse();
+  }
+
+  #happenings(ways: readonly Way[]): Happening[] {
+    let session = initialState("check");
+    return ways.map((way) => {
+      const happening = happeningIn(session, way);
+      session = happen(session, happening).state;
+      return happening;
+    });
   }
 
   /** Up to the first of `states`, which lead round to it again, and once round. */
@@ -47,13 +60,13 @@ export class Retrace {
   /** What leads from here to a state with this fingerprint, a value rather than a failure. */
   #step(session: SessionState, fingerprint: string): { happening: Happening; next: SessionState } {
     const choices = new Choices(this.#plan);
-    const { twins } = this.#explored;
+    const { outliner } = this.#explored;
     const run = session.run!;
     for (const sort of [FREEDOM.values, FREEDOM.failures]) {
       for (const place of placesOf(run)) {
         for (const choice of choices.at(session, run, place, sort)) {
           const next = reduce(session, choice.fact, 0).state;
-          if (new Fingerprint(next.run!, this.#plan, twins).run() === fingerprint) return { happening: choice, next };
+          if (outliner.fingerprint(next.run!) === fingerprint) return { happening: choice, next };
         }
       }
     }
