@@ -53,7 +53,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   ],
   telemetry: typesOf("actors/effects.ts", "actors/facts.ts", "runtime/engine-api.ts"),
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),
-  orchestrator: to("runtime", "agents", "topology/patterns.ts", "topology/read.ts"),
+  orchestrator: to("runtime", "agents", "memory", "topology/patterns.ts", "topology/read.ts"),
   control: to("index.ts", "runtime/result-json.ts"),
   cli: to("index.ts", "testing/index.ts", "nats/index.ts", "control", "topology/suggestion.ts"),
   "index.ts": to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry"),

@@ -2,6 +2,8 @@
 
 export { createOrchestrator, Orchestrator } from "./orchestrator.ts";
 export type { CancelAnswer, RunHandle, RunResult, SubscribeOptions } from "./orchestrator.ts";
+export { createOrchestrationClient } from "./client.ts";
+export type { ClientRunStatus, OrchestrationClient } from "./client.ts";
 export type { OrchestratorConfig } from "./orchestrator-config.ts";
 export type { IterationTask, Team } from "./team.ts";
 
@@ -18,9 +20,18 @@ export type {
 export type { Priority, RunProvenance, SeededEntry, Strategy } from "./run-spec.ts";
 
 // What a run tells
-export type { BudgetName, OrchestratorEvent, OrchestratorEventType, RunEnd, TerminalReason } from "./run-events.ts";
+export type {
+  BudgetName,
+  MemoryKey,
+  OrchestratorEvent,
+  OrchestratorEventType,
+  RunEnd,
+  TerminalReason,
+} from "./run-events.ts";
 export type { CheckResult } from "./check-result.ts";
-export type { RunPhase, RunStatus } from "./run-status.ts";
+export type { RunArtifacts } from "./run-artifacts.ts";
+export type { Commit } from "./git-history.ts";
+export type { ClientStatus, RunPhase, RunStatus } from "./run-status.ts";
 
 // How commands are run
 export { scriptedBackend } from "./backend.ts";

@@ -4,7 +4,7 @@
 // run of each `team` step.
 //
 // T1  What a step needs of the run stands in the session's task or in the state of `loop`: nothing of it is lost with a process.
-// T2  Outcomes of `prepare` and `check` and the run's end stay small, so that events show them whole.
+// T2  Outcomes of `prepare`, `record` and `check` and the run's end stay small, so that events show them whole.
 
 import { next, type AgentContext, type ArrivalValue } from "../runtime/agent.ts";
 import type { AgentLike } from "../runtime/agent-source.ts";
@@ -13,13 +13,14 @@ import { listFiles, type FileList } from "./changed-files.ts";
 import type { CheckResult } from "./check-result.ts";
 import { makeCheck, type CheckPorts, type CheckTask } from "./checks.ts";
 import { decideNext, LOOP_START, type LoopAction, type LoopReply, type LoopState, type TeamOutcome } from "./loop.ts";
-import type { Prepared, RunEnd } from "./run-events.ts";
-import type { RunSpec } from "./run-spec.ts";
+import { commitsSince, headOf } from "./git-history.ts";
+import type { MemoryKey, Prepared, Recorded, RunEnd } from "./run-events.ts";
+import { DEFAULT_NAMESPACE, type RunSpec, type SeededEntry } from "./run-spec.ts";
 import { iterationTask, runTeam, type IterationTask, type Team } from "./team.ts";
 
 export const LOOP_TOPOLOGY = new Topology({
-  nodes: ["loop", "prepare", "files", "team", "check"],
-  edges: ["loop <-> prepare", "loop <-> files", "loop <-> team", "loop <-> check"],
+  nodes: ["loop", "prepare", "files", "team", "record", "check"],
+  edges: ["loop <-> prepare", "loop <-> files", "loop <-> team", "loop <-> record", "loop <-> check"],
   entryPoint: "loop",
 });
 /** A session of the store is a run by this. */
@@ -27,6 +28,8 @@ export const LOOP_HASH = LOOP_TOPOLOGY.hash;
 
 export interface LoopPorts extends CheckPorts {
   readonly team: Team;
+  /** What the run has learned, all of it. */
+  learned(runId: string): Promise<readonly MemoryKey[]>;
 }
 
 export function loopAgents(ports: LoopPorts): Readonly<Record<string, AgentLike>> {
@@ -39,6 +42,7 @@ export function loopAgents(ports: LoopPorts): Readonly<Record<string, AgentLike>
       run: (task: unknown, ctx: AgentContext): Promise<TeamOutcome> =>
         runTeam(ports.team, specOf(ctx), task as IterationTask, ctx),
     },
+    record: (head: unknown, ctx: AgentContext) => record(ports, head as string | null, ctx),
     check: {
       // Each check has a limit of its own.
       timeoutMs: false,
@@ -53,7 +57,12 @@ function loop(ctx: AgentContext): unknown {
   const [reply] = ctx.replies ?? [];
   if (reply === undefined) return next.invoke("prepare");
   if (reply.error !== undefined) return next.fail(reply.error);
+  if (reply.from === "prepare") ctx.state.set("head", (reply.value as Prepared).head);
   if (reply.from === "prepare" && spec.checks.some(({ kind }) => kind === "paths")) return next.invoke("files");
+  if (reply.from === "team" && (reply.value as TeamOutcome).type === "done") {
+    ctx.state.set("output", (reply.value as TeamOutcome & { type: "done" }).output);
+    return next.invoke("record", ctx.state.get("head") ?? null);
+  }
   const known = noted(ctx, reply);
   const decided = decideNext(spec, ctx.state.get<LoopState>("loop") ?? LOOP_START, known);
   ctx.state.set("loop", decided.state);
@@ -66,10 +75,13 @@ function noted({ state }: AgentContext, { from, value }: ArrivalValue): LoopRepl
     case "files":
       state.set("before", value);
       return { from: "prepare" };
-    case "team": {
-      const outcome = value as TeamOutcome;
-      if (outcome.type === "done") state.set("output", outcome.output);
-      return { from, outcome };
+    case "team":
+      return { from, outcome: value as TeamOutcome };
+    case "record": {
+      const { commits } = value as Recorded;
+      const last = commits.at(-1);
+      if (last !== undefined) state.set("head", last.sha);
+      return { from: "team", outcome: { type: "done" } };
     }
     case "check":
       return { from, result: value as CheckResult };
@@ -109,12 +121,29 @@ function carriedOut(
   }
 }
 
-function prepare({ seeds, checks, maxIterations }: RunSpec): Prepared {
+async function prepare({ seeds, recalled, checks, maxIterations, cwd }: RunSpec): Promise<Prepared> {
   return {
-    seeded: seeds.map(({ key }, i) => key ?? String(i + 1)),
+    seeded: keysOf(seeds),
+    ...(recalled !== undefined && { recalled: keysOf(recalled) }),
     checks: checks.map(({ name }) => name),
     maxIterations,
+    head: await headOf(cwd),
   };
+}
+
+/** @param head the commit that was known before */
+async function record({ learned }: LoopPorts, head: string | null, ctx: AgentContext): Promise<Recorded> {
+  const told = ctx.state.get<number>("told") ?? 0;
+  const all = await learned(ctx.sessionId);
+  ctx.state.set("told", all.length);
+  return {
+    commits: head === null ? [] : await commitsSince(specOf(ctx).cwd, head),
+    learned: all.slice(told),
+  };
+}
+
+function keysOf(entries: readonly SeededEntry[]): readonly MemoryKey[] {
+  return entries.map(({ key, namespace = DEFAULT_NAMESPACE }, i) => ({ key: key ?? String(i + 1), namespace }));
 }
 
 function specOf({ task }: AgentContext): RunSpec {

@@ -21,7 +21,7 @@ export const LOOP_START: LoopState = Object.freeze({ iteration: 0, checks: [] })
 /** What the last thing that was done came to. */
 export type LoopReply =
   | { readonly from: "prepare" }
-  | { readonly from: "team"; readonly outcome: TeamOutcome }
+  | { readonly from: "team"; readonly outcome: { readonly type: "done" } | Exclude<TeamOutcome, { type: "done" }> }
   | { readonly from: "check"; readonly result: CheckResult };
 
 export type TeamOutcome =

@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { isAgentDirectory, type AgentLike } from "../runtime/agent-source.ts";
 import { assertOptions, anything, check, count, having, isRecord, object, required } from "../runtime/option-schema.ts";
+import type { Memory } from "../memory/ports.ts";
 import type { RunObserver, SharedBus } from "../runtime/run-options.ts";
 import type { StateManager } from "../runtime/state-manager.ts";
 import type { BackendOption } from "./backend.ts";
@@ -24,6 +25,8 @@ export interface OrchestratorConfig extends Team {
   readonly criteria?: Readonly<Record<string, CustomCriterion>>;
   /** Judges `acceptanceCriteria`: gives true, false or `{ passed, output? }` on `{ description, acceptanceCriteria, output, checks }`. */
   readonly acceptance?: AgentLike;
+  /** What runs remember: see `createMemory` of `orchestra/memory`. Without one, runs have what they are given and no more. */
+  readonly memory?: Memory;
   /** Characters of a description. Default 10_000. */
   readonly descriptionLengthMax?: number;
   readonly observers?: readonly RunObserver[];
@@ -56,6 +59,7 @@ const configSchema = object({
     "functions by name",
   ),
   acceptance: anything,
+  memory: having("a memory, as createMemory makes", "seedMemory", "searchMemory", "harvestMemory"),
   descriptionLengthMax: count,
   observers: anything,
   logger: having("a logger such as pino's", "info", "warn", "error", "debug", "child"),

@@ -19,8 +19,20 @@ import { readBackend } from "./backend.ts";
 import { loopAgents, LOOP_HASH, LOOP_TOPOLOGY } from "./loop-topology.ts";
 import type { TeamOutcome } from "./loop.ts";
 import { RunProjection, type BudgetName, type OrchestratorEvent, type TerminalReason } from "./run-events.ts";
-import { readRunInput, type StartRunInput } from "./run-input.ts";
-import type { RunSpec } from "./run-spec.ts";
+import type {
+  ArtifactScores,
+  HarvestOptions,
+  HarvestReceipt,
+  MemoryArtifact,
+  MemoryEntry,
+  MemoryInput,
+  MemoryScope,
+  MemorySearchResult,
+} from "../memory/ports.ts";
+import { artifactsOf, NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
+import { readRunInput, type ReadRun, type StartRunInput } from "./run-input.ts";
+import { RunMemory, type RunStage } from "./run-memory.ts";
+import type { RunProvenance, RunSpec } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
 import { assertConfig, DESCRIPTION_LENGTH_MAX, type OrchestratorConfig } from "./orchestrator-config.ts";
 import { commandOf, DEFAULT_COMMANDS, type CommandSpec, type CustomCriterion } from "./success-criteria.ts";
@@ -59,6 +71,7 @@ export class Orchestrator implements AsyncDisposable {
   readonly #ids;
   readonly #commands: Readonly<Record<string, CommandSpec>>;
   readonly #instance: OrchestraInstance;
+  readonly #memory: RunMemory | undefined;
   /** Starts that are under way, and criteria that came with them. */
   readonly #starting = new Map<string, Promise<unknown>>();
   readonly #custom = new Map<string, Readonly<Record<string, CustomCriterion>>>();
@@ -72,6 +85,15 @@ export class Orchestrator implements AsyncDisposable {
     this.#ids = createIds(clock, random);
     const own = Object.entries(config.commands ?? {}).map(([name, given]) => [name, commandOf(name, given, {})]);
     this.#commands = { ...DEFAULT_COMMANDS, ...(Object.fromEntries(own) as Record<string, CommandSpec>) };
+    const { memory } = config;
+    this.#memory =
+      memory === undefined
+        ? undefined
+        : new RunMemory({
+            memory,
+            stageOf: (runId) => this.#stageOf(runId),
+            provenanceOf: async (runId) => (await this.#specOf(runId)).provenance,
+          });
     this.#instance = new OrchestraInstance({
       topology: LOOP_TOPOLOGY,
       agents: loopAgents({
@@ -80,6 +102,7 @@ export class Orchestrator implements AsyncDisposable {
         acceptance: config.acceptance,
         custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
         lackCustom: (runId, name) => this.#leaveFor(runId, name),
+        learned: async (runId) => (await this.#memory?.learned(runId)) ?? [],
       }),
       maxSteps: false,
       ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
@@ -99,16 +122,21 @@ export class Orchestrator implements AsyncDisposable {
    */
   startRun(input: StartRunInput): RunHandle {
     const { criteria = {}, descriptionLengthMax = DESCRIPTION_LENGTH_MAX, acceptance } = this.#config;
-    const { spec, custom, ...read } = readRunInput(input, {
+    const read = readRunInput(input, {
       descriptionLengthMax,
       commands: this.#commands,
       customNames: Object.keys(criteria),
       judges: acceptance !== undefined,
     });
     const runId = parseSessionId(read.runId ?? this.#ids.next("run"));
-    const result = this.#start(runId, read.runId !== undefined, spec, custom);
+    const result = this.#start(runId, read);
     result.catch(() => undefined);
     return { runId, result };
+  }
+
+  /** As `startRun`. */
+  orchestrateTask(input: StartRunInput): RunHandle {
+    return this.startRun(input);
   }
 
   /** A run that is unknown has the phase `unknown`. */
@@ -168,10 +196,76 @@ export class Orchestrator implements AsyncDisposable {
     return { runId, result };
   }
 
+  /**
+   * What the run is to know from the start, before it is started under this id.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_STATE` once it has begun; `ORCH_BAD_OPTION` without a memory.
+   */
+  async seedMemory(runId: string, entries: readonly MemoryInput[]): Promise<readonly MemoryEntry[]> {
+    return this.#remembering("seedMemory").seed(parseSessionId(runId), entries);
+  }
+
+  /** Best first; the query and the scope in either order. `topK`: default 10. @throws {OrchestraError} `ORCH_BAD_OPTION` */
+  async searchMemory(query: string, scope: MemoryScope, topK?: number): Promise<readonly MemorySearchResult[]>;
+  async searchMemory(scope: MemoryScope, query: string, topK?: number): Promise<readonly MemorySearchResult[]>;
+  async searchMemory(
+    first: string | MemoryScope,
+    second: string | MemoryScope,
+    topK?: number,
+  ): Promise<readonly MemorySearchResult[]> {
+    return this.#remembering("searchMemory").search(first, second, topK);
+  }
+
+  /** Something the run has learned; `harvestMemory` keeps it beyond the run. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` */
+  async recordLearning(
+    runId: string,
+    learning: string | MemoryInput,
+    score?: number,
+    provenance?: RunProvenance,
+  ): Promise<MemoryEntry> {
+    return this.#remembering("recordLearning").learn(runId, learning, score, provenance);
+  }
+
+  /**
+   * Keeps what an ended run came to, and what it learned, for later ones. Again with the same gives the same receipt.
+   *
+   * @throws {OrchestraError} `ORCH_SESSION_STATE` before the run has ended; `ORCH_MEMORY_PROVENANCE` naming what is missing of
+   *   project, run, card and agent, which come from `options.provenance` or from the run's own; nothing is kept then.
+   */
+  async harvestMemory(
+    runId: string,
+    artifacts: readonly MemoryArtifact[] = [],
+    scores: ArtifactScores = [],
+    options: HarvestOptions = {},
+  ): Promise<HarvestReceipt> {
+    return this.#remembering("harvestMemory").harvest(runId, artifacts, scores, options);
+  }
+
+  /** Empty lists for a run that is unknown. */
+  async getRunArtifacts(runId: string): Promise<RunArtifacts> {
+    await this.#starting.get(runId);
+    return (await this.#isKnown(runId)) ? artifactsOf(this.#instance.trace(runId)) : NO_ARTIFACTS;
+  }
+
   /** Runs of this store, oldest first. */
   async listRuns(options: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
     const sessions = await this.#instance.listSessions(options);
     return sessions.filter(({ topologyHash }) => topologyHash === LOOP_HASH).map(({ sessionId }) => sessionId);
+  }
+
+  async #stageOf(runId: string): Promise<RunStage> {
+    const { phase, finished } = await this.getRunStatus(runId);
+    return phase === "unknown" ? "unknown" : finished ? "ended" : "going";
+  }
+
+  #remembering(what: string): RunMemory {
+    if (this.#memory === undefined) throw noMemory(what);
+    return this.#memory;
+  }
+
+  async #specOf(runId: string): Promise<RunSpec> {
+    for await (const step of this.#instance.trace(runId)) return step.input as RunSpec;
+    throw new OrchestraError("ORCH_SESSION_STATE", `run "${runId}" has just begun`, { details: { sessionId: runId } });
   }
 
   /** A session of another topology in the same store is no run. */
@@ -189,13 +283,8 @@ export class Orchestrator implements AsyncDisposable {
     return this.close();
   }
 
-  async #start(
-    runId: SessionId,
-    isNamed: boolean,
-    spec: RunSpec,
-    custom: Readonly<Record<string, CustomCriterion>>,
-  ): Promise<RunResult> {
-    const begun = this.#begin(runId, isNamed, spec, custom);
+  async #start(runId: SessionId, read: ReadRun): Promise<RunResult> {
+    const begun = this.#begin(runId, read);
     this.#starting.set(
       runId,
       begun.catch(() => undefined),
@@ -209,16 +298,14 @@ export class Orchestrator implements AsyncDisposable {
   }
 
   /** Resolves once the run is recorded. */
-  async #begin(
-    runId: SessionId,
-    isNamed: boolean,
-    spec: RunSpec,
-    custom: Readonly<Record<string, CustomCriterion>>,
-  ): Promise<void> {
-    if (isNamed && (await this.#instance.getSession(runId)) !== null)
+  async #begin(runId: SessionId, read: ReadRun): Promise<void> {
+    const { custom, recall } = read;
+    if (read.runId !== undefined && (await this.#instance.getSession(runId)) !== null)
       throw new OrchestraError("ORCH_SESSION_BUSY", `startRun.runId: there is a run "${runId}" already`, {
         details: { sessionId: runId },
       });
+    if (this.#memory === undefined && recall > 0) throw noMemory("startRun.recall");
+    const spec = (await this.#memory?.begin(runId, read.spec, recall)) ?? read.spec;
     if (Object.keys(custom).length > 0) this.#custom.set(runId, custom);
     const handle = this.#instance.stream({
       task: { ...spec },
@@ -301,6 +388,13 @@ export class Orchestrator implements AsyncDisposable {
     await this.#instance.pauseSession(runId, why, { inFlight: "abort" });
     return new Promise<never>(() => {});
   }
+}
+
+function noMemory(what: string): OrchestraError {
+  return new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `${what}: this orchestrator has no memory; expected createOrchestrator({ memory })`,
+  );
 }
 
 export interface SubscribeOptions {

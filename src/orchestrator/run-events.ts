@@ -8,14 +8,30 @@
 import type { ErrorData } from "../base/errors.ts";
 import type { RunEvent } from "../runtime/engine-api.ts";
 import type { CheckResult } from "./check-result.ts";
+import type { Commit } from "./git-history.ts";
 
 export type BudgetName = "iterations" | "duration" | "tokens" | "cost";
 export type TerminalReason = "converged" | "budget_exhausted" | "failed" | "cancelled";
 
+export interface MemoryKey {
+  readonly key: string;
+  readonly namespace: string;
+}
+
+/** What one go of the team left behind. */
+export interface Recorded {
+  readonly commits: readonly Commit[];
+  readonly learned: readonly MemoryKey[];
+}
+
 /** What a run begins with, as its first step tells. */
 export interface Prepared {
-  /** Keys of what its memory was given. */
-  readonly seeded: readonly string[];
+  /** What its memory was given. */
+  readonly seeded: readonly MemoryKey[];
+  /** What earlier runs left that fits its description. Absent: it did not ask. */
+  readonly recalled?: readonly MemoryKey[];
+  /** The commit that was checked out; `null` where there is none. */
+  readonly head: string | null;
   /** Names of its checks, in the order in which they are made. */
   readonly checks: readonly string[];
   readonly maxIterations: number;
@@ -31,8 +47,10 @@ export interface RunEnd {
 
 interface Payloads {
   "run.started": { readonly description: string };
-  "memory.seeded": { readonly entries: number; readonly keys: readonly string[] };
-  "memory.learned": { readonly iteration: number; readonly keys: readonly string[] };
+  "memory.seeded": { readonly entries: readonly MemoryKey[] };
+  /** Before the first iteration, by its description. */
+  "memory.searched": { readonly entries: readonly MemoryKey[] };
+  "memory.learned": { readonly iteration: number; readonly entries: readonly MemoryKey[] };
   /** `of`: how many there may be. */
   "iteration.started": { readonly iteration: number; readonly of: number };
   "iteration.completed": { readonly iteration: number; readonly of: number; readonly passed: boolean };
@@ -71,7 +89,7 @@ export class RunProjection {
   #failed = 0;
   #isOver = false;
   #isStill = false;
-  #prepared: Prepared = { seeded: [], checks: [], maxIterations: 1 };
+  #prepared: Prepared = { seeded: [], checks: [], maxIterations: 1, head: null };
   #checked = 0;
   readonly #begun = new Set<string>();
 
@@ -166,8 +184,16 @@ export class RunProjection {
     }
     if (node === "prepare") {
       this.#prepared = outcome as Prepared;
-      const { seeded } = this.#prepared;
-      return seeded.length === 0 ? [] : [{ type: "memory.seeded", payload: { entries: seeded.length, keys: seeded } }];
+      const { seeded, recalled } = this.#prepared;
+      return [
+        ...(seeded.length > 0 ? [{ type: "memory.seeded", payload: { entries: seeded } } as const] : []),
+        ...(recalled !== undefined ? [{ type: "memory.searched", payload: { entries: recalled } } as const] : []),
+      ];
+    }
+    if (node === "record") {
+      const { learned } = outcome as Recorded;
+      const payload = { iteration: this.#iteration, entries: learned };
+      return learned.length === 0 ? [] : [{ type: "memory.learned", payload }];
     }
     return [];
   }

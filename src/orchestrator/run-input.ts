@@ -3,7 +3,17 @@
 import { isAbsolute, normalize, resolve, sep } from "node:path";
 
 import { OrchestraError } from "../base/errors.ts";
-import { anything, assertOptions, check, isRecord, list, object, shown, text } from "../runtime/option-schema.ts";
+import {
+  anything,
+  assertOptions,
+  check,
+  countFrom0,
+  isRecord,
+  list,
+  object,
+  shown,
+  text,
+} from "../runtime/option-schema.ts";
 import { loopPolicySchema, readLoopPolicy, type CommandSpec, type LoopPolicy } from "./loop-policy.ts";
 import {
   PRIORITIES,
@@ -30,6 +40,8 @@ export interface StartRunInput {
   /** What agents are given to begin with; `memorySeed` is the same. */
   readonly initialMemoryEntries?: readonly SeededEntry[];
   readonly memorySeed?: readonly SeededEntry[];
+  /** How many entries that earlier runs left and that fit the description are handed to the team, from the project's memory or, without a project in `provenance`, from all. Default 0. */
+  readonly recall?: number;
   /** Where commands run and whose files are looked at. Default: where this process runs. */
   readonly cwd?: string;
   /** Judged by the orchestrator's `acceptance` agent after every iteration. */
@@ -45,6 +57,7 @@ export interface ReadRun {
   readonly runId: string | undefined;
   readonly spec: RunSpec;
   readonly custom: Readonly<Record<string, CustomCriterion>>;
+  readonly recall: number;
 }
 
 export interface InputDefaults {
@@ -72,6 +85,7 @@ const inputSchema = object({
   loopPolicy: loopPolicySchema,
   initialMemoryEntries: seeds,
   memorySeed: seeds,
+  recall: countFrom0,
   cwd: text,
   acceptanceCriteria: texts,
   allowedPaths: texts,
@@ -109,7 +123,7 @@ export function readRunInput(input: StartRunInput, defaults: InputDefaults): Rea
     ],
     seeds: input.initialMemoryEntries ?? input.memorySeed ?? [],
   };
-  return { runId: input.runId, spec, custom: policy.custom };
+  return { runId: input.runId, spec, custom: policy.custom, recall: input.recall ?? 0 };
 }
 
 function descriptionOf({ description, taskDescription }: StartRunInput, lengthMax: number): string {

@@ -38,6 +38,8 @@ export interface SeededEntry {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
+export const DEFAULT_NAMESPACE = "default";
+
 export interface RunBudget {
   readonly tokens?: number;
   readonly costUsd?: number;
@@ -60,4 +62,6 @@ export interface RunSpec {
   readonly retry?: RetryOption;
   readonly checks: readonly CheckSpec[];
   readonly seeds: readonly SeededEntry[];
+  /** What was found in memory when the run began. Absent: nothing was looked for. */
+  readonly recalled?: readonly SeededEntry[];
 }

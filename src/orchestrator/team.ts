@@ -33,6 +33,7 @@ export interface IterationTask {
   readonly maxIterations: number;
   /** Checks of the iteration before that failed, with what they said. */
   readonly feedback: readonly CheckResult[];
+  /** What the run was given to begin with, then what it recalled of earlier runs. */
   readonly memory: readonly SeededEntry[];
   readonly acceptanceCriteria: readonly string[];
   readonly cwd: string;
@@ -53,7 +54,7 @@ export function iterationTask(
     iteration,
     maxIterations: spec.maxIterations,
     feedback,
-    memory: spec.seeds,
+    memory: memoryOf(spec),
     acceptanceCriteria: spec.acceptanceCriteria,
     cwd: spec.cwd,
     ...(spec.allowedPaths !== undefined && { allowedPaths: spec.allowedPaths }),
@@ -61,6 +62,10 @@ export function iterationTask(
     strategy: spec.strategy,
     priority: spec.priority,
   };
+}
+
+function memoryOf({ seeds, recalled = [] }: RunSpec): readonly SeededEntry[] {
+  return [...seeds, ...recalled];
 }
 
 /** One go of the team. What it fails of is an outcome; what it throws is the runtime's. */
@@ -76,7 +81,7 @@ export async function runTeam(team: Team, spec: RunSpec, task: IterationTask, ct
       ...executionConfig,
       ...(spec.retry !== undefined && { retry: { ...executionConfig.retry, ...spec.retry } }),
     },
-    context: { runId: task.runId, iteration: task.iteration, memory: spec.seeds, provenance: spec.provenance },
+    context: { runId: task.runId, iteration: task.iteration, memory: memoryOf(spec), provenance: spec.provenance },
   });
   if (result.status === "completed") return { type: "done", output: result.finalResponse };
   const budget = budgetOf(result.metadata.terminalReason);
