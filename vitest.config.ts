@@ -25,8 +25,8 @@ export default defineConfig({
     // One less, as is the default, would be a single one on two processors.
     maxWorkers: availableParallelism(),
     // Against a test that hangs, no measure of how fast one is: all of them hold on a machine that is busy with other work.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 90_000, interval: 20 } },
     typecheck: { enabled: true, include: ["test/types/**/*.test-d.ts"] },
   },

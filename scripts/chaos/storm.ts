@@ -13,13 +13,13 @@ import { OrchestraInstance } from "../../src/index.ts";
 import { natsBus, type NatsBus } from "../../src/nats/index.ts";
 import type { Commit } from "../../src/state/ports.ts";
 import { startCluster } from "../../test/support/nats-cluster.ts";
+import { childProgram } from "../../test/support/child-program.ts";
 import type { NatsVersion } from "../../test/support/nats-program.ts";
 import { type NatsServer, startNats } from "../../test/support/nats.ts";
 import { temporaryFolder } from "../../test/support/leftovers.ts";
 import { entriesOf, type ChildOptions, type Entry } from "./child.ts";
 import { planStorm, type Blow, type Role } from "./plan.ts";
 import { StormProcess } from "./processes.ts";
-import { buildProgram } from "./program.ts";
 import { judge, type SessionHistory, type Verdict } from "./verdict.ts";
 import { expectedResult, TOPOLOGY } from "./workload.ts";
 
@@ -57,7 +57,8 @@ export interface StormReport {
   readonly serverVersion: string;
 }
 
-const READY_MS = 30_000;
+const PROGRAM = new URL("./main.ts", import.meta.url);
+const READY_MS = 90_000;
 /** For what was begun to end once nothing is struck any more. */
 const CALM_MS = 120_000;
 const READERS = 8;
@@ -70,7 +71,7 @@ interface Servers {
 
 export async function runStorm(options: StormOptions): Promise<StormReport> {
   const folder = temporaryFolder("chaos");
-  const [program, servers] = await Promise.all([buildProgram(`storm-${options.seed}`), startServers(options)]);
+  const [program, servers] = await Promise.all([childProgram(PROGRAM), startServers(options)]);
   const bus = natsBus({
     servers: servers.urls,
     init: { leaseMs: options.leaseMs, replicas: options.servers },
@@ -92,7 +93,6 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
     await bus.sessions.close();
     await bus.close();
     await servers[Symbol.asyncDispose]();
-    rmSync(program, { force: true });
     rmSync(folder, { recursive: true, force: true });
   }
 }

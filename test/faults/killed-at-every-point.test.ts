@@ -5,15 +5,14 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LevelStorage } from "../../src/state/level-store.ts";
 import { code, request, topology, world } from "../runtime/world.ts";
 import { CHECKPOINT_POINTS, COMMIT_POINTS, MOVE_POINTS, type Point } from "./armed.ts";
 import { commitsOf } from "./folders.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./killed-child.ts", import.meta.url));
-const JITI = import.meta.resolve("jiti/register");
+const CHILD = await childProgram(new URL("./killed-child.ts", import.meta.url));
 
 interface Ended {
   readonly killed: boolean;
@@ -26,7 +25,7 @@ interface Ended {
 
 function child(folder: string, durability: string, onces: number, point: Point | "", k: number): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const process_ = spawn(process.execPath, ["--import", JITI, CHILD, folder, durability, `${onces}`, point, `${k}`], {
+    const process_ = spawn(process.execPath, [CHILD, folder, durability, `${onces}`, point, `${k}`], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let out = "";

@@ -2,12 +2,11 @@
 // that see it.
 
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { childProgram } from "../support/child-program.ts";
 
 const run = promisify(execFile);
-const CHILD = fileURLToPath(new URL("./full-disk-child.ts", import.meta.url));
-const JITI = import.meta.resolve("jiti/register");
+const CHILD = await childProgram(new URL("./full-disk-child.ts", import.meta.url));
 const NEEDS =
   "tests with a full disk need Linux and unshare (apt-get install util-linux), as root or with user namespaces (sysctl kernel.unprivileged_userns_clone=1)";
 
@@ -22,7 +21,7 @@ export async function onSmallDisk(
 ): Promise<Readonly<Record<string, unknown>>> {
   const whole = `set -e
     mount -t tmpfs -o size=${mebibytes}m tmpfs "$DISK"
-    child() { "$NODE" --import "${JITI}" "${CHILD}" "$DISK" "$1"; }
+    child() { "$NODE" "${CHILD}" "$DISK" "$1"; }
     ${script}`;
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   try {

@@ -3,15 +3,15 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { createInbox, headers } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Claim, StepMessage, StepResult } from "../../src/bus/ports.ts";
 import { code, request, run, topology, world } from "../runtime/world.ts";
 import { startNats, until, type NatsServer } from "../support/nats.ts";
 import { freshTenant, keepingLogger, openBus, type BusWorld, type BusWorldOptions } from "./bus-world.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./worker-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./worker-child.ts", import.meta.url));
 
 let server: NatsServer;
 let tenant = "";
@@ -41,7 +41,7 @@ async function host(options: BusWorldOptions = {}): Promise<BusWorld> {
 }
 
 function childWorker(mode: "hang" | "die") {
-  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, server.url, tenant, mode], {
+  const child = spawn(process.execPath, [CHILD, server.url, tenant, mode], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   children.push(child);

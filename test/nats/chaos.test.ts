@@ -17,4 +17,4 @@ it("loses, falsifies, repeats and forks nothing while processes and the server a
   expect({ lost, wrong, repeated, forked }).toEqual({ lost: [], wrong: [], repeated: [], forked: [] });
   expect(verdict.sessions).toBeGreaterThan(0);
   expect(verdict.takeovers).toBeGreaterThan(0);
-}, 240_000);
+});

@@ -1,12 +1,12 @@
 // Hosts as processes of their own, and what they say.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { OrchestraInstance, RunEvent } from "../../src/index.ts";
 import { until } from "../support/nats.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("host-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./host-child.ts", import.meta.url));
 export const STEPS = ["A", "B", "C", "D"];
 export const LINE = { nodes: STEPS, edges: ["A -> B", "B -> C", "C -> D"] };
 export const LEASE_MS = 2_000;
@@ -34,7 +34,7 @@ export class HostProcesses {
 
   start(options: { readonly name: string; readonly [option: string]: unknown }, spawnAt: Spawn = spawn): ChildProcess {
     const settings = JSON.stringify({ agents: STEPS, ...options });
-    const child = spawnAt(process.execPath, ["--import", "jiti/register", CHILD, settings], {
+    const child = spawnAt(process.execPath, [CHILD, settings], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#children.push(child);

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LevelStorage } from "../../src/state/level-store.ts";
 import { code, world } from "./world.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./fixture-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./fixture-child.ts", import.meta.url));
 
 let folder = "";
 beforeEach(async () => {
@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function start(mode: string): { child: ReturnType<typeof spawn>; said: Promise<string> } {
-  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder, mode], {
+  const child = spawn(process.execPath, [CHILD, folder, mode], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const said = once(child.stdout!, "data").then(([data]) => String(data).trim());

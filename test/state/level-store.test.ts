@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { encodeValue } from "../../src/base/codec.ts";
 import { hashBytes } from "../../src/base/crc.ts";
@@ -14,9 +13,9 @@ import { openLevelFolder } from "../../src/state/level-folder.ts";
 import { FileStorageBackend, LevelStorage, type LevelStorageOptions } from "../../src/state/level-store.ts";
 import type { Commit, SessionEntry } from "../../src/state/ports.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./append-until-killed.ts", import.meta.url));
-const JITI = import.meta.resolve("jiti/register");
+const CHILD = await childProgram(new URL("./append-until-killed.ts", import.meta.url));
 
 function commitOf(n: number): Commit {
   return {
@@ -83,7 +82,7 @@ interface Child {
 }
 
 async function startChild(folder: string, mode: "disk" | "process" | "hold"): Promise<Child> {
-  const child = spawn(process.execPath, ["--import", JITI, CHILD, folder, mode], {
+  const child = spawn(process.execPath, [CHILD, folder, mode], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

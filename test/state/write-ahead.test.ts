@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { AheadFile } from "../../src/state/ahead-ports.ts";
 import { decodeAhead, encodeAheadHeader, encodeAheadRecord } from "../../src/state/ahead-format.ts";
@@ -12,9 +11,9 @@ import { LevelStorage, type LevelStorageOptions } from "../../src/state/level-st
 import type { Commit } from "../../src/state/ports.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./append-until-killed.ts", import.meta.url));
-const JITI = import.meta.resolve("jiti/register");
+const CHILD = await childProgram(new URL("./append-until-killed.ts", import.meta.url));
 
 function commitOf(n: number, id = `c-${n}`, text = "x"): Commit {
   return { v: 1, n, epoch: 1, id, host: "h", atMs: n, facts: [{ type: "timer.fired", timerId: text }] };
@@ -202,7 +201,7 @@ describe("a write-ahead file", () => {
     const folder = await temporaryFolder();
     for (let round = 0; round < 8; round++) {
       const own = join(folder, String(round));
-      const child = spawn(process.execPath, ["--import", JITI, CHILD, own, "process"], {
+      const child = spawn(process.execPath, [CHILD, own, "process"], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       const acknowledged = new Map<string, number>();

@@ -6,11 +6,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { commandAgent, type CommandAgentOptions } from "orchestra/agents";
 import { LevelStorage, Orchestra, OrchestraInstance, StateManager } from "orchestra";
+import { childProgram } from "../../support/child-program.ts";
 
 const folders: string[] = [];
 const children: ChildProcess[] = [];
@@ -121,8 +121,8 @@ describe("a command and everything it started", () => {
 async function hosted(): Promise<{ child: ChildProcess; pids: number[]; store: string }> {
   const store = mkdtempSync(join(tmpdir(), "orchestra-command-"));
   folders.push(store);
-  const program = fileURLToPath(new URL("host-child.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "jiti/register", program, store, "killed", "/bin/sh", ...BOTH], {
+  const program = await childProgram(new URL("./host-child.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, store, "killed", "/bin/sh", ...BOTH], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   children.push(child);

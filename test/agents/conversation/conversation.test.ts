@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openConversation, type ConversationOptions } from "../../../src/agents/conversation/conversation.ts";
 import type { Message } from "../../../src/agents/conversation/message.ts";
@@ -19,6 +18,7 @@ import {
   type AgentFunction,
 } from "../../../src/index.ts";
 import { team } from "./team-of-one.ts";
+import { childProgram } from "../../support/child-program.ts";
 
 const user = (content: string): Message => ({ role: "user", content });
 const words = (messages: readonly Message[]): string => messages.map(({ content }) => String(content)).join(" ");
@@ -31,6 +31,8 @@ function listener(memory: ConversationOptions): AgentFunction {
     return words(conversation.history);
   };
 }
+
+const CHILD = await childProgram(new URL("./stuck-child.ts", import.meta.url));
 
 let folder = "";
 beforeEach(async () => {
@@ -181,7 +183,7 @@ describe("a step that runs again", () => {
   });
 
   it("adds to a conversation once, though the process was killed after it had added", async () => {
-    const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder], {
+    const child = spawn(process.execPath, [CHILD, folder], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(child.stdout, "data");
@@ -195,8 +197,6 @@ describe("a step that runs again", () => {
     await conversations.close();
   });
 });
-
-const CHILD = fileURLToPath(new URL("./stuck-child.ts", import.meta.url));
 
 async function spokenIn(store: ConversationStore, name: string): Promise<string> {
   const messages: Message[] = [];

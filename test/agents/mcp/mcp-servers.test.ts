@@ -2,14 +2,14 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { McpServers } from "../../../src/agents/index.ts";
 import type { Tool } from "../../../src/agents/index.ts";
 import { Orchestra } from "../../../src/index.ts";
+import { childProgram } from "../../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./server-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./server-child.ts", import.meta.url));
 
 let folder = "";
 let log = "";
@@ -20,7 +20,7 @@ let tools: Record<string, Tool> = {};
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "orchestra-mcp-"));
   log = join(folder, "log");
-  const args = ["--import", "jiti/register", CHILD, log];
+  const args = [CHILD, log];
   servers = new McpServers({ bench: { command: process.execPath, args, env: { TOKEN: "a-secret" } } });
   expect(existsSync(log)).toBe(false);
   const [first, again] = await Promise.all([servers.tools(), servers.tools()]);

@@ -5,15 +5,14 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { LevelStorage, OrchestraInstance, StateManager } from "orchestra";
 import { defineTool, modelAgent } from "orchestra/agents";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { startModelServer, type ModelReply, type ModelServer } from "../../support/model-server.ts";
+import { childProgram } from "../../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./killed-child.ts", import.meta.url));
-const JITI = import.meta.resolve("jiti/register");
+const CHILD = await childProgram(new URL("./killed-child.ts", import.meta.url));
 
 let folder: string;
 beforeEach(async () => {
@@ -22,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function child(server: ModelServer, how: string): { process: ChildProcess; ended: Promise<string | null> } {
-  const one = spawn(process.execPath, ["--import", JITI, CHILD, server.url, folder, how], {
+  const one = spawn(process.execPath, [CHILD, server.url, folder, how], {
     stdio: ["ignore", "ignore", "inherit"],
   });
   return { process: one, ended: new Promise((resolve) => one.on("close", (_code, signal) => resolve(signal))) };

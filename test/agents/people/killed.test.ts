@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 
 import { CommunicationManager, LevelStorage, OrchestraInstance, StateManager } from "orchestra";
 import { beforeEach, expect, it } from "vitest";
 
 import { teamOf } from "./asking-team.ts";
+import { childProgram } from "../../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./asking-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./asking-child.ts", import.meta.url));
 const SILENT = ["Ann: no", "Deputy: deputy's word"];
 
 let folder: string;
@@ -24,7 +24,7 @@ beforeEach(() => {
 
 /** A process that has asked, and is no more. */
 async function killedWhileAsking(timeoutMs: number): Promise<void> {
-  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder, String(timeoutMs)], {
+  const child = spawn(process.execPath, [CHILD, folder, String(timeoutMs)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(child.stdout, "data");

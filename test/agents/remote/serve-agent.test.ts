@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
-import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -13,6 +12,7 @@ import type { AgentLike } from "../../../src/index.ts";
 import { freePorts } from "../../support/ports.ts";
 import { temporaryFolder } from "../../state/temporary-folder.ts";
 import { call, httpServer, LOOPBACK } from "./servers.ts";
+import { childProgram } from "../../support/child-program.ts";
 
 async function served(agent: AgentLike, options: ServingOptions = {}) {
   const handler = serveAgent(agent, { name: "Writer", ...options });
@@ -421,9 +421,9 @@ describe("a caller that is killed between the answer and its record", () => {
       requests++;
       handler(request, response);
     });
-    const script = fileURLToPath(new URL("caller-child.ts", import.meta.url));
+    const script = await childProgram(new URL("./caller-child.ts", import.meta.url));
     const caller = async (mode: string) => {
-      const child = spawn(process.execPath, ["--import", "jiti/register", script, folder, endpoint, mode], {
+      const child = spawn(process.execPath, [script, folder, endpoint, mode], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       let said = "";
@@ -441,9 +441,9 @@ describe("a server that is killed in the middle of a run", () => {
   it("goes on with it after its start, and the call that broke is answered", async () => {
     const folder = await temporaryFolder();
     const [port = 0] = await freePorts(1);
-    const script = fileURLToPath(new URL("server-child.ts", import.meta.url));
+    const script = await childProgram(new URL("./server-child.ts", import.meta.url));
     const start = async (mode: string) => {
-      const child = spawn(process.execPath, ["--import", "jiti/register", script, folder, String(port), mode], {
+      const child = spawn(process.execPath, [script, folder, String(port), mode], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       onTestFinished(() => void child.kill("SIGKILL"));

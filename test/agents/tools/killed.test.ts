@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { effects, four, paying } from "./teams.ts";
+import { childProgram } from "../../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./killed-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./killed-child.ts", import.meta.url));
 const CLI = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
 
 let folder = "";
@@ -19,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function killedWhenReady(mode: string): Promise<void> {
-  const child = start([CHILD, folder, mode]);
+  const child = start(CHILD, folder, mode);
   const ended = once(child, "exit");
   const said = once(child.stdout, "data").then(([data]) => String(data));
   expect(await Promise.race([said, ended.then(() => "ended")])).toBe("ready\n");
@@ -27,13 +28,21 @@ async function killedWhenReady(mode: string): Promise<void> {
   expect(await ended).toEqual([null, "SIGKILL"]);
 }
 
-const start = (args: readonly string[]) =>
-  spawn(process.execPath, ["--import", "jiti/register", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+const start = (...args: string[]) => spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
 
 describe("an approval", () => {
   it("outlives who asked; another process answers, a third runs the tool, once", async () => {
     await killedWhenReady("asked");
-    const answering = start([CLI, "answer", "s", "approve", "--store", join(folder, "state")]);
+    const answering = start(
+      "--import",
+      "jiti/register",
+      CLI,
+      "answer",
+      "s",
+      "approve",
+      "--store",
+      join(folder, "state"),
+    );
     const [code] = await once(answering, "exit");
     expect(code).toBe(0);
     expect(effects(folder)).toEqual([]);
