@@ -16,6 +16,7 @@ import {
   type JournalRecord,
   type StepJournal,
 } from "./journal.ts";
+import type { Fact } from "./facts.ts";
 import { stepsAndQuestions } from "./lifecycle.ts";
 import { isSpent } from "./moves.ts";
 import { placeOf, type Place } from "./place.ts";
@@ -72,6 +73,22 @@ export function outstandingEffects(state: SessionState): Effect[] {
     if (timer.heldSinceMs === null) effects.push({ type: "timer.arm", timerId, dueAtMs: timer.dueAtMs });
   }
   return effects;
+}
+
+/**
+ * Whether what a step ended with, once recorded, takes nothing from other steps that are out: it is a value and nothing else
+ * (no command, no state they might read, no usage that counts against a budget), and no join is decided before all have come.
+ */
+export function stopsNobody({ run }: SessionState, fact: Fact): boolean {
+  return (
+    fact.type === "step.succeeded" &&
+    fact.outcome.kind === "value" &&
+    fact.state === undefined &&
+    fact.usage === undefined &&
+    run !== null &&
+    run.limits.convergencePolicy.quorum === undefined &&
+    !planOfRun(run).hasQuorum
+  );
 }
 
 /** The offer of a live step; undefined when it is settled or unknown. */

@@ -17,7 +17,7 @@ import { createRunActor } from "../actors/run-machine.ts";
 import type { RunActor } from "../actors/run-machine.ts";
 import type { SessionState } from "../actors/session-state.ts";
 import { REDUCER_VERSION } from "../actors/session-state.ts";
-import { encodeState, openQuestions, outstandingEffects, QUESTION_TIMER } from "../actors/view.ts";
+import { encodeState, openQuestions, outstandingEffects, QUESTION_TIMER, stopsNobody } from "../actors/view.ts";
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -342,7 +342,10 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     const fact = stepFact(this.state, offer, node?.uses ?? offer.node, end, ports);
     if (!(fact instanceof Promise)) {
       if (fact.type === "step.suspended") this.#suspend(fact, blobs);
-      else this.committer.submit([fact], blobs);
+      else {
+        this.committer.submit([fact], blobs);
+        if (stopsNobody(this.state, fact)) this.registry.giveOn(offer.stepId);
+      }
       return;
     }
     fact.then(

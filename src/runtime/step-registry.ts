@@ -4,7 +4,10 @@
 // Does not:  commit; what an attempt came to is handed to `onEnd`, and the step leaves only when its fact is committed.
 // Crossing:  session → offer(), abort(), settled(); registry → StepQueue.offer(), Worker.abort(); ResultRegister → received().
 //
-// D1  At most `maxConcurrency` steps of the session are handed out at a time; the others wait here, first come, first served.
+// D1  At most `maxConcurrency` steps of the session are at work at a time; the others wait here, first come, first served.
+//     One that has ended holds its place until its fact is committed, unless that can stop none of the others: then the
+//     next begins at once, so that what ends meanwhile is recorded together. At most `UNRECORDED_MAX` places are given on
+//     like this, for a crash repeats what is not recorded, and none while an end that may stop others waits.
 // D2  A step that backs off holds no place.
 // D3  An offer the queue does not take (`full`, `already`, an error) is made again until the step settles: no step is
 //     forgotten because of a bus.
@@ -59,6 +62,8 @@ interface Entry {
   refused: "already" | "full" | "error" | null;
   /** Outstanding already when its session was gone on with, or offered again since: others may bring its result. */
   again: boolean;
+  /** It has ended, and gave its place on before that is recorded. */
+  gaveOn: boolean;
   /** When it was handed out first, and when to look whether it was lost; monotonic. */
   outSinceMs: number;
   lookAtMs: number;
@@ -85,6 +90,7 @@ const REOFFER_MS_MAX = 5_000;
 /** A step that is out is looked at after this long, then after twice as long each time up to a minute. */
 const LOOK_MS = 5_000;
 const LOOK_DOUBLINGS_MAX = 4;
+const UNRECORDED_MAX = 64;
 
 export class StepRegistry {
   readonly #sessionId: string;
@@ -95,6 +101,9 @@ export class StepRegistry {
   #line: Entry[] = [];
   #lineHead = 0;
   #out = 0;
+  /** Of those, the ones that have ended and are not recorded yet, and how many of them gave their places on. */
+  #ended = 0;
+  #gaveOn = 0;
   #paused = false;
   #held = false;
   #dropped = 0;
@@ -152,6 +161,7 @@ export class StepRegistry {
       refusals: 0,
       refused: null,
       again,
+      gaveOn: false,
       outSinceMs: 0,
       lookAtMs: 0,
       lookedTimes: 0,
@@ -221,7 +231,17 @@ export class StepRegistry {
     entry.deadline = null;
     if (entry.phase === "in-line") this.#out++;
     entry.phase = "ended";
+    this.#ended++;
     this.#owner.onStepEnd(entry.offer, this.#endIn(result, entry.offer));
+  }
+
+  /** What the step ended with is being committed, and can stop no other step of the session (D1). */
+  giveOn(stepId: string): void {
+    const entry = this.#entries.get(stepId);
+    if (entry?.phase !== "ended" || entry.gaveOn) return;
+    entry.gaveOn = true;
+    this.#gaveOn++;
+    this.#pump();
   }
 
   #endIn({ body }: StepResult, offer: StepOffer): StepEnd {
@@ -317,7 +337,7 @@ export class StepRegistry {
   }
 
   #pump(): void {
-    while (!this.#paused && !this.#held && this.#out < this.#maxConcurrency) {
+    while (!this.#paused && !this.#held && this.#placesHeld() < this.#maxConcurrency) {
       const entry = this.#line[this.#lineHead];
       if (entry === undefined) break;
       this.#lineHead++;
@@ -332,6 +352,10 @@ export class StepRegistry {
       this.#line = [];
       this.#lineHead = 0;
     }
+  }
+
+  #placesHeld(): number {
+    return this.#gaveOn < this.#ended ? this.#out : this.#out - Math.min(this.#gaveOn, UNRECORDED_MAX);
   }
 
   #lookAtMs(lookedTimes: number): number {
@@ -377,6 +401,9 @@ export class StepRegistry {
     if (entry.deadline !== null) this.#ports.deadlines.clear(entry.deadline);
     entry.deadline = null;
     if (entry.phase === "out" || entry.phase === "ended") this.#out--;
+    if (entry.phase === "ended") this.#ended--;
+    if (entry.gaveOn) this.#gaveOn--;
+    entry.gaveOn = false;
     entry.phase = "gone";
   }
 

@@ -78,6 +78,7 @@ function compile(data: TopologyData, errorRouting: boolean): Plan {
     edges,
     nodeByName: roled.nodeByName,
     entry: roled.entry.node,
+    hasQuorum: nodes.some(({ policy }) => policy?.quorum !== undefined),
     isReturn: (end) => end >= nodeCount,
     nodeOf: (end) => (end >= nodeCount ? end - nodeCount : end),
     returnOf: (node) => nodeCount + node,

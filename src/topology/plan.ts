@@ -66,6 +66,8 @@ export interface Plan {
   readonly edges: readonly PlanEdge[];
   readonly nodeByName: ReadonlyMap<string, number>;
   readonly entry: number;
+  /** Some node decides by a quorum of its own. */
+  readonly hasQuorum: boolean;
   /** Is `end` a return point H↩? */
   isReturn(end: number): boolean;
   /** The node an end belongs to. */
