@@ -38,6 +38,8 @@ const CARD = ".well-known/agent-card.json";
 const POLL_MS = 1_000;
 /** To tell a server that its task is no longer wanted. */
 const CANCEL_TIMEOUT_MS = 5_000;
+/** Larger events the SDK refuses, whatever it is told; here they are refused as too large. */
+const SDK_EVENT_BYTES_MAX = 4 * 1024 * 1024;
 /** The SDK's own way of speaking version 0.3 too. */
 const LEGACY = { legacyCompat: { enabled: true } };
 
@@ -92,7 +94,8 @@ class A2aAgent {
     this.#cardUrl = parseEndpoint("a2aAgent", options.url, String(options.url).endsWith(".json") ? "" : CARD);
     this.#guard = new EndpointGuard(options);
     this.#guard.assertUrl(this.#cardUrl);
-    this.#limits = resolveRemoteLimits("a2aAgent: limits", options.limits);
+    const limits = resolveRemoteLimits("a2aAgent: limits", options.limits);
+    this.#limits = { ...limits, eventBytesMax: Math.min(limits.eventBytesMax, SDK_EVENT_BYTES_MAX) };
     this.#clock = options.clock ?? systemClock();
     this.#checkOutput = checkOutput;
   }
@@ -189,9 +192,14 @@ class A2aAgent {
         ctx.logger.debug({ taskId: ref.taskId, error: (error as Error).message }, "a task could not be followed live");
       }
     }
-    while (!view.ended) {
-      view.takeTask(await client.getTask({ tenant: "", id: ref.taskId }, { signal }));
-      if (!view.ended) await this.#pause(signal);
+    // Also of a task that was followed to its end: what it gave between two streams came on neither, or on both.
+    for (;;) {
+      const task = await this.#taskOf(ref, undefined, attempt);
+      if (task !== undefined) view.takeTask(task);
+      else if (!view.ended)
+        throw new RemoteAgentError("the server has forgotten the task", { remoteCode: AGENT_ERROR, retryable: true });
+      if (view.ended) return;
+      await this.#pause(signal);
     }
   }
 
@@ -218,8 +226,7 @@ class A2aAgent {
       clock: this.#clock,
       headers: typeof headers === "function" ? assertHeaders("a2aAgent", await headers(ctx)) : headers,
       origin: this.#cardUrl.origin,
-      requestBytesMax: this.#limits.requestBytesMax,
-      responseBytesMax: this.#limits.responseBytesMax,
+      limits: this.#limits,
     });
     const cardResolver = new DefaultAgentCardResolver({ fetchImpl, ...LEGACY });
     this.#card ??= await cardResolver.resolve(this.#cardUrl.href, "");

@@ -1,6 +1,6 @@
 // A2A task view: what is known of a task of another process, folded from what its server says of it.
 
-import type { Artifact, Message, StreamResponse, Task, TaskStatus } from "@a2a-js/sdk";
+import type { Artifact, Message, Part, StreamResponse, Task, TaskStatus } from "@a2a-js/sdk";
 
 import type { UsageReport } from "../../runtime/agent.ts";
 import { textOfParts, valueOfArtifacts, valueOfParts } from "./a2a-values.ts";
@@ -22,7 +22,8 @@ export type A2aEnd =
 export class A2aTaskView {
   readonly #sdk: Sdk;
   readonly #emit: (chunk: unknown) => void;
-  readonly #artifacts = new Map<string, Artifact>();
+  /** Parts of each. */
+  readonly #artifacts = new Map<string, Part[]>();
   #ref: TaskRef | undefined;
   #status: TaskStatus | undefined;
   #message: Message | undefined;
@@ -73,7 +74,7 @@ export class A2aTaskView {
 
   takeTask({ id, contextId, status, artifacts, metadata }: Task): void {
     this.#ref = { taskId: id, contextId };
-    for (const artifact of artifacts) this.#artifacts.set(artifact.artifactId, artifact);
+    for (const artifact of artifacts) this.#artifacts.set(artifact.artifactId, [...artifact.parts]);
     this.#takeStatus(status, metadata);
   }
 
@@ -127,10 +128,8 @@ export class A2aTaskView {
     if (artifact === undefined) return;
     const known = this.#artifacts.get(artifact.artifactId);
     const added = append && known !== undefined;
-    this.#artifacts.set(
-      artifact.artifactId,
-      added ? { ...known, parts: [...known.parts, ...artifact.parts] } : artifact,
-    );
+    if (added) for (const part of artifact.parts) known.push(part);
+    else this.#artifacts.set(artifact.artifactId, [...artifact.parts]);
     // One that takes the place of what was shown piece by piece is not shown again.
     if (!added && known !== undefined) return;
     for (const { content } of artifact.parts)

@@ -1,6 +1,6 @@
 // A2A values: parts of messages and artifacts as the values that agents take and give, and back.
 
-import type { Artifact, Message, Part } from "@a2a-js/sdk";
+import type { Message, Part } from "@a2a-js/sdk";
 
 import { fromJsonValue, toJsonValue } from "../../runtime/result-json.ts";
 
@@ -32,8 +32,8 @@ export function valueOfParts(parts: readonly Part[]): unknown {
 }
 
 /** One artifact is its value, several are a list of theirs. */
-export function valueOfArtifacts(artifacts: readonly Artifact[]): unknown {
-  const values = artifacts.map(({ parts }) => valueOfParts(parts));
+export function valueOfArtifacts(artifacts: readonly (readonly Part[])[]): unknown {
+  const values = artifacts.map(valueOfParts);
   return values.length === 1 ? values[0] : values;
 }
 

@@ -19,14 +19,14 @@ export interface CallDeadlinesOptions {
 export class CallDeadlines {
   readonly #options: CallDeadlinesOptions;
   readonly #controller = new AbortController();
-  readonly #onAbort = (): void => this.#cancel();
+  readonly #onAbort = (): void => this.#abort("the call was cancelled");
   readonly #cancelTotal: (() => void) | undefined;
   #cancelIdle: (() => void) | undefined;
 
   constructor(options: CallDeadlinesOptions) {
     this.#options = options;
     const { clock, timeoutMs, signal } = options;
-    if (signal.aborted) this.#cancel();
+    if (signal.aborted) this.#onAbort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
     if (timeoutMs !== false)
       this.#cancelTotal = clock.setTimer(timeoutMs, () => this.#timeOut(timeoutMs, "did not end"));
@@ -41,18 +41,20 @@ export class CallDeadlines {
   alive(): void {
     const { clock, idleTimeoutMs } = this.#options;
     this.#cancelIdle?.();
-    if (idleTimeoutMs !== false)
+    if (idleTimeoutMs !== false && !this.signal.aborted)
       this.#cancelIdle = clock.setTimer(idleTimeoutMs, () => this.#timeOut(idleTimeoutMs, "was silent"));
   }
 
+  /** What is still open of the call is closed, such as answers that nobody read. */
   end(): void {
     this.#cancelTotal?.();
     this.#cancelIdle?.();
     this.#options.signal.removeEventListener("abort", this.#onAbort);
+    this.#abort("the call is over");
   }
 
-  #cancel(): void {
-    this.#controller.abort(new OrchestraError("ORCH_CANCELLED", `${this.#options.to}: the call was cancelled`));
+  #abort(why: string): void {
+    this.#controller.abort(new OrchestraError("ORCH_CANCELLED", `${this.#options.to}: ${why}`));
   }
 
   #timeOut(afterMs: number, what: string): void {

@@ -1,13 +1,16 @@
 // Guarded fetch: the `fetch` that the A2A SDK is given. It goes where the endpoint guard lets it, sends credentials to one
 // origin only, and bounds what comes back.
 
+import type { IncomingMessage } from "node:http";
+
 import { RemoteAgentError } from "./remote-error.ts";
 import type { CallDeadlines } from "./deadlines.ts";
 import type { EndpointGuard } from "./endpoint-guard.ts";
 import { bodyOf, httpCall } from "./http-call.ts";
 import { AGENT_ERROR } from "./protocol.ts";
 import { refusedBy } from "./refused-by.ts";
-import { assertSize } from "./remote-limits.ts";
+import { assertSize, type RemoteLimits } from "./remote-limits.ts";
+import { SseReader } from "./sse-reader.ts";
 import type { Clock } from "../../base/clock.ts";
 
 export interface GuardedFetchOptions {
@@ -17,8 +20,7 @@ export interface GuardedFetchOptions {
   /** Sent to `origin`, and nowhere else. */
   readonly headers: Readonly<Record<string, string>>;
   readonly origin: string;
-  readonly requestBytesMax: number;
-  readonly responseBytesMax: number;
+  readonly limits: RemoteLimits;
 }
 
 /** Answers that say nothing about the request itself are errors, which retries go by; the SDK reads the others. */
@@ -27,19 +29,18 @@ function isPassing(status: number): boolean {
 }
 
 export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
-  const { guard, deadlines, clock, headers, origin, requestBytesMax, responseBytesMax } = options;
-  return async (input, init = {}) => {
-    const url = new URL(input instanceof Request ? input.url : input);
-    if (typeof init.body !== "string" && init.body !== undefined && init.body !== null)
-      throw new TypeError("guardedFetch: expected a body of text");
-    const body = init.body ?? undefined;
-    if (body !== undefined) assertSize("request to the remote agent", Buffer.byteLength(body), requestBytesMax);
-    const { signal } = deadlines;
+  const { guard, deadlines, clock, headers, origin, limits } = options;
+  return async (input, init) => {
+    const request = new Request(input, init);
+    const url = new URL(request.url);
+    const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+    assertSize("request to the remote agent", body?.byteLength ?? 0, limits.requestBytesMax);
+    const signal = AbortSignal.any([deadlines.signal, request.signal]);
     const answer = await httpCall({
       url,
-      method: init.method ?? "GET",
+      method: request.method,
       headers: {
-        ...Object.fromEntries(new Headers(init.headers)),
+        ...Object.fromEntries(request.headers),
         "accept-encoding": "identity",
         ...(url.origin === origin && headers),
       },
@@ -50,7 +51,7 @@ export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
     deadlines.alive();
     const status = answer.statusCode ?? 0;
     if (isPassing(status)) throw await refusedBy(url, answer, signal, clock);
-    const pieces = bounded(bodyOf(answer, signal), responseBytesMax, deadlines);
+    const pieces = bounded(answer, signal, deadlines, limits);
     const type = answer.headers["content-type"];
     return new Response(status === 204 ? null : ReadableStream.from(pieces), {
       status,
@@ -60,15 +61,20 @@ export function guardedFetch(options: GuardedFetchOptions): typeof fetch {
 }
 
 async function* bounded(
-  body: AsyncIterable<Uint8Array>,
-  bytesMax: number,
+  answer: IncomingMessage,
+  signal: AbortSignal,
   deadlines: CallDeadlines,
+  { responseBytesMax, eventBytesMax, eventsMax }: RemoteLimits,
 ): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
+  const isStream = /^text\/event-stream\b/i.test(answer.headers["content-type"] ?? "");
+  const reader = isStream ? new SseReader(eventBytesMax) : undefined;
+  let [bytes, events] = [0, 0];
   try {
-    for await (const piece of body) {
+    for await (const piece of bodyOf(answer, signal)) {
       deadlines.alive();
-      assertSize("answer of the remote agent", (bytes += piece.byteLength), bytesMax);
+      assertSize("answer of the remote agent", (bytes += piece.byteLength), responseBytesMax);
+      events += reader?.push(piece).length ?? 0;
+      assertSize("answer of the remote agent", events, eventsMax, "events");
       yield piece;
     }
   } catch (error) {

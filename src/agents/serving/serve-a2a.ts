@@ -135,7 +135,12 @@ async function answerRpc(wire: Wire, options: ResolvedServing, exchange: Exchang
   }
   const writer = new SseWriter(response, { ...options, pendingBytesMax: PENDING_BYTES_MAX });
   try {
-    for (let event = first; event.done !== true; event = await events.next()) writer.send("message", event.value);
+    // To the end, whoever reads it: with these events the task is kept. Who reads too slowly has its stream ended before
+    // the task is, and may take it up again.
+    for (let event = first; event.done !== true; event = await events.next()) {
+      if (writer.isFull) writer.end();
+      writer.send("message", event.value);
+    }
   } catch (error) {
     writer.send("error", failed(error));
   }

@@ -24,7 +24,7 @@ export class SseWriter {
   #cancelStall: (() => void) | undefined;
   #omitted = 0;
 
-  constructor(response: ServerResponse, options: SseWriterOptions, headers: Readonly<Record<string, string>> = {}) {
+  constructor(response: ServerResponse, options: SseWriterOptions) {
     this.#response = response;
     this.#options = options;
     response.writeHead(200, {
@@ -33,7 +33,6 @@ export class SseWriter {
       // Proxies would hold the stream back to compress or collect it.
       "x-accel-buffering": "no",
       "x-content-type-options": "nosniff",
-      ...headers,
     });
     response.flushHeaders();
     response.on("drain", () => this.#flowing());
@@ -46,9 +45,14 @@ export class SseWriter {
     return this.#omitted;
   }
 
+  /** More waits for the caller than is kept for it. */
+  get isFull(): boolean {
+    return this.#response.writableLength > this.#options.pendingBytesMax;
+  }
+
   /** What the caller can do without, should it read too slowly. */
   offer(event: string, data: unknown): void {
-    if (this.#response.writableLength > this.#options.pendingBytesMax) this.#omitted++;
+    if (this.isFull) this.#omitted++;
     else this.send(event, data);
   }
 
@@ -56,7 +60,9 @@ export class SseWriter {
     this.#write(`${event === "message" ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);
   }
 
+  /** Idempotent. What waits is still sent, and nothing after it. */
   end(): void {
+    if (this.#response.writableEnded) return;
     this.#cancelBeat?.();
     this.#response.end();
   }
