@@ -26,7 +26,10 @@ export interface GuardOptions {
   readonly resolve?: ResolveHost;
 }
 
-/** IANA's special-purpose registries (RFC 6890), and addresses under which clouds serve their metadata. */
+/**
+ * What IANA's special-purpose registries (RFC 6890) do not call globally reachable, what leads from IPv6 to IPv4, and addresses
+ * under which clouds serve their metadata.
+ */
 const REFUSED: readonly (readonly [kind: string, ...blocks: string[]])[] = [
   ["a loopback address", "127.0.0.0/8", "::1/128"],
   ["a private address", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10"],
@@ -34,10 +37,18 @@ const REFUSED: readonly (readonly [kind: string, ...blocks: string[]])[] = [
   ["an address of a provider's network", "100.64.0.0/10", "168.63.129.16/32"],
   ["no address of a host", "0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/96", "ff00::/8"],
   ["reserved", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
-  ["reserved", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16"],
+  ["reserved", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"],
+  // Of IPv6 only 2000::/3 is given to hosts of the public internet.
+  ["reserved", "::/3", "4000::/2", "8000::/1"],
 ];
 
-const REFUSED_LISTS = REFUSED.map(([kind, ...blocks]) => ({ kind, list: listOf(blocks) }));
+const REFUSED_LISTS = REFUSED.map(([kind, ...blocks]) => ({
+  kind,
+  ipv4: listOf(blocks.filter((block) => !block.includes(":"))),
+  ipv6: listOf(blocks.filter((block) => block.includes(":"))),
+}));
+/** IPv4 inside IPv6: a `BlockList` compares it with blocks of IPv4. */
+const MAPPED = listOf(["::ffff:0:0/96"]);
 
 export class EndpointGuard {
   readonly #names: ReadonlySet<string>;
@@ -91,7 +102,8 @@ export class EndpointGuard {
     const family = isIP(address) === 6 ? "ipv6" : "ipv4";
     if (isIP(address) === 0) return "no address";
     if (this.#allowed.check(address, family)) return undefined;
-    return REFUSED_LISTS.find(({ list }) => list.check(address, family))?.kind;
+    const judged = family === "ipv6" && !MAPPED.check(address, family) ? "ipv6" : "ipv4";
+    return REFUSED_LISTS.find((lists) => lists[judged].check(address, family))?.kind;
   }
 }
 

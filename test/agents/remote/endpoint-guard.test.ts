@@ -38,7 +38,43 @@ const REFUSED = [
   ["255.255.255.255", "no address"],
   ["64:ff9b::7f00:1", "reserved"],
   ["2002:7f00:1::", "reserved"],
+  ["::ffff:0:127.0.0.1", "reserved"],
 ] as const;
+
+/** Blocks of IANA's special-purpose registries that are not globally reachable, by their first and last address. */
+const REGISTERED = [
+  ["0.0.0.0", "0.255.255.255"],
+  ["10.0.0.0", "10.255.255.255"],
+  ["100.64.0.0", "100.127.255.255"],
+  ["127.0.0.0", "127.255.255.255"],
+  ["169.254.0.0", "169.254.255.255"],
+  ["172.16.0.0", "172.31.255.255"],
+  ["192.0.0.0", "192.0.0.255"],
+  ["192.0.2.0", "192.0.2.255"],
+  ["192.88.99.0", "192.88.99.255"],
+  ["192.168.0.0", "192.168.255.255"],
+  ["198.18.0.0", "198.19.255.255"],
+  ["198.51.100.0", "198.51.100.255"],
+  ["203.0.113.0", "203.0.113.255"],
+  ["240.0.0.0", "255.255.255.255"],
+  ["64:ff9b::", "64:ff9b::ffff:ffff"],
+  ["64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"],
+  ["100::", "100::ffff:ffff:ffff:ffff"],
+  ["100:0:0:1::", "100::1:ffff:ffff:ffff:ffff"],
+  ["2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  ["fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+] as const;
+/** The addresses of the public internet right before and after some of them. */
+const PUBLIC = [
+  ...["8.8.8.8", "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.1", "126.255.255.255"],
+  ...["172.32.0.1", "172.15.255.255", "192.0.1.0", "192.88.98.255", "198.17.255.255", "198.20.0.0", "223.255.255.255"],
+  ...["2001:200::", "2001:db7:ffff::", "2001:db9::", "2003::", "2606:4700::1111", "3fff:1000::", "::ffff:8.8.8.8"],
+];
 
 describe("the guard of endpoints", () => {
   it.each(REFUSED)("refuses a name that resolves to %s, and says that it is %s", async (found, kind) => {
@@ -46,9 +82,15 @@ describe("the guard of endpoints", () => {
     await expect(lookUp(new EndpointGuard(resolveTo(found)))).rejects.toMatchObject(refusal);
   });
 
-  it.each(["8.8.8.8", "172.32.0.1", "172.15.255.255", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"])(
-    "lets %s be called",
-    async (found) => expect(await lookUp(new EndpointGuard(resolveTo(found)))).toEqual([found]),
+  it("refuses every block that is registered for a special purpose, to its ends", async () => {
+    for (const found of REGISTERED.flat())
+      await expect(lookUp(new EndpointGuard(resolveTo(found))), found).rejects.toMatchObject({
+        code: "ORCH_ENDPOINT_REFUSED",
+      });
+  });
+
+  it.each(PUBLIC)("lets %s be called", async (found) =>
+    expect(await lookUp(new EndpointGuard(resolveTo(found)))).toEqual([found]),
   );
 
   it("leaves out the refused addresses of a name that has others", async () => {
