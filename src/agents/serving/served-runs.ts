@@ -93,11 +93,6 @@ export class ServedRuns {
     });
   }
 
-  /** Runs under way for callers. */
-  get size(): number {
-    return this.#live.size;
-  }
-
   /** @throws {RefusedRequest} when it cannot be let in. */
   async admit(call: ServedCall): Promise<Admitted> {
     const sessionId = this.#sessionOf(call);
@@ -119,12 +114,6 @@ export class ServedRuns {
   /** Ends the call for good. False when there was nothing to end. */
   cancel(sessionId: string): Promise<boolean> {
     return this.#instance.cancelSession(sessionId, "cancelled by its caller");
-  }
-
-  /** The end that a session without a run under way has come to; undefined for an unknown one. */
-  async endOf(sessionId: string): Promise<ServedEnd | undefined> {
-    if ((await this.#instance.getSession(sessionId)) === null) return undefined;
-    return endOf(sessionId, await this.#instance.getResult(sessionId), false);
   }
 
   /** Lets go of everything; runs under way stay resumable. */

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { readFile } from "node:fs/promises";
@@ -80,7 +80,7 @@ async function breakOff(endpoint: string, headers: Record<string, string> = {}):
     headers: { "content-type": "application/json", ...headers },
   });
   sent.end(JSON.stringify(BODY));
-  const [response] = (await once(sent, "response")) as [import("node:http").IncomingMessage];
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
   await once(response, "data");
   sent.destroy();
 }
@@ -188,8 +188,12 @@ describe("an agent that is served", () => {
   it("sends signs of life while it works", async () => {
     const { agent, open } = gated();
     const { endpoint } = await served(agent, { heartbeatMs: 5 });
-    setTimeout(open, 60);
-    expect((await post(`${endpoint}/invoke`, BODY)).text).toMatch(/: alive\n\n[^]*event: done/);
+    const headers = { "content-type": "application/json" };
+    const sent = httpRequest(`${endpoint}/invoke`, { method: "POST", headers }).end(JSON.stringify(BODY));
+    const [response] = (await once(sent, "response")) as [IncomingMessage];
+    let text = "";
+    for await (const piece of response.setEncoding("utf8")) if ((text += String(piece)).includes(": alive\n\n")) open();
+    expect(text).toContain("event: done");
   });
 });
 
@@ -208,7 +212,7 @@ describe("a caller who reads slowly", () => {
   async function unread(endpoint: string) {
     const sent = httpRequest(`${endpoint}/invoke`, { method: "POST", headers: KEYED });
     sent.end(JSON.stringify(BODY));
-    const [response] = (await once(sent, "response")) as [import("node:http").IncomingMessage];
+    const [response] = (await once(sent, "response")) as [IncomingMessage];
     return response;
   }
 
@@ -224,12 +228,20 @@ describe("a caller who reads slowly", () => {
   });
 
   it("is gone when it reads nothing for long", async () => {
-    const { endpoint } = await served(chatty, { stallMs: 50 });
+    const closed: Promise<unknown>[] = [];
+    const handler = serveAgent(chatty, { name: "Writer", stallMs: 50 });
+    const endpoint = await httpServer((request, response) => {
+      closed.push(once(response, "close"));
+      handler(request, response);
+    });
     const response = await unread(endpoint);
-    const closed = once(response.socket, "close");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    response.resume().on("error", () => undefined);
-    await closed;
+    await Promise.all(closed);
+    await new Promise((resolve) =>
+      response
+        .resume()
+        .on("close", resolve)
+        .on("error", () => undefined),
+    );
     expect(response.complete).toBe(false);
   });
 });
