@@ -8,6 +8,7 @@ import { findBackEdges, isMoving } from "./back-edges.ts";
 import { assignRoles } from "./edge-roles.ts";
 import { Ends } from "./ends.ts";
 import { hasBit } from "./graph.ts";
+import { assertFieldsKnown } from "./known-fields.ts";
 import type { NodeEdges, Plan, PlanEdge, PlanNode } from "./plan.ts";
 import type { TopologyData } from "./types.ts";
 
@@ -19,7 +20,10 @@ export interface CompileOptions {
 const DEFAULT_MAX_TURNS = 10;
 const compiled = new WeakMap<TopologyData, { on?: Plan; off?: Plan }>();
 
-/** The same data object gives the same plan object; the data must not change afterwards. */
+/**
+ * The same data object gives the same plan object; the data must not change afterwards.
+ * @throws {OrchestraError} `ORCH_STORE_VERSION` when a newer program declared it.
+ */
 export function compilePlan(data: TopologyData, options: CompileOptions): Plan {
   const known = compiled.get(data) ?? {};
   const key = options.errorRouting ? "on" : "off";
@@ -29,6 +33,7 @@ export function compilePlan(data: TopologyData, options: CompileOptions): Plan {
 }
 
 function compile(data: TopologyData, errorRouting: boolean): Plan {
+  assertFieldsKnown(data);
   const roled = assignRoles(data, errorRouting);
   const { kinds } = findBackEdges(roled);
   const nodeCount = data.nodes.length;

@@ -4,9 +4,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { upgradeState } from "../../src/actors/state-codec.ts";
 import { decodeValue, encodeValue } from "../../src/base/codec.ts";
 import { decodeRecord, encodeRecord } from "../../src/base/record.ts";
-import { LevelStorage, next, OrchestraInstance, StateManager } from "../../src/index.ts";
+import { LevelStorage, next, OrchestraInstance, StateManager, Topology } from "../../src/index.ts";
 import { openLevelFolder } from "../../src/state/level-folder.ts";
 import { keys } from "../../src/state/level-keys.ts";
+import { compilePlan } from "../../src/topology/compile.ts";
 import { temporaryFolder } from "../state/temporary-folder.ts";
 
 const TEAM = {
@@ -57,6 +58,16 @@ describe.each([
     message: /"step\.teleported".*format 2/,
   },
   {
+    what: "a topology with a field that is not known",
+    key: keys.commit("newer", 1),
+    rewrite: (fields: any[]) => {
+      const started = fields[7].find(({ type }: { type: string }) => type === "run.started");
+      Object.assign(started.topology.nodes[0], { mirrored: true });
+      return fields;
+    },
+    message: /newer program: node "Clerk" has the field "mirrored"/,
+  },
+  {
     what: "a snapshot by a newer reducer",
     key: keys.snapshot("newer", 2),
     rewrite: () => ({ n: 2, reducer: 9, topologyHash: null, atMs: 1, state: {} }),
@@ -105,5 +116,21 @@ describe("states of older reducers", () => {
 
   it("are refused when they are newer, naming both versions", () => {
     expect(() => upgradeState({}, 4, upgrades)).toThrow(/version 4.*up to 3/);
+  });
+});
+
+describe("a topology that a newer program declared", () => {
+  const { data } = Topology.from({ nodes: ["A", "B"], edges: ["A -> B"], rules: ["max_steps = 9"] });
+  const edges = data.edges.map((edge) => ({ ...edge, escalate: true }));
+
+  it.each([
+    ['edge "A -> B" has the field "escalate"', { ...data, edges }],
+    ['topology has the field "lanes"', { ...data, lanes: [] }],
+    ['limits has the field "maxWords"', { ...data, limits: { ...data.limits, maxWords: 1 } }],
+  ])("is not run without what %s says", (message, newer) => {
+    const compile = () => compilePlan(newer, { errorRouting: true });
+    expect(compile).toThrow(
+      expect.objectContaining({ code: "ORCH_STORE_VERSION", message: expect.stringContaining(message) }),
+    );
   });
 });
