@@ -42,6 +42,14 @@ interface Stretch {
   readonly context: Context;
 }
 
+/** What is open of a run. */
+interface OpenRun {
+  /** None while it waits, is paused, or has not been told of. */
+  stretch: Stretch | undefined;
+  /** By step and attempt. */
+  readonly steps: Map<string, Stretch>;
+}
+
 /** Runs of which it keeps open spans; of more, the one that began first is let go of. */
 const RUNS_MAX = 10_000;
 
@@ -65,10 +73,8 @@ export class SpanObserver {
   readonly #api: Api;
   readonly #tracer: Tracer;
   readonly #options: SpanObserverOptions;
-  /** By session and run. */
-  readonly #stretches = new Map<string, Stretch>();
-  /** By session, step and attempt. */
-  readonly #steps = new Map<string, Stretch>();
+  /** By session and run, the eldest first. */
+  readonly #runs = new Map<string, OpenRun>();
 
   /** Use `createSpanObserver`, which loads `api`. */
   constructor(api: Api, options: SpanObserverOptions) {
@@ -101,14 +107,14 @@ export class SpanObserver {
         return this.#called(event);
       case "user.asked":
       case "user.answered":
-        this.#stretches
-          .get(runKey(event))
-          ?.span.addEvent(event.type, { "orchestra.question.id": event.questionId }, event.at);
+        this.#stretchOf(event)?.span.addEvent(event.type, { "orchestra.question.id": event.questionId }, event.at);
         return;
       case "barrier.fired":
-        this.#stretches
-          .get(runKey(event))
-          ?.span.addEvent(event.type, { "orchestra.node": event.node, "orchestra.arrived": event.arrived }, event.at);
+        this.#stretchOf(event)?.span.addEvent(
+          event.type,
+          { "orchestra.node": event.node, "orchestra.arrived": event.arrived },
+          event.at,
+        );
         return;
       default:
         return;
@@ -117,9 +123,7 @@ export class SpanObserver {
 
   /** Ends what is open, as it is: for the end of the process. */
   close(): void {
-    for (const { span } of [...this.#steps.values(), ...this.#stretches.values()]) span.end();
-    this.#steps.clear();
-    this.#stretches.clear();
+    for (const key of this.#runs.keys()) this.#letGo(key);
   }
 
   [Symbol.dispose](): void {
@@ -127,7 +131,9 @@ export class SpanObserver {
   }
 
   #runMoves(event: Of<"run.started" | "run.resumed" | "run.restored">): void {
-    if (this.#stretches.has(runKey(event)) && event.type !== "run.started") return;
+    // Its steps from before are followed no further: those of the restored run have other names.
+    if (event.type === "run.restored") this.#letGo(runKey(event), event.at);
+    if (this.#stretchOf(event) !== undefined) return;
     const { span } = this.#openStretch(event);
     if (event.type !== "run.started") return;
     span.setAttribute("orchestra.topology.hash", event.topologyHash);
@@ -144,31 +150,51 @@ export class SpanObserver {
       attributes: { ...runAttributes(event, this.#options.workflowName), "orchestra.run.began_with": event.type },
       links,
     });
-    const [eldest] = this.#stretches.keys();
-    if (this.#stretches.size >= RUNS_MAX && eldest !== undefined) {
-      this.#stretches.get(eldest)?.span.end();
-      this.#stretches.delete(eldest);
-    }
-    this.#stretches.set(runKey(event), stretch);
+    this.#openRun(event).stretch = stretch;
     return stretch;
   }
 
   #runStands(event: Of<"run.completed" | "run.failed" | "run.cancelled" | "run.paused" | "run.awaiting_user">): void {
-    const stretch = this.#stretches.get(runKey(event));
-    if (stretch === undefined) return;
-    const { span } = stretch;
+    const run = this.#runs.get(runKey(event));
+    if (run?.stretch === undefined) return;
+    const { span } = run.stretch;
     span.setAttribute("orchestra.run.status", event.type.slice("run.".length));
     if (event.type === "run.failed") this.#failed(span, event.error);
     if (event.type === "run.completed" && this.#options.captureContent === true)
       span.setAttributes(messageAttribute("gen_ai.output.messages", event.value));
+    // A step may outlast a pause, and nothing outlasts the run.
+    const stands = event.type === "run.paused" || event.type === "run.awaiting_user";
+    if (!stands || run.steps.size === 0) return this.#letGo(runKey(event), event.at);
     span.end(event.at);
-    this.#stretches.delete(runKey(event));
+    run.stretch = undefined;
+  }
+
+  #stretchOf(event: RunEvent): Stretch | undefined {
+    return this.#runs.get(runKey(event))?.stretch;
+  }
+
+  #openRun(event: RunEvent): OpenRun {
+    const known = this.#runs.get(runKey(event));
+    if (known !== undefined) return known;
+    const [eldest] = this.#runs.keys();
+    if (this.#runs.size >= RUNS_MAX && eldest !== undefined) this.#letGo(eldest);
+    const run: OpenRun = { stretch: undefined, steps: new Map() };
+    this.#runs.set(runKey(event), run);
+    return run;
+  }
+
+  /** Ends what is open of a run, as it is. */
+  #letGo(key: string, at?: number): void {
+    const { stretch, steps } = this.#runs.get(key) ?? { steps: new Map<string, Stretch>() };
+    this.#runs.delete(key);
+    for (const step of steps.values()) step.span.end(at);
+    stretch?.span.end(at);
   }
 
   /** The parent of a run's spans that are made here. */
   #inRun(event: RunEvent): Context {
     // Told of from its midst, when another host had it before.
-    return (this.#stretches.get(runKey(event)) ?? this.#openStretch(event)).context;
+    return (this.#stretchOf(event) ?? this.#openStretch(event)).context;
   }
 
   #ofRun(event: RunEvent): Context {
@@ -182,18 +208,21 @@ export class SpanObserver {
     });
     if (event.type === "step.started" && this.#options.captureContent === true)
       step.span.setAttributes(messageAttribute("gen_ai.input.messages", event.input));
-    this.#steps.set(stepKey(event), step);
+    const { steps } = this.#openRun(event);
+    // Handed out again: of the one before nobody will hear.
+    steps.get(stepKey(event))?.span.end(event.at);
+    steps.set(stepKey(event), step);
     return step;
   }
 
   #endStep(event: Of<"step.succeeded" | "step.failed" | "step.retrying" | "step.cancelled">): void {
     const key = stepKey(event);
-    let step = this.#steps.get(key);
+    let step = this.#runs.get(runKey(event))?.steps.get(key);
     // Begun before this observer was told of the run.
     if (step === undefined && (event.type === "step.succeeded" || event.type === "step.failed"))
       step = this.#openStep(event, event.at - event.tookMs);
     if (step === undefined) return;
-    this.#steps.delete(key);
+    this.#runs.get(runKey(event))?.steps.delete(key);
     const { span } = step;
     if (event.type === "step.succeeded") {
       span.setAttributes(usageAttributes(event.usage));
@@ -206,7 +235,9 @@ export class SpanObserver {
 
   #called(event: Of<"step.called">): void {
     const { call } = event;
-    const parent = this.#steps.get(stepKey(event))?.context ?? this.#inRun(event);
+    const run = this.#runs.get(runKey(event));
+    // Of one that is still at it when its run has ended.
+    const parent = (run?.steps.get(stepKey(event)) ?? run?.stretch)?.context ?? this.#ofRun(event);
     const { span } = this.#open(callName(call), parent, event.at - call.tookMs, {
       attributes: callAttributes(call),
       isClient: call.type === "model.called",
@@ -237,11 +268,6 @@ function runKey({ sessionId, runId }: RunEvent): string {
   return `${sessionId}/${runId}`;
 }
 
-function stepKey({
-  sessionId,
-  runId,
-  stepId,
-  attempt,
-}: RunEvent & { readonly stepId: string; readonly attempt: number }): string {
-  return `${sessionId}/${runId}/${stepId}/${attempt}`;
+function stepKey({ stepId, attempt }: { readonly stepId: string; readonly attempt: number }): string {
+  return `${stepId}/${attempt}`;
 }

@@ -21,6 +21,7 @@ import {
   OrchestraInstance,
   StateManager,
   systemClock,
+  type RunEvent,
 } from "orchestra";
 import { defineTool, modelAgent } from "orchestra/agents";
 import { createSpanObserver, traceparentOf, type SpanObserver, type SpanObserverOptions } from "orchestra/telemetry";
@@ -266,5 +267,34 @@ describe("the spans of a run", () => {
     expect(half.length).toBeLessThan(40);
     for (const id of half) expect(half.filter((one) => one === id)).toHaveLength(2);
     await expect(createSpanObserver({ sampleShare: 2 })).rejects.toMatchObject({ code: "ORCH_BAD_OPTION" });
+  });
+
+  it("of steps that never end are ended with their run, when the step is begun anew, or when the run is restored", async () => {
+    const one = await observer();
+    const at = 1_700_000_000_000;
+    const run = { seq: 1, at, sessionId: "s", runId: "r" };
+    const started = (stepId: string) =>
+      one.observe({
+        ...run,
+        type: "step.started",
+        stepId,
+        node: stepId,
+        attempt: 1,
+        input: null,
+      } as unknown as RunEvent);
+    const told = () => spans().map(({ name }) => name);
+    one.observe({ ...run, type: "run.resumed" });
+    for (const stepId of ["A", "A", "B"]) started(stepId);
+    expect(told()).toEqual(["invoke_agent A"]);
+    one.observe({ ...run, type: "run.paused" });
+    expect(told()).toEqual(["invoke_agent A", "invoke_workflow"]);
+    one.observe({ ...run, type: "run.restored" } as unknown as RunEvent);
+    expect(told().slice(2)).toEqual(["invoke_agent A", "invoke_agent B"]);
+    started("C");
+    one.observe({ ...run, at: at + 7, type: "run.cancelled" } as unknown as RunEvent);
+    expect(told().slice(4)).toEqual(["invoke_agent C", "invoke_workflow"]);
+    expect(spans().map(({ endTime }) => ms(endTime))).toEqual([at, at, at, at, at + 7, at + 7]);
+    one.close();
+    expect(spans()).toHaveLength(6);
   });
 });
