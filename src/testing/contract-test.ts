@@ -25,7 +25,7 @@ export async function eventually(
   tick: Tick,
   what: string,
   holds: () => boolean | Promise<boolean>,
-  withinMs = 5_000,
+  withinMs = 60_000,
 ): Promise<void> {
   for (let waitedMs = 0; !(await holds()); waitedMs += POLL_MS) {
     if (waitedMs >= withinMs) throw new Error(`waited ${withinMs} ms in vain: ${what}`);

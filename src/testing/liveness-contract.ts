@@ -47,7 +47,8 @@ export function livenessContract(test: ContractTest, name: string, open: () => P
     it("keeps a host alive past the time of its lease, without its doing", async () => {
       await world.liveness.announce(host("h1"));
       for (let i = 0; i < 3; i++) await world.tick(world.leaseTtlMs);
-      expect(await names()).toEqual(["h1"]);
+      // On a machine that stood still for that long it may be gone, until the next renewal.
+      await until("it is alive", async () => (await names()).join() === "h1");
     });
 
     it("drops a host that released its lease, and takes no update of it any more", async () => {
@@ -63,7 +64,7 @@ export function livenessContract(test: ContractTest, name: string, open: () => P
     it("holds the lease until it is released", async () => {
       const lease = await world.liveness.announce(host("h1"));
       await world.tick(world.leaseTtlMs);
-      expect(lease.held.now()).toBe(true);
+      await until("it is held", () => lease.held.now());
       await lease.release();
       expect(lease.held.now()).toBe(false);
     });

@@ -158,7 +158,7 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
 
     it("holds a step back until its time has come, and lets others pass", async () => {
       const worker = serve();
-      await world.queue.offer(step("1.0.1", { notBeforeMs: world.nowMs() + 1_000 }));
+      await world.queue.offer(step("1.0.1", { notBeforeMs: world.nowMs() + 2_000 }));
       await world.queue.offer(step("1.0.2"));
       await until("the second is handed out", () => worker.claims.length === 1);
       expect(worker.ids()).toEqual(["1.0.2"]);
@@ -221,27 +221,38 @@ export function stepQueueContract(test: ContractTest, name: string, open: () => 
 
     it("hands a claim that is not beaten to another worker after ackWaitMs", async () => {
       const silent = serve({ end: () => new Promise(() => undefined) });
+      const offeredAtMs = world.nowMs();
       await world.queue.offer(step("1.0.1"));
       await until("the silent worker has it", () => silent.claims.length === 1);
       const other = serve();
-      await world.tick(world.ackWaitMs / 2);
-      expect(other.claims.length).toBe(0);
       await until("the other worker has it", () => other.claims.length === 1);
       expect(other.claims[0]?.delivery).toBe(2);
+      expect(world.nowMs() - offeredAtMs >= world.ackWaitMs - 1).toBe(true);
     });
 
     it("leaves a claim that is beaten with its worker, however long it takes", async () => {
-      const slow = hold();
-      await world.queue.offer(step("1.0.1"));
-      await until("the slow worker has it", () => slow.claims.length === 1);
-      const other = serve();
-      for (let i = 0; i < 12; i++) {
-        slow.claims[0]?.beat();
-        await world.tick(world.ackWaitMs / 4);
+      // A machine that stands still for as long as a claim may be silent beats too late: what it shows is of no worth, and the next step is watched.
+      for (let round = 1, beatInTime = false; !beatInTime; round++) {
+        const stepId = `1.0.${round}`;
+        let finish = (): void => undefined;
+        const finished = new Promise<void>((resolve) => (finish = resolve));
+        const slow = serve({ end: (claim) => finished.then(() => claim.done()) });
+        await world.queue.offer(step(stepId));
+        let beatAtMs = world.nowMs();
+        await until("the slow worker has it", () => slow.ids().includes(stepId));
+        const other = serve();
+        beatInTime = true;
+        for (let beats = 0; beats < 7; beats++) {
+          if (world.nowMs() - beatAtMs > world.ackWaitMs * 0.75) beatInTime = false;
+          beatAtMs = world.nowMs();
+          slow.claims[0]?.beat();
+          await world.tick(world.ackWaitMs / 4);
+        }
+        if (world.nowMs() - beatAtMs > world.ackWaitMs * 0.75) beatInTime = false;
+        if (beatInTime) expect([...slow.ids(), ...other.ids()]).toEqual([stepId]);
+        finish();
+        await Promise.all([slow.server.stop(), other.server.stop()]);
       }
-      slow.done("1.0.1");
-      await settle();
-      expect(other.claims.length + slow.claims.length).toBe(1);
     });
 
     it("buries a step that was handed out as often as allowed", async () => {

@@ -44,6 +44,7 @@ export async function openBus(
     maxDelivery: 3,
     renewMs: 250,
     clock: systemClock(),
+    connectTimeoutMs: 60_000,
     ...options,
   });
   const link = createLink(settings);

@@ -14,9 +14,10 @@ import { freshTenant, openBus, type BusWorldOptions } from "./bus-world.ts";
 
 const test = { describe, it, expect, beforeEach, afterEach };
 const LEASE_MS = 1_000;
+const ACK_WAIT_MS = 2_000;
 
 export function busContracts(name: string, servers: () => readonly string[], options: BusWorldOptions = {}): void {
-  const open = () => openBus(servers(), { leaseMs: LEASE_MS, ...options });
+  const open = () => openBus(servers(), { leaseMs: LEASE_MS, ackWaitMs: ACK_WAIT_MS, ...options });
 
   stepQueueContract(test, name, async () => {
     const { ports, tick, close } = await open();
@@ -24,7 +25,7 @@ export function busContracts(name: string, servers: () => readonly string[], opt
       queue: ports.steps,
       tick,
       close,
-      ackWaitMs: 1_000,
+      ackWaitMs: ACK_WAIT_MS,
       maxDelivery: 3,
       queueCapacity: 32,
       nowMs: () => Date.now(),

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 async function opened(options: Partial<NatsBusOptions> = {}): Promise<NatsBus> {
-  const bus = natsBus({ servers: server.url, init: true, connectTimeoutMs: 800, pingIntervalMs: 400, ...options });
+  const bus = natsBus({ servers: server.url, init: true, connectTimeoutMs: 60_000, ...options });
   buses.push(bus);
   await bus.open();
   return bus;
@@ -35,13 +35,14 @@ function told(bus: NatsBus): string[] {
 describe("a bus whose server is gone", () => {
   it("says that it is reconnecting, fails calls loudly, and is back with the server", async () => {
     const lines: string[] = [];
-    const bus = await opened({ logger: collecting(lines) });
+    await opened();
+    const bus = await opened({ logger: collecting(lines), connectTimeoutMs: 2_000 });
     const seen = told(bus);
     await server.kill();
     await until("the bus notices", () => bus.status?.now() === "reconnecting");
     await expect(bus.link.connected()).rejects.toMatchObject({
       code: "ORCH_BUS_UNREACHABLE",
-      message: expect.stringMatching(/reconnecting to NATS at nats:.*without success for 800 ms/),
+      message: expect.stringMatching(/reconnecting to NATS at nats:.*without success for 2000 ms/),
     });
     await server.start();
     await until("the bus is back", () => bus.status?.now() === "connected");
@@ -56,7 +57,7 @@ describe("a bus whose server is gone", () => {
       ...silentLogger,
       error: (fields: Record<string, unknown>) => void errors.push(String(fields["error"])),
     };
-    const bus = await opened({ logger, tenant: "lossy", connectTimeoutMs: 15_000 });
+    const bus = await opened({ logger, tenant: "lossy" });
     const { jsm } = await bus.link.connected();
     await jsm.streams.delete(bus.link.names.streams.inbox);
     await server.kill();
@@ -67,7 +68,7 @@ describe("a bus whose server is gone", () => {
   });
 
   it("lets a call wait for a server that comes back in time", async () => {
-    const bus = await opened({ connectTimeoutMs: 15_000 });
+    const bus = await opened();
     await server.kill();
     await until("the bus notices", () => bus.status?.now() === "reconnecting");
     const waiting = bus.link.connected();
@@ -76,7 +77,7 @@ describe("a bus whose server is gone", () => {
   });
 
   it("tells of every publish whether it is stored: none vanishes", async () => {
-    const bus = await opened();
+    const bus = await opened({ connectTimeoutMs: 2_000 });
     const { js, jsm } = await bus.link.connected();
     await jsm.streams.purge("ORCH_IN");
     const acknowledged = new Set<string>();
@@ -127,7 +128,7 @@ describe("a bus whose server is gone", () => {
 
 describe("a bus whose server stands still", () => {
   it("gives up the connection, and is back when the server goes on", async () => {
-    const bus = await opened();
+    const bus = await opened({ pingIntervalMs: 400 });
     await server.freeze();
     // The client's own defaults would take more than four minutes.
     await until("the bus notices", () => bus.status?.now() === "reconnecting");
@@ -136,7 +137,7 @@ describe("a bus whose server stands still", () => {
   });
 
   it("gives it up also while more is being sent than the network takes", async () => {
-    const bus = await opened();
+    const bus = await opened({ pingIntervalMs: 400 });
     await server.freeze();
     const { nc } = await bus.link.connected();
     const chunk = new Uint8Array(512 * 1024);
@@ -145,7 +146,7 @@ describe("a bus whose server stands still", () => {
   });
 
   it("closes in a bounded time although the drain is not answered", async () => {
-    const bus = await opened({ pingIntervalMs: 60_000 });
+    const bus = await opened({ connectTimeoutMs: 2_000, pingIntervalMs: 60_000 });
     await server.freeze();
     await bus.close();
     expect(bus.status?.now()).toBe("closed");

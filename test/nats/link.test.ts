@@ -10,8 +10,6 @@ import { startNats, type NatsServer } from "../support/nats.ts";
 import { startCluster } from "../support/nats-cluster.ts";
 import { freePorts } from "../support/ports.ts";
 
-const within = { connectTimeoutMs: 1_000 };
-
 describe("a bus on a server of one's own", () => {
   let server: NatsServer;
   beforeAll(async () => {
@@ -75,7 +73,7 @@ describe("a bus on a server of one's own", () => {
 describe("a server that cannot be used", () => {
   it("is refused where none is running", async () => {
     const [port] = await freePorts(1);
-    const bus = natsBus({ servers: `127.0.0.1:${port}`, ...within });
+    const bus = natsBus({ servers: `127.0.0.1:${port}`, connectTimeoutMs: 1_000 });
     await expect(bus.open()).rejects.toMatchObject({
       code: "ORCH_BUS_UNREACHABLE",
       message: expect.stringMatching(new RegExp(`no NATS server answered within 1000 ms at nats://127.0.0.1:${port}`)),
@@ -85,7 +83,7 @@ describe("a server that cannot be used", () => {
 
   it("is reached once it comes up within the time given", async () => {
     const [port] = await freePorts(1);
-    const bus = natsBus({ servers: `127.0.0.1:${port}`, init: true });
+    const bus = natsBus({ servers: `127.0.0.1:${port}`, init: true, connectTimeoutMs: 60_000 });
     const opening = bus.open();
     await using server = await startNats({ port: port! });
     await opening;
@@ -96,7 +94,7 @@ describe("a server that cannot be used", () => {
 
   it("is refused without JetStream", async () => {
     await using server = await startNats({ jetstream: false });
-    const bus = natsBus({ servers: server.url, init: true, ...within });
+    const bus = natsBus({ servers: server.url, init: true });
     await expect(bus.open()).rejects.toMatchObject({
       code: "ORCH_BUS_SERVER",
       message: expect.stringContaining("JetStream"),

@@ -70,7 +70,7 @@ function as(user: string) {
 }
 
 function busOf(user: string): NatsBus {
-  const bus = natsBus({ ...as(user), connectTimeoutMs: 5_000, localFirst: false });
+  const bus = natsBus({ ...as(user), connectTimeoutMs: 60_000, localFirst: false });
   closing.push(() => bus.close());
   return bus;
 }
@@ -98,7 +98,7 @@ async function engineOf(user: string, agents: Agents | undefined, adopts = false
 }
 
 async function raw(user: string): Promise<NatsConnection> {
-  const nc = await connect({ ...as(user), timeout: 2_000 });
+  const nc = await connect({ ...as(user), timeout: 20_000 });
   closing.push(() => nc.close());
   return nc;
 }

@@ -91,7 +91,7 @@ describe("an append whose answer is lost", () => {
 
   it("is refused when the request was lost and another owner wrote in its place", async () => {
     const proxy = await startNatsProxy(server.url);
-    const behind = anotherWorld({ ackTimeoutMs: 500 }, proxy.url);
+    const behind = anotherWorld({ ackTimeoutMs: 2_000 }, proxy.url);
     await append(behind.store, "s1", 1);
     const lost = proxy.intercept({
       from: "client",
@@ -120,7 +120,7 @@ describe("an append whose answer is lost", () => {
     const own = await startNats({ version: "2.10" });
     onTestFinished(() => own[Symbol.asyncDispose]());
     const waiting = anotherWorld({ ackTimeoutMs: 300 }, own.url);
-    const short = anotherWorld({ ackTimeoutMs: 300, patienceMs: 600, connectTimeoutMs: 500 }, own.url);
+    const short = anotherWorld({ ackTimeoutMs: 300, patienceMs: 3_000, connectTimeoutMs: 3_000 }, own.url);
     await append(waiting.store, "s1", 1);
     await append(short.store, "s2", 1);
     await own.kill();
@@ -363,8 +363,8 @@ describe("the list of sessions", () => {
     const behind = anotherWorld({ ackTimeoutMs: 5_000 }, proxy.url).store;
     await expect.poll(() => ids(behind, "completed")).toEqual(["s1"]);
     expect(await end(store, "s1", 3, "running")).toEqual({ ok: true });
-    proxy.delay(100);
     let rests: ReturnType<typeof end> | undefined;
+    proxy.delay(() => rests ?? Promise.resolve());
     proxy.intercept({
       from: "client",
       when: ({ subject }) => {

@@ -16,8 +16,8 @@ export function openStore(
   servers: string | readonly string[],
   options: Partial<NatsBusOptions> & NatsStoreOptions = {},
 ): StoreWorld {
-  const { patienceMs = 20_000, ackTimeoutMs = 1_000, ...bus } = options;
-  const link = createLink(resolveBusOptions({ servers, init: true, ...bus }));
+  const { patienceMs = 60_000, ackTimeoutMs = 1_000, ...bus } = options;
+  const link = createLink(resolveBusOptions({ servers, init: true, connectTimeoutMs: 60_000, ...bus }));
   const store = createSessionStore(link, { patienceMs, ackTimeoutMs });
   return {
     link,

@@ -81,7 +81,7 @@ export class NatsProxy {
   readonly #target: { readonly host: string; readonly port: number };
   readonly #links = new Set<Link>();
   readonly #rules = new Set<Rule>();
-  #delayMs = 0;
+  #late: (() => Promise<unknown>) | undefined;
   #isRefusing = false;
   #isHeld = false;
 
@@ -109,9 +109,9 @@ export class NatsProxy {
     return { caught, first, end: () => void this.#rules.delete(rule!) };
   }
 
-  /** Every frame, of both directions, arrives this much later. `0` ends it. */
-  delay(milliseconds: number): void {
-    this.#delayMs = milliseconds;
+  /** Every frame, of both directions, arrives this much later, or once what is promised when it passes has come. `0` ends it. */
+  delay(by: number | (() => Promise<unknown>)): void {
+    this.#late = by === 0 ? undefined : typeof by === "number" ? () => sleep(by) : by;
   }
 
   /** Closes all connections. New ones are taken, unless `refuse()` came before. */
@@ -189,7 +189,7 @@ export class NatsProxy {
           link.server.destroy();
           return;
         }
-        const late = this.#delayMs === 0 ? undefined : sleep(this.#delayMs);
+        const late = this.#late?.();
         before = before.then(() => late).then(() => void (destination.destroyed || destination.write(known.bytes)));
       }
     });
