@@ -10,18 +10,25 @@ import { answerable, answerFact, unknownQuestion } from "./answer-fact.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import { loadSession } from "./log-fold.ts";
 import { unknownSession } from "./outcome.ts";
+import { assertTaken } from "./posted-answers.ts";
 import type { NewBlobs } from "./values.ts";
 
 export interface AnsweringPorts {
   readonly parts: EngineParts;
   readonly exclusive: Exclusive;
-  readonly elsewhere: Pick<Elsewhere, "adopted" | "askAnyHost">;
+  readonly elsewhere: Pick<Elsewhere, "adopted" | "ask" | "askAnyHost">;
   state(sessionId: string): Promise<SessionState>;
   /** Goes on with a session that waits, with the answers. */
   goOn(sessionId: string, answers: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
-/** @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_SESSION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_NOT_SERIALIZABLE` */
+/**
+ * Resolves once the answer is recorded, or the very same one was. Where the owner of the session goes away meanwhile, once
+ * it is posted: the next owner takes it.
+ *
+ * @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_SESSION_UNKNOWN`, `ORCH_CONDITION`, `ORCH_NOT_SERIALIZABLE`;
+ *   `ORCH_SESSION_BUSY` when a host that owns the session has not seen to it in 30 s: it is posted, and may be taken yet.
+ */
 export async function answerQuestion(
   at: AnsweringPorts,
   sessionId: string,
@@ -54,9 +61,9 @@ export async function answerQuestion(
     return answerQuestion(at, parent.sessionId, questionId, value);
   if ((await at.parts.ownerElsewhere(sessionId, loaded.entry)) !== null) {
     await answerable(state, questionId, value, { values: ports.values, nowMs: ports.clock.nowMs() });
-    await at.parts
-      .inboxOf(sessionId)
-      .post(sessionId, { id: ports.ids.next("cmd"), type: "answer", body: { questionId, value } });
+    // An owner that lets go meanwhile leaves it to the next.
+    const seen = await at.elsewhere.ask(sessionId, { type: "answer", body: { questionId, value } });
+    if (seen) await assertTaken(ports, loaded.position, { [questionId]: value });
     return;
   }
   if (!openQuestions(state).some((question) => question.questionId === questionId))
@@ -70,6 +77,7 @@ export async function answerQuestion(
     const { values, clock } = ports;
     await answerable(state, questionId, value, { values, nowMs: clock.nowMs() });
     await at.elsewhere.askAnyHost(sessionId, { type: "answer", body: { questionId, value } });
+    await assertTaken(ports, loaded.position, { [questionId]: value });
     return;
   }
   const moved = await at.exclusive.run(sessionId, async () => {

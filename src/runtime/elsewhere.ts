@@ -20,6 +20,7 @@ import type { EngineParts } from "./engine-parts.ts";
 import type { Engine, RunCode, RunHandle } from "./engine-api.ts";
 import { closed, ownedElsewhere } from "./live-sessions.ts";
 import { loadSession, type LoadedSession } from "./log-fold.ts";
+import { assertTaken } from "./posted-answers.ts";
 import { notUnderWay } from "./resume-facts.ts";
 import { followedHandle } from "./run-handles.ts";
 
@@ -63,10 +64,11 @@ export class Elsewhere {
   /** Asks the owner to go on with the session. Undefined when it let go of it meanwhile. */
   async resume(
     sessionId: string,
-    { position: { state } }: LoadedSession,
+    { position }: LoadedSession,
     options: ResumeOptions,
     host: string,
   ): Promise<RunHandle | undefined> {
+    const { state } = position;
     const { run } = state;
     this.assertReaches(sessionId, host, RESUME_ELSEWHERE);
     if (run === null || run.end !== null) throw notUnderWay(state);
@@ -76,6 +78,7 @@ export class Elsewhere {
     if (asks) {
       const body = { answers, ...(context !== undefined && { context }) };
       if (!(await this.ask(sessionId, { type: "resume", body }))) return undefined;
+      await assertTaken(this.#parts.ports, position, answers);
     }
     return this.followed({ sessionId, runId: run.runId }, options.signal, host);
   }

@@ -294,6 +294,46 @@ describe("control of a run", () => {
     await engine.close();
   });
 
+  // Answers posted to the owner at one moment found the question open, all of them; one was taken, the others told nothing.
+  it.each([
+    ["tells who answered otherwise at the same moment, and takes the same answer twice", "answer"],
+    ["tells who resumed with another answer at the same moment, and takes the same twice", "resume"],
+  ] as const)("%s", async (_name, by) => {
+    const { engine, again, bus } = world();
+    const others = [again({ bus }).engine, again({ bus }).engine, again({ bus }).engine];
+    const gate = deferred();
+    const handle = await engine.start(
+      request("t", topology("S -> Ask", "S -> Slow", "Ask -> J", "Slow -> J"), {
+        S: (x) => x,
+        Ask: (x, ctx) => (ctx.question === undefined ? ctx.ask("which?") : x),
+        Slow: () => gate.promise.then(() => "slow"),
+        J: (arrived) => arrived.map(({ value }: { value: string }) => value).join(),
+      }),
+    );
+    const { sessionId } = handle;
+    await expect.poll(async () => (await engine.questions(sessionId)).length, { timeout: 15_000 }).toBe(1);
+    const { questionId } = (await engine.questions(sessionId))[0]!;
+    const settled = await Promise.allSettled(
+      ["tea", "milk", "tea"].map((value, i) => {
+        const other = others[i]!;
+        return by === "answer"
+          ? other.answer(sessionId, questionId, value)
+          : other.resume(sessionId, { answers: { [questionId]: value } });
+      }),
+    );
+    gate.resolve();
+    const { finalResponse } = await handle.outcome;
+    const taken = finalResponse === "tea,slow" ? "tea" : "milk";
+    expect(finalResponse).toBe(`${taken},slow`);
+    expect(settled.map(({ status }) => status)).toEqual(
+      taken === "tea" ? ["fulfilled", "rejected", "fulfilled"] : ["rejected", "fulfilled", "rejected"],
+    );
+    for (const one of settled)
+      if (one.status === "rejected") expect(one.reason).toMatchObject({ code: "ORCH_QUESTION_UNKNOWN" });
+    for (const other of others) await other.close();
+    await engine.close();
+  });
+
   it("says why a run waits", async () => {
     const { engine } = world();
     const gate = deferred();
