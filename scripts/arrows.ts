@@ -55,13 +55,21 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),
   orchestrator: to("runtime", "agents", "memory", "topology/patterns.ts", "topology/read.ts"),
   control: to("index.ts", "runtime/result-json.ts"),
-  cli: to("index.ts", "testing/index.ts", "nats/index.ts", "control", "topology/suggestion.ts"),
+  cli: to(
+    "index.ts",
+    "testing/index.ts",
+    "nats/index.ts",
+    "orchestrator/index.ts",
+    "control",
+    "topology/suggestion.ts",
+  ),
   "index.ts": to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry"),
 };
 
 /** Where a package may be loaded. `files: 1`: in one file only. */
 const VENDORS: Readonly<Record<string, { readonly folders: readonly string[]; readonly files?: number }>> = {
   "@modelcontextprotocol/client": { folders: ["agents"], files: 1 },
+  "@modelcontextprotocol/server": { folders: ["orchestrator"], files: 1 },
   "@nats-io/jetstream": { folders: ["nats"] },
   "@nats-io/kv": { folders: ["nats"] },
   "@nats-io/obj": { folders: ["nats"] },

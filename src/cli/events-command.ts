@@ -23,14 +23,22 @@ export interface EventsFlags extends StoreFlags {
   readonly after?: number;
 }
 
-export async function eventsCommand(sessionId: string, flags: EventsFlags, io: Io): Promise<number> {
+/** The lines in which an event is told; default: one, as JSON or for people. */
+export type EventLines = (event: EventView) => readonly string[];
+
+export async function eventsCommand(
+  sessionId: string,
+  flags: EventsFlags,
+  io: Io,
+  lines?: EventLines,
+): Promise<number> {
   const stopped = new AbortController();
   let code: number = EXIT.ok;
   const stop = io.onSignal((signal) => {
     code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
     stopped.abort();
   });
-  const reader = new Reader(sessionId, flags, io, stopped.signal);
+  const reader = new Reader(sessionId, flags, io, stopped.signal, lines);
   try {
     while (!(await reader.look()) && !stopped.signal.aborted) await reader.change();
     return code;
@@ -46,14 +54,16 @@ class Reader {
   readonly #flags: EventsFlags;
   readonly #io: Io;
   readonly #signal: AbortSignal;
+  readonly #lines: EventLines;
   #after: number;
   #looked = false;
 
-  constructor(sessionId: string, flags: EventsFlags, io: Io, signal: AbortSignal) {
+  constructor(sessionId: string, flags: EventsFlags, io: Io, signal: AbortSignal, lines?: EventLines) {
     this.#sessionId = sessionId;
     this.#flags = flags;
     this.#io = io;
     this.#signal = signal;
+    this.#lines = lines ?? ((event) => [flags.json ? JSON.stringify(event) : this.#line(event)]);
     this.#after = flags.after ?? 0;
   }
 
@@ -107,7 +117,7 @@ class Reader {
       signal,
     )) {
       this.#after = event.seq;
-      this.#io.out(this.#flags.json ? JSON.stringify(event) : this.#line(event));
+      for (const line of this.#lines(event)) this.#io.out(line);
       if (follow && event.type === "run.paused") await this.#sayPausing(store);
       if (follow && /^run\.(completed|failed|cancelled)$/.test(event.type) && (await this.#ended(store))) {
         done.abort();

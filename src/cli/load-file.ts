@@ -13,6 +13,7 @@ import {
   type InstanceOptions,
   type TopologyInput,
 } from "../index.ts";
+import type { OrchestratorConfig } from "../orchestrator/index.ts";
 import { UsageError } from "./exit-code.ts";
 import { loadProblem } from "./load-problem.ts";
 
@@ -24,11 +25,13 @@ export interface Loaded {
   /** Further options of an instance. */
   readonly options?: Partial<InstanceOptions>;
   readonly task?: string | Record<string, unknown>;
+  /** What an orchestrator of these agents is given besides: criteria, commands, an acceptance agent, memory. */
+  readonly orchestrator?: Partial<OrchestratorConfig>;
 }
 
 const DATA = new Set([".yaml", ".yml", ".json"]);
 const CODE = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"]);
-const PARTS = ["topology", "agents", "conditions", "options", "task"] as const;
+const PARTS = ["topology", "agents", "conditions", "options", "task", "orchestrator"] as const;
 
 /** @throws {UsageError} when it cannot be read, does not run, or holds none of the parts. */
 export async function loadFile(path: string, cwd: string): Promise<Loaded> {

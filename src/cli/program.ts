@@ -16,6 +16,7 @@ import { addHostCommand } from "./host-command.ts";
 import { addHostsCommand } from "./hosts-command.ts";
 import type { Io } from "./io.ts";
 import { addNatsCommand } from "./nats-command.ts";
+import { addOrchestrateCommand } from "./orchestrate-command.ts";
 import { onNats } from "./nats-options.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
 import { sessionsCommand, showCommand, STATUSES, whyCommand } from "./session-commands.ts";
@@ -253,6 +254,7 @@ export function buildProgram(io: Io, ended: (code: number) => void): Command {
     .addHelpText("after", `${example("doctor --store ./state")}\nExit code 1 when something is wrong.`)
     .action(async (flags) => ended(await doctorCommand(flags, io)));
 
+  addOrchestrateCommand(program, io, ended);
   addNatsCommand(program, io, ended);
   addHostCommand(program, io, ended);
   addHostsCommand(program, io, ended);

@@ -36,3 +36,12 @@ export type { ClientStatus, RunPhase, RunStatus } from "./run-status.ts";
 // How commands are run
 export { scriptedBackend } from "./backend.ts";
 export type { Backend, BackendOption, CheckCommand, CommandVerdict } from "./backend.ts";
+
+// For the command line and for MCP
+export { serveMcpHttp, serveMcpStdio } from "./mcp-server.ts";
+export type { McpHttpServerOptions, McpServerHandle, McpServerOptions } from "./mcp-server.ts";
+export { orchestratorTools } from "./mcp-tools.ts";
+export type { OrchestratorTool, ToolAnswer } from "./mcp-tools.ts";
+export { isRunTopology } from "./loop-topology.ts";
+export { RunProjection } from "./run-events.ts";
+export { statusOf } from "./run-status.ts";

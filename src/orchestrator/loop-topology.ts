@@ -23,8 +23,10 @@ export const LOOP_TOPOLOGY = new Topology({
   edges: ["loop <-> prepare", "loop <-> files", "loop <-> team", "loop <-> record", "loop <-> check"],
   entryPoint: "loop",
 });
-/** A session of the store is a run by this. */
-export const LOOP_HASH = LOOP_TOPOLOGY.hash;
+/** Sessions of this topology are runs. */
+export function isRunTopology(hash: string | null): boolean {
+  return hash === LOOP_TOPOLOGY.hash;
+}
 
 export interface LoopPorts extends CheckPorts {
   readonly team: Team;

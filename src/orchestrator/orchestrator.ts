@@ -16,13 +16,14 @@ import { systemRandom } from "../base/random.ts";
 import { OrchestraInstance } from "../runtime/orchestra-instance.ts";
 import type { OrchestraResult } from "../runtime/result.ts";
 import { readBackend } from "./backend.ts";
-import { loopAgents, LOOP_HASH, LOOP_TOPOLOGY } from "./loop-topology.ts";
+import { isRunTopology, loopAgents, LOOP_TOPOLOGY } from "./loop-topology.ts";
 import type { TeamOutcome } from "./loop.ts";
 import { RunProjection, type BudgetName, type OrchestratorEvent, type TerminalReason } from "./run-events.ts";
 import type {
   ArtifactScores,
   HarvestOptions,
   HarvestReceipt,
+  Memory,
   MemoryArtifact,
   MemoryEntry,
   MemoryInput,
@@ -31,6 +32,7 @@ import type {
 } from "../memory/ports.ts";
 import { artifactsOf, NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
 import { readRunInput, type ReadRun, type StartRunInput } from "./run-input.ts";
+import { namesOf } from "./team.ts";
 import { RunMemory, type RunStage } from "./run-memory.ts";
 import type { RunProvenance, RunSpec } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
@@ -241,6 +243,17 @@ export class Orchestrator implements AsyncDisposable {
     return this.#remembering("harvestMemory").harvest(runId, artifacts, scores, options);
   }
 
+  /** Waits for the run to end. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN`, `ORCH_CLOSED` when the orchestrator is closed before. */
+  async getRunResult(runId: string): Promise<RunResult> {
+    return this.#ended(runId);
+  }
+
+  /** What the run has told so far; nothing of one that is unknown. */
+  async getRunEvents(runId: string): Promise<readonly OrchestratorEvent[]> {
+    await this.#starting.get(runId);
+    return (await this.#isKnown(runId)) ? this.#eventsSoFar(runId) : [];
+  }
+
   /** Empty lists for a run that is unknown. */
   async getRunArtifacts(runId: string): Promise<RunArtifacts> {
     await this.#starting.get(runId);
@@ -250,7 +263,7 @@ export class Orchestrator implements AsyncDisposable {
   /** Runs of this store, oldest first. */
   async listRuns(options: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
     const sessions = await this.#instance.listSessions(options);
-    return sessions.filter(({ topologyHash }) => topologyHash === LOOP_HASH).map(({ sessionId }) => sessionId);
+    return sessions.filter(({ topologyHash }) => isRunTopology(topologyHash)).map(({ sessionId }) => sessionId);
   }
 
   async #stageOf(runId: string): Promise<RunStage> {
@@ -271,7 +284,21 @@ export class Orchestrator implements AsyncDisposable {
   /** A session of another topology in the same store is no run. */
   async #isKnown(runId: string): Promise<boolean> {
     const session = await this.#instance.getSession(runId);
-    return session !== null && session.topologyHash === LOOP_HASH;
+    return session !== null && isRunTopology(session.topologyHash);
+  }
+
+  /** Of the team. */
+  agentNames(): readonly string[] {
+    return namesOf(this.#config.agents);
+  }
+
+  get memory(): Memory | undefined {
+    return this.#config.memory;
+  }
+
+  /** The sessions that the runs are: to be served by `orchestra/control`, exported, looked into. */
+  get instance(): OrchestraInstance {
+    return this.#instance;
   }
 
   /** Lets go of everything; runs under way stay resumable. Idempotent. */

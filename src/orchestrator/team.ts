@@ -109,6 +109,6 @@ export function topologyFor(strategy: Strategy, agents: AgentsOption): TopologyI
   }
 }
 
-function namesOf(agents: AgentsOption): readonly string[] {
+export function namesOf(agents: AgentsOption): readonly string[] {
   return isAgentDirectory(agents) ? (agents satisfies AgentDirectory).names() : Object.keys(agents);
 }
