@@ -46,7 +46,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   agents: [
     ...to("runtime/agent.ts", "runtime/agent-source.ts", "runtime/failure-class.ts", "runtime/result-json.ts"),
     // How options are refused.
-    ...to("runtime/option-schema.ts"),
+    ...to("runtime/option-schema.ts", "runtime/agent-policies.ts"),
     // What serves an agent to others runs it as a session.
     ...to("runtime/orchestra-instance.ts", "runtime/state-manager.ts", "state/memory-store.ts"),
     ...typesOf("runtime", "actors/facts.ts"),

@@ -13,6 +13,17 @@
 import { OrchestraError } from "../base/errors.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { AgentContext, AgentFunction, MaybePromise, RunnableAgent } from "../runtime/agent.ts";
+import {
+  assertOptions,
+  callable,
+  check,
+  countFrom0,
+  durationMs,
+  having,
+  object,
+  required,
+} from "../runtime/option-schema.ts";
+import { AGENT_OPTIONS, madeBy } from "./agent-options.ts";
 
 /** What a pool holds: a function, or an object with `run`. */
 export type PooledAgent = AgentFunction | { run(input: any, ctx: AgentContext): unknown };
@@ -38,6 +49,20 @@ export const DEFAULT_POOL_OPTIONS = Object.freeze({
   acquireTimeoutMs: 30_000,
   waitersMax: 10_000,
   abandonAfterMs: 5_000,
+});
+
+const SCHEMA = object({
+  name: AGENT_OPTIONS.name,
+  size: required((value) => Number.isInteger(value) && Number(value) >= 1, "a whole number from 1"),
+  create: required((value) => typeof value === "function", "a function"),
+  dispose: callable,
+  acquireTimeoutMs: durationMs,
+  waitersMax: countFrom0,
+  abandonAfterMs: check(
+    (value) => value === false || (Number.isFinite(value) && Number(value) >= 0),
+    "milliseconds from 0, or false",
+  ),
+  clock: having("a Clock", "setTimer"),
 });
 
 export interface AgentPoolStatistics {
@@ -89,14 +114,8 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
 
   /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
   constructor(options: AgentPoolOptions<T>) {
-    const { name, size, create, acquireTimeoutMs, abandonAfterMs } = options;
-    if (typeof name !== "string" || name === "") throw bad("name", "a non-empty string", name);
-    if (!Number.isInteger(size) || size < 1) throw bad("size", "a whole number from 1", size);
-    if (typeof create !== "function") throw bad("create", "a function", create);
-    if (acquireTimeoutMs !== undefined && acquireTimeoutMs !== false && !(acquireTimeoutMs > 0))
-      throw bad("acquireTimeoutMs", "milliseconds above 0, or false", acquireTimeoutMs);
-    if (abandonAfterMs !== undefined && abandonAfterMs !== false && !(abandonAfterMs >= 0))
-      throw bad("abandonAfterMs", "milliseconds from 0, or false", abandonAfterMs);
+    assertOptions(SCHEMA, options, madeBy("AgentPool", options));
+    const { name, size } = options;
     this.name = name;
     this.size = size;
     this.#options = options;
@@ -288,13 +307,6 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
     if (failures.length > 0)
       throw new AggregateError(failures, `pool "${this.name}": ${failures.length} instance(s) could not be disposed`);
   }
-}
-
-function bad(field: string, expected: string, found: unknown): OrchestraError {
-  return new OrchestraError(
-    "ORCH_BAD_OPTION",
-    `AgentPool: ${field}: expected ${expected}, got ${JSON.stringify(found) ?? typeof found}`,
-  );
 }
 
 function closed(name: string): OrchestraError {

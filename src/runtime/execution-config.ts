@@ -8,7 +8,8 @@ import {
   resolveConvergencePolicy,
   type ConvergencePolicyOption,
 } from "./convergence-option.ts";
-import { amount, bound, check, count, delayMs, durationMs, flag, object } from "./option-schema.ts";
+import { amount, bound, check, count, durationMs, flag, object } from "./option-schema.ts";
+import { RETRY_BY_CLASS, steeringMode } from "./agent-policies.ts";
 import { resolveRetry, type RetryOption } from "./retry-option.ts";
 import { StatusConfig } from "./status.ts";
 
@@ -59,14 +60,6 @@ export interface Budget {
   readonly durationMs?: number | false;
 }
 
-const retryPolicy = object({
-  maxAttempts: count,
-  initialDelayMs: delayMs,
-  maxDelayMs: delayMs,
-  factor: check((value) => typeof value === "number" && value >= 1 && Number.isFinite(value), "a number from 1"),
-  jitter: check((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
-});
-
 export const executionConfigSchema = object({
   convergenceTimeoutMs: durationMs,
   branchTimeoutMs: durationMs,
@@ -76,12 +69,9 @@ export const executionConfigSchema = object({
     isConvergencePolicyOption,
     '"all", "any", { quorum: n } or { minRatio: 0..1, onInsufficient: "fail" | "proceed" | "user" }',
   ),
-  steeringMode: check(
-    (value) => value === "auto" || value === "always" || value === "never",
-    '"auto", "always" or "never"',
-  ),
+  steeringMode,
   maxConcurrency: count,
-  retry: object({ transient: retryPolicy, timeout: retryPolicy, invalid_output: retryPolicy, permanent: retryPolicy }),
+  retry: object(RETRY_BY_CLASS),
   status: check((value) => value instanceof StatusConfig, "StatusConfig.fromVerbosity(0 | 1 | 2)"),
   autoCheckpoint: object({ everySteps: count, keep: count }),
 });

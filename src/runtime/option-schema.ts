@@ -26,6 +26,7 @@ export const countFrom0 = check((value) => Number.isInteger(value) && Number(val
 export const delayMs = check((value) => isFinite(value) && value >= 0, "milliseconds, 0 or more");
 export const flag = check((value) => typeof value === "boolean", "true or false");
 export const text = check((value) => typeof value === "string" && value !== "", "a non-empty string");
+export const callable = check((value) => typeof value === "function", "a function");
 export const record = check(isRecord, "an object");
 
 /** Any value, or none. */

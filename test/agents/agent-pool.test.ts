@@ -282,6 +282,7 @@ describe("AgentPool", () => {
     [{ name: "P", size: 0 }, "size"],
     [{ name: "P", size: 1, create: 1 }, "create"],
     [{ name: "P", size: 1, acquireTimeoutMs: 0 }, "acquireTimeoutMs"],
+    [{ name: "P", size: 1, waiters: 5 }, "waiters"],
   ])("refuses %j", (options, field) => {
     expect(() => new AgentPool({ create: echo, ...options } as never)).toThrowError(
       expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringContaining(field) }),

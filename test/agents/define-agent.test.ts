@@ -81,6 +81,8 @@ describe("defineAgent", () => {
     [{ name: "A", run: pass, timeoutMs: 0 }, "timeoutMs"],
     [{ name: "A", run: pass, concurrency: 1.5 }, "concurrency"],
     [{ name: "A", run: pass, input: {} }, "input"],
+    [{ name: "A", run: pass, retry: { transient: { attempts: 3 } } }, "retry.transient.attempts"],
+    [null, "defineAgent: expected an object, got null"],
     [{ name: "A", run: pass, colour: "red" }, "colour"],
   ])("refuses %j", (definition, field) => {
     const define = defineAgent as (definition: unknown) => unknown;

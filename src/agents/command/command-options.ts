@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, RetryPolicy } from "../../runtime/agent.ts";
 import { shown } from "../../runtime/option-schema.ts";
+import { isStandardSchema } from "../standard-schema.ts";
 import type { ExitCodes } from "./command-result.ts";
 import { SecretMask } from "./secret-mask.ts";
 
@@ -70,7 +71,6 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const areTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.every((one) => typeof one === "string" && !one.includes("\0"));
 const isEnvironment = (value: unknown): boolean => isRecord(value) && areTexts(Object.values(value));
-const isSchema = (value: unknown): boolean => isRecord(value) && isRecord(value["~standard"]);
 const isAnything = (): boolean => true;
 const isDuration = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value > 0;
 const isMeaning = (value: unknown): boolean =>
@@ -112,8 +112,8 @@ const CHECKS: readonly Check[] = [
     '"ok", "fail", "retry" or a function by exit code, "signal" or "other"',
   ],
   ["value", (value) => value === "result" || value === "text" || value === "json", '"result", "text" or "json"'],
-  ["output", isSchema, "a Standard Schema, such as a zod schema"],
-  ["input", isSchema, "a Standard Schema, such as a zod schema"],
+  ["output", isStandardSchema, "a Standard Schema, such as a zod schema"],
+  ["input", isStandardSchema, "a Standard Schema, such as a zod schema"],
   ["clock", isRecord, "a Clock"],
 ];
 

@@ -11,6 +11,7 @@
 
 import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext } from "../../runtime/agent.ts";
+import { assertOptions, bound, callable, check, isRecordLike, object, required } from "../../runtime/option-schema.ts";
 import { paired, type Message } from "./message.ts";
 import type { ConversationStore } from "./store.ts";
 import { estimateTokens, type CountTokens } from "./tokens.ts";
@@ -46,30 +47,33 @@ export interface Conversation<M extends Message = Message> {
   append(messages: readonly M[]): Promise<void>;
 }
 
+const ANY_RETENTION = {
+  retention: check(
+    (value) => value === "single_run" || value === "session" || value === "persistent",
+    '"single_run", "session" or "persistent"',
+  ),
+  tokensMax: bound,
+  countTokens: callable,
+};
+const onlyPersistent = check(() => false, 'none, unless retention is "persistent"');
+const PASSING = object({ ...ANY_RETENTION, store: onlyPersistent, id: onlyPersistent });
+const PERSISTENT = object({
+  ...ANY_RETENTION,
+  store: required(
+    (value) => isRecordLike(value) && typeof value["put"] === "function",
+    "a conversation store, such as new LevelConversations(folder)",
+  ),
+  id: required(
+    (value) => typeof value === "function" || (typeof value === "string" && value !== ""),
+    "a name for the conversation, or a function of the context that gives one",
+  ),
+});
+
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertConversationOptions(options: ConversationOptions<any>, path: string): void {
-  const { retention = DEFAULT_CONVERSATION.retention, tokensMax, countTokens, store, id } = options;
-  const refuse = (field: string, expected: string): never => {
-    throw new OrchestraError("ORCH_BAD_OPTION", `${path}.${field}: expected ${expected}`);
-  };
-  for (const key of Object.keys(options))
-    if (!OPTION_NAMES.has(key)) refuse(key, `one of ${[...OPTION_NAMES].join(", ")}`);
-  if (retention !== "single_run" && retention !== "session" && retention !== "persistent")
-    refuse("retention", '"single_run", "session" or "persistent"');
-  if (tokensMax !== undefined && tokensMax !== false && !(Number.isInteger(tokensMax) && tokensMax >= 1))
-    refuse("tokensMax", "a whole number of tokens from 1, or false");
-  if (countTokens !== undefined && typeof countTokens !== "function") refuse("countTokens", "a function");
-  if (retention !== "persistent") {
-    if (store !== undefined) refuse("store", 'none, unless retention is "persistent"');
-    if (id !== undefined) refuse("id", 'none, unless retention is "persistent"');
-    return;
-  }
-  if (typeof store?.put !== "function") refuse("store", "a conversation store, such as new LevelConversations(folder)");
-  if (typeof id !== "function" && (typeof id !== "string" || id === ""))
-    refuse("id", "a name for the conversation, or a function of the context that gives one");
+  const retention = isRecordLike(options) ? options.retention : undefined;
+  assertOptions(retention === "persistent" ? PERSISTENT : PASSING, options, path);
 }
-
-const OPTION_NAMES = new Set(["retention", "tokensMax", "countTokens", "store", "id"]);
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export async function openConversation<M extends Message>(

@@ -1,13 +1,29 @@
 // modelAgent: an agent whose work a model does.
 
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { OrchestraError } from "../../base/errors.ts";
 import type { AgentContext, RunnableAgent } from "../../runtime/agent.ts";
+import { steeringMode } from "../../runtime/agent-policies.ts";
+import {
+  assertOptions,
+  callable,
+  check,
+  count,
+  isRecord,
+  isRecordLike,
+  list,
+  object,
+  record,
+  required,
+  text,
+  type OptionSchema,
+} from "../../runtime/option-schema.ts";
 import { agentFields } from "../agent-fields.ts";
+import { AGENT_OPTIONS, madeBy } from "../agent-options.ts";
 import { defineAgent } from "../define-agent.ts";
 import { assertConversationOptions } from "../conversation/conversation.ts";
 import { isLanguageModel } from "./language-model.ts";
 import type { ModelAgentDefinition, ModelAgentOptions } from "./model-agent-definition.ts";
+import type { ModelSettings } from "./model-call.ts";
 import { runTurns } from "./turn-loop.ts";
 
 export const DEFAULT_MAX_TURNS = 16;
@@ -38,71 +54,50 @@ export function modelAgent<
   });
 }
 
-const KEYS = new Set([
-  "name",
-  "description",
-  "model",
-  "instructions",
-  "input",
-  "output",
-  "prompt",
-  "settings",
-  "providerOptions",
-  "price",
-  "tools",
-  "actions",
-  "steering",
-  "mayCall",
-  "memory",
-  "maxTurns",
-  "retry",
-  "timeoutMs",
-  "concurrency",
-  "allowedPeers",
-]);
+const usdPerMillionTokens = (value: unknown): boolean => Number.isFinite(value) && Number(value) >= 0;
+const USD_PER_MILLION_TOKENS = "US dollars per million tokens, 0 or more";
+const number = check((value) => Number.isFinite(value), "a number");
+const price = required(usdPerMillionTokens, USD_PER_MILLION_TOKENS);
+
+const SCHEMA = object({
+  ...AGENT_OPTIONS,
+  model: required(isLanguageModel, "a model of the AI SDK, such as createOpenAICompatible({ … })(id)"),
+  instructions: check(
+    (value) => typeof value === "string" || typeof value === "function",
+    "a text or a function that gives one",
+  ),
+  prompt: callable,
+  settings: object({
+    maxOutputTokens: count,
+    temperature: number,
+    topP: number,
+    topK: number,
+    presencePenalty: number,
+    frequencyPenalty: number,
+    stopSequences: list(text),
+    seed: number,
+    headers: check(
+      (value) => isRecord(value) && Object.values(value).every((one) => typeof one === "string"),
+      "texts by the names of headers",
+    ),
+  } satisfies Record<keyof ModelSettings, OptionSchema>),
+  providerOptions: record,
+  price: object({ input: price, output: price, cachedInput: check(usdPerMillionTokens, USD_PER_MILLION_TOKENS) }),
+  tools: list(required(isToolOrSource, "a tool, such as defineTool({ … }) gives")),
+  actions: check((value) => value === "native" || value === "json", '"native" or "json"'),
+  steering: steeringMode,
+  mayCall: callable,
+  memory: check((value) => value === false || isRecordLike(value), "options of a conversation, or false"),
+  maxTurns: count,
+} satisfies Record<keyof ModelAgentDefinition, OptionSchema>);
 
 function assertDefinition(definition: ModelAgentDefinition<any, any>): void {
-  const { name, model, instructions, output, prompt, settings, price, maxTurns } = definition;
-  const { tools, actions, steering, mayCall, memory } = definition;
-  if (typeof name !== "string" || name === "") refuse("name", "a non-empty string", name);
-  const at = (field: string): string => `agent "${name}": ${field}`;
-  for (const key of Object.keys(definition)) if (!KEYS.has(key)) refuse(at(key), `one of ${[...KEYS].join(", ")}`, key);
-  if (!isLanguageModel(model))
-    refuse(at("model"), "a model of the AI SDK, such as createOpenAICompatible({ … })(id)", model);
-  if (instructions !== undefined && typeof instructions !== "string" && typeof instructions !== "function")
-    refuse(at("instructions"), "a text or a function that gives one", instructions);
-  if (output !== undefined && typeof output?.["~standard"]?.validate !== "function")
-    refuse(at("output"), "a Standard Schema, such as a zod schema", output);
-  if (prompt !== undefined && typeof prompt !== "function") refuse(at("prompt"), "a function", prompt);
-  if (settings !== undefined && (typeof settings !== "object" || settings === null))
-    refuse(at("settings"), "an object", settings);
-  if (maxTurns !== undefined && !(Number.isInteger(maxTurns) && maxTurns >= 1))
-    refuse(at("maxTurns"), "a whole number from 1", maxTurns);
-  if (tools !== undefined && !(Array.isArray(tools) && tools.every(isToolOrSource)))
-    refuse(at("tools"), "a list of tools, such as [defineTool({ … })]", tools);
-  if (actions !== undefined && actions !== "native" && actions !== "json")
-    refuse(at("actions"), '"native" or "json"', actions);
-  if (steering !== undefined && steering !== "auto" && steering !== "always" && steering !== "never")
-    refuse(at("steering"), '"auto", "always" or "never"', steering);
-  if (mayCall !== undefined && typeof mayCall !== "function") refuse(at("mayCall"), "a function", mayCall);
-  if (memory !== undefined && memory !== false) assertConversationOptions(memory, `modelAgent: ${at("memory")}`);
-  if (price !== undefined)
-    for (const [field, amount] of Object.entries({ cachedInput: 0, ...price }))
-      if (typeof amount !== "number" || !(amount >= 0) || !Number.isFinite(amount))
-        refuse(at(`price.${field}`), "US dollars per million tokens, 0 or more", amount);
-  if (price !== undefined && !("input" in price && "output" in price))
-    refuse(at("price"), "{ input, output } in US dollars per million tokens", price);
+  const at = madeBy("modelAgent", definition);
+  assertOptions(SCHEMA, definition, at);
+  const { memory } = definition;
+  if (memory !== undefined && memory !== false) assertConversationOptions(memory, `${at}.memory`);
 }
 
 function isToolOrSource(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    (typeof Reflect.get(value, "run") === "function" || typeof Reflect.get(value, "tools") === "function")
-  );
-}
-
-function refuse(what: string, expected: string, found: unknown): never {
-  const got = typeof found === "string" || typeof found === "number" ? JSON.stringify(found) : typeof found;
-  throw new OrchestraError("ORCH_BAD_OPTION", `modelAgent: ${what}: expected ${expected}, got ${got}`);
+  return isRecordLike(value) && (typeof value["run"] === "function" || typeof value["tools"] === "function");
 }

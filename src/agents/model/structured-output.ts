@@ -3,6 +3,7 @@
 
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OrchestraError } from "../../base/errors.ts";
+import { readBySchema } from "../standard-schema.ts";
 import type { AiSdk, LanguageModel } from "./language-model.ts";
 
 export type ReadAnswer =
@@ -54,13 +55,8 @@ export async function readAnswer(schema: StandardSchemaV1, text: string): Promis
 }
 
 export async function checkAnswer(schema: StandardSchemaV1, value: unknown): Promise<ReadAnswer> {
-  const checked = await schema["~standard"].validate(value);
-  if (checked.issues === undefined) return { type: "value", value: checked.value };
-  const problems = checked.issues.map(({ message, path = [] }) => {
-    const place = path.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-    return place === "" ? message : `${place}: ${message}`;
-  });
-  return { type: "misfit", reason: `it does not fit the schema: ${problems.join("; ")}` };
+  const read = await readBySchema(schema, value);
+  return read.type === "value" ? read : { type: "misfit", reason: `it does not fit the schema: ${read.shown}` };
 }
 
 const QUOTED_LENGTH_MAX = 2_000;

@@ -3,9 +3,11 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 import type { MaybePromise } from "../../runtime/agent.ts";
+import { anything, assertOptions, object, required } from "../../runtime/option-schema.ts";
+import { madeBy } from "../agent-options.ts";
 import { inputSchema } from "./input-schema.ts";
 import { toolAgent } from "./tool-agent.ts";
-import { TERMS, TOOL_NAME, assertTerms, badTool } from "./tool-terms.ts";
+import { TERMS } from "./tool-terms.ts";
 import type { JsonSchema, Tool, ToolContext, ToolPolicy } from "./tool.ts";
 
 type InputOf<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : any;
@@ -34,7 +36,7 @@ export interface ToolDefinition<I extends StandardSchemaV1 | JsonSchema | undefi
 export function defineTool<const I extends StandardSchemaV1 | JsonSchema | undefined = undefined>(
   definition: ToolDefinition<I>,
 ): Tool {
-  assertDefinition(definition);
+  assertOptions(SCHEMA, definition, madeBy("defineTool", definition));
   const { name, description, input, inputJsonSchema, policy = "allow", idempotent = false } = definition;
   const { timeoutMs, approvalTimeoutMs } = definition;
   const schema = inputSchema(name, input, inputJsonSchema);
@@ -57,14 +59,12 @@ function toAgent(this: Tool, name: string) {
   return toolAgent(this, {}, name);
 }
 
-const KEYS = new Set([...TERMS, "name", "input", "inputJsonSchema", "run"]);
-
-function assertDefinition(definition: ToolDefinition<any>): void {
-  const { name, run } = definition;
-  if (typeof name !== "string" || !TOOL_NAME.test(name))
-    throw badTool("defineTool", "name", "1 to 64 letters, digits, _ or -", name);
-  for (const key of Object.keys(definition))
-    if (!KEYS.has(key)) throw badTool("defineTool", `tool "${name}": ${key}`, `one of ${[...KEYS].join(", ")}`, key);
-  if (typeof run !== "function") throw badTool("defineTool", `tool "${name}": run`, "a function", run);
-  assertTerms("defineTool", name, definition);
-}
+const TOOL_NAME = /^[\w-]{1,64}$/;
+const SCHEMA = object({
+  ...TERMS,
+  name: required((value) => typeof value === "string" && TOOL_NAME.test(value), "1 to 64 letters, digits, _ or -"),
+  // What these are told as, and checked by, is looked at where they are read.
+  input: anything,
+  inputJsonSchema: anything,
+  run: required((value) => typeof value === "function", "a function"),
+});

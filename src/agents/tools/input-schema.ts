@@ -4,6 +4,8 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/sp
 
 import { OrchestraError } from "../../base/errors.ts";
 import { loadedOnFirstUse } from "../../base/on-first-use.ts";
+import { madeBy } from "../agent-options.ts";
+import { isStandardSchema, parseBySchema } from "../standard-schema.ts";
 import type { JsonSchema } from "./tool.ts";
 
 const zod = loadedOnFirstUse<typeof import("zod")>("zod");
@@ -26,11 +28,11 @@ const ANY_OBJECT: JsonSchema = Object.freeze({ type: "object" });
 export function inputSchema(tool: string, given: unknown, json?: JsonSchema): InputSchema {
   if (isStandardSchema(given)) {
     const shape = ofObject(tool, json ?? described(tool, given));
-    return { json: shape, parse: (input) => parsed(tool, given, input) };
+    return { json: shape, parse: (input) => parseBySchema(given, input, inputOf(tool)) };
   }
   const shape = ofObject(tool, json ?? given ?? ANY_OBJECT);
   const schema = checkerOf(tool, shape);
-  return { json: shape, parse: (input) => parsed(tool, schema, input) };
+  return { json: shape, parse: (input) => parseBySchema(schema, input, inputOf(tool)) };
 }
 
 /** For a schema of somebody else: undefined where it says what is not understood here, so that only they check it. */
@@ -72,25 +74,12 @@ function ofObject(tool: string, json: unknown): JsonSchema {
   throw refused(tool, 'a Standard Schema, or a JSON Schema with type: "object"');
 }
 
-async function parsed(tool: string, schema: StandardSchemaV1, input: unknown): Promise<unknown> {
-  const checked = await schema["~standard"].validate(input);
-  if (checked.issues === undefined) return checked.value;
-  const problems = checked.issues.map(({ message, path }) => ({ path: pathText(path), message }));
-  const shown = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
-  throw new OrchestraError("ORCH_INVALID_INPUT", `input of tool "${tool}" does not fit its schema: ${shown}`, {
-    details: { problems },
-  });
-}
-
-function pathText(path: StandardSchemaV1.Issue["path"]): string {
-  return (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-}
-
-function isStandardSchema(value: unknown): value is StandardSchemaV1 {
-  const standard = (value as { "~standard"?: { validate?: unknown } } | null | undefined)?.["~standard"];
-  return typeof standard?.validate === "function";
+function inputOf(tool: string): Parameters<typeof parseBySchema>[2] {
+  return { code: "ORCH_INVALID_INPUT", what: `input of tool "${tool}"` };
 }
 
 function refused(tool: string, expected: string, cause?: unknown): OrchestraError {
-  return new OrchestraError("ORCH_BAD_OPTION", `defineTool: tool "${tool}": input: expected ${expected}`, { cause });
+  return new OrchestraError("ORCH_BAD_OPTION", `${madeBy("defineTool", { name: tool })}.input: expected ${expected}`, {
+    cause,
+  });
 }

@@ -115,6 +115,6 @@ it("holds the call that ended a step together with its end", async () => {
 it("refuses memory that cannot be when the agent is made", () => {
   const model = new ScriptedModel([]);
   expect(() => modelAgent({ name: "A", model, memory: { retention: "persistent" } })).toThrow(
-    'modelAgent: agent "A": memory.store: expected a conversation store',
+    'modelAgent("A").memory.store: expected a conversation store',
   );
 });

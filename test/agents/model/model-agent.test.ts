@@ -216,14 +216,25 @@ it("stops asking when its time is over", async () => {
 
 it.each([
   [{ name: "" }, /name: expected a non-empty string/],
-  [{ model: "gpt-5" }, /agent "A": model: expected a model of the AI SDK/],
+  [{ model: "gpt-5" }, /^modelAgent\("A"\)\.model: expected a model of the AI SDK/],
   [{ instructions: 3 }, /instructions: expected a text/],
   [{ output: {} }, /output: expected a Standard Schema/],
   [{ maxTurns: 0 }, /maxTurns: expected a whole number from 1/],
-  [{ price: { input: 1 } }, /price: expected \{ input, output \}/],
+  [{ price: { input: 1 } }, /price\.output: expected US dollars per million tokens, 0 or more, got undefined/],
+  [{ price: null }, /price: expected an object, got null/],
+  [{ price: 5 }, /price: expected an object, got 5/],
+  [{ memory: null }, /memory: expected options of a conversation, or false, got null/],
+  [{ memory: 5 }, /memory: expected options of a conversation, or false, got 5/],
+  [{ memory: { tokensMx: 5 } }, /memory\.tokensMx: unknown option; did you mean "tokensMax"/],
+  [{ settings: { temprature: 1 } }, /settings\.temprature: unknown option; did you mean "temperature"/],
+  [{ settings: { maxOutputTokens: "9" } }, /settings\.maxOutputTokens: expected a whole number from 1, got "9"/],
+  [{ tools: [5] }, /tools\.0: expected a tool/],
+  [{ retry: { maxAttempts: 0 } }, /retry\.maxAttempts: expected a whole number from 1, got 0/],
   [{ price: { input: 1, output: -1 } }, /price\.output: expected US dollars/],
-  [{ temprature: 1 }, /temprature: expected one of/],
+  [{ temprature: 1 }, /temprature: unknown option/],
 ])("refuses %j", async (wrong, message) => {
   const model = createOpenAICompatible({ name: "test", baseURL: "http://127.0.0.1:1" })("m");
-  expect(() => modelAgent({ name: "A", model, ...wrong } as never)).toThrow(message);
+  expect(() => modelAgent({ name: "A", model, ...wrong } as never)).toThrow(
+    expect.objectContaining({ code: "ORCH_BAD_OPTION", message: expect.stringMatching(message) }),
+  );
 });

@@ -50,7 +50,7 @@ describe("defineTool", () => {
   it.each<[string, object, RegExp]>([
     ["a name models do not take", { name: "my tool", run }, /name: expected 1 to 64/],
     ["a name too long", { name: "x".repeat(65), run }, /name/],
-    ["no function", { name: "t" }, /tool "t": run/],
+    ["no function", { name: "t" }, /defineTool\("t"\)\.run/],
     ["an unknown field", { name: "t", run, retries: 3 }, /retries/],
     ["an unknown policy", { name: "t", run, policy: "ask" }, /expected one of allow, approve, block/],
     ["no time", { name: "t", run, timeoutMs: 0 }, /timeoutMs: expected milliseconds above 0, or false/],
