@@ -113,14 +113,9 @@ describe("AgentPool", () => {
       create: (index) => () => (seen.push(index), index === 0 ? new Promise(() => undefined) : `from ${index}`),
       dispose: (instance) => void disposed.push(instance),
     });
-    const run = () =>
-      Orchestra.run({
-        task: "x",
-        topology: { nodes: ["A"] },
-        agents: { A: pool },
-        executionConfig: { stepTimeoutMs: 30 },
-      });
-    expect((await run()).error).toMatchObject({ code: "ORCH_TIMEOUT" });
+    const run = (executionConfig = {}) =>
+      Orchestra.run({ task: "x", topology: { nodes: ["A"] }, agents: { A: pool }, executionConfig });
+    expect((await run({ stepTimeoutMs: 30 })).error).toMatchObject({ code: "ORCH_TIMEOUT" });
     expect(pool.statistics()).toMatchObject({ inUse: 1, abandoned: 0 });
     clock.advance(999);
     expect(pool.statistics()).toMatchObject({ inUse: 1, abandoned: 0 });

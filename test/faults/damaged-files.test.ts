@@ -42,57 +42,49 @@ describe("a store with a flipped bit", () => {
     ["LevelDB's log", closedFolder, /\.log$/],
     ["LevelDB's manifest", closedFolder, /^MANIFEST/],
     ["a write-ahead file", killedFolder, /\.wal$/],
-  ] as const)(
-    "in %s: 20 of 20 are found, and what is left opens after a repair",
-    async (_, make, ending) => {
-      const folder = await make();
-      const whole = await logsOf(await copied(folder));
-      const [name = ""] = await filesOf(folder, ending);
-      const { size } = await stat(join(folder, name));
-      for (let i = 0; i < 20; i++) {
-        const copy = await copied(folder);
-        // The last is the last bit of the file.
-        await flipBit(join(copy, name), i === 19 ? size * 8 - 1 : Math.floor((size * 8 * (i + 0.5)) / 19));
-        await repaired(copy, whole);
-        const store = new LevelStorage(await copied(copy), { durability: "disk" });
-        await expect(store.open()).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
-        await store.close();
-      }
-    },
-    60_000,
-  );
+  ] as const)("in %s: 20 of 20 are found, and what is left opens after a repair", async (_, make, ending) => {
+    const folder = await make();
+    const whole = await logsOf(await copied(folder));
+    const [name = ""] = await filesOf(folder, ending);
+    const { size } = await stat(join(folder, name));
+    for (let i = 0; i < 20; i++) {
+      const copy = await copied(folder);
+      // The last is the last bit of the file.
+      await flipBit(join(copy, name), i === 19 ? size * 8 - 1 : Math.floor((size * 8 * (i + 0.5)) / 19));
+      await repaired(copy, whole);
+      const store = new LevelStorage(await copied(copy), { durability: "disk" });
+      await expect(store.open()).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+      await store.close();
+    }
+  });
 });
 
 describe("a store that lost a file", () => {
   it.each([
     ["closed", closedFolder],
     ["killed", killedFolder],
-  ] as const)(
-    "says which one it misses (%s)",
-    async (_, make) => {
-      const folder = await make();
-      const whole = await logsOf(await copied(folder));
-      for (const name of await filesOf(folder, /./)) {
-        const copy = await copied(folder);
-        await rm(join(copy, name));
-        if (/^(LOG|LOG\.old|LOCK|orchestra\.pid)$/.test(name)) {
-          expect(await logsOf(copy)).toEqual(whole);
-          continue;
-        }
-        const before = await fingerprint(copy);
-        const store = new LevelStorage(copy);
-        await expect(store.open()).rejects.toMatchObject({
-          code: "ORCH_STORE_CORRUPT",
-          message: expect.stringContaining(name.endsWith(".wal") ? "ahead-*.wal: it is missing" : name),
-        });
-        await store.close();
-        // That a write-ahead file is missing is known once LevelDB is open, which is then closed again.
-        if (!name.endsWith(".wal")) expect(await fingerprint(copy)).toBe(before);
-        await repaired(copy, whole);
+  ] as const)("says which one it misses (%s)", async (_, make) => {
+    const folder = await make();
+    const whole = await logsOf(await copied(folder));
+    for (const name of await filesOf(folder, /./)) {
+      const copy = await copied(folder);
+      await rm(join(copy, name));
+      if (/^(LOG|LOG\.old|LOCK|orchestra\.pid)$/.test(name)) {
+        expect(await logsOf(copy)).toEqual(whole);
+        continue;
       }
-    },
-    60_000,
-  );
+      const before = await fingerprint(copy);
+      const store = new LevelStorage(copy);
+      await expect(store.open()).rejects.toMatchObject({
+        code: "ORCH_STORE_CORRUPT",
+        message: expect.stringContaining(name.endsWith(".wal") ? "ahead-*.wal: it is missing" : name),
+      });
+      await store.close();
+      // That a write-ahead file is missing is known once LevelDB is open, which is then closed again.
+      if (!name.endsWith(".wal")) expect(await fingerprint(copy)).toBe(before);
+      await repaired(copy, whole);
+    }
+  });
 });
 
 describe("a session that is damaged", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Orchestra } from "../../src/runtime/orchestra.ts";
+import { SimClock } from "../../src/testing/sim-clock.ts";
 import { code, deferred, LIMITS, request, RETRY, run, topology, world } from "./world.ts";
 
 describe("a step that goes wrong", () => {
@@ -180,16 +181,16 @@ describe("a step that goes wrong", () => {
   });
 
   it("keeps a slow step alive while it sends heartbeats", async () => {
-    const { engine } = world();
-    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-    const outcome = await run(
+    const clock = new SimClock();
+    const { engine } = world({ clock });
+    const running = run(
       engine,
       1,
       topology("A"),
       {
         A: async (_x, ctx) => {
           for (let i = 0; i < 6; i++) {
-            await pause(25);
+            await new Promise<void>((resolve) => clock.setTimer(75, resolve));
             ctx.heartbeat();
           }
           return "alive";
@@ -197,7 +198,8 @@ describe("a step that goes wrong", () => {
       },
       { limits: { ...LIMITS, stepTimeoutMs: 100 } },
     );
-    expect(outcome.finalResponse).toBe("alive");
+    await clock.advance(6 * 75);
+    expect((await running).finalResponse).toBe("alive");
     await engine.close();
   });
 

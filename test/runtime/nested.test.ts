@@ -10,6 +10,7 @@ import { next } from "../../src/runtime/agent.ts";
 import { AROUND_STANDS_STILL } from "../../src/runtime/nested-ends.ts";
 import type { NestedHooks } from "../../src/runtime/nested.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
+import { SimClock } from "../../src/testing/sim-clock.ts";
 import { code, deferred, LIMITS, request, topology, world } from "./world.ts";
 
 interface Inner {
@@ -318,16 +319,17 @@ describe("a nested run", () => {
   });
 
   it("does not count against the time limit of the step that waits for it", async () => {
-    const { engine } = world({ nested: hooks });
+    const clock = new SimClock();
+    const { engine } = world({ nested: hooks, clock });
     const agents = code({
       A: outer,
-      X: { name: "X", timeoutMs: false, run: (x) => new Promise((resolve) => setTimeout(() => resolve(x), 120)) },
+      X: { name: "X", timeoutMs: false, run: (x) => new Promise((resolve) => clock.setTimer(120, () => resolve(x))) },
       Y: (x) => x,
     });
-    const outcome = await (
-      await engine.start(request("t", topology("A"), agents, { limits: { ...LIMITS, stepTimeoutMs: 40 } }))
-    ).outcome;
-    expect(outcome.finalResponse).toBe("t");
+    const limits = { ...LIMITS, stepTimeoutMs: 40 };
+    const { outcome } = await engine.start(request("t", topology("A"), agents, { limits }));
+    await clock.advance(120);
+    expect((await outcome).finalResponse).toBe("t");
     await engine.close();
   });
 

@@ -199,7 +199,6 @@ describe("recovery", () => {
         }
       }
     },
-    60_000,
   );
 
   // The step was offered again, its result from before ended the run, and the offer came into a queue that nobody serves.

@@ -87,7 +87,6 @@ describe("retention", () => {
       await later.close();
       await store.close();
     },
-    60_000,
   );
 
   it("loses nothing where the user says nothing", async () => {

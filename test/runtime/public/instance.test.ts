@@ -558,20 +558,24 @@ describe("OrchestraInstance", () => {
             )(setTimeout(fire, ms)),
     };
     const stateManager = new StateManager({ storage: memoryStorage(), autoSaveIntervalMs: 777 });
+    const names = async (): Promise<string[]> => (await orchestra.listCheckpoints("s")).map(({ name }) => name);
     await using orchestra = new OrchestraInstance({
       topology,
       agents: {
         A: () => 1,
-        B: async () => (timers[0]?.(), await new Promise((resolve) => setTimeout(resolve, 20)), 2),
+        B: async () => {
+          timers[0]?.();
+          await expect.poll(names).toContain("autosave");
+          return 2;
+        },
         C: () => 3,
       },
       stateManager,
       clock,
     });
     await orchestra.execute("x", { sessionId: "s", executionConfig: { autoCheckpoint: { everySteps: 1, keep: 1 } } });
-    const names = (await orchestra.listCheckpoints("s")).map(({ name }) => name);
-    expect(names).toContain("autosave");
-    expect(names.filter((name) => /^auto-\d/.test(name)).length).toBeGreaterThan(0);
+    expect(await names()).toContain("autosave");
+    await expect.poll(async () => (await names()).some((name) => /^auto-\d/.test(name))).toBe(true);
   });
 
   it("drains: takes no more, lets what runs finish, and leaves the rest resumable", async () => {
