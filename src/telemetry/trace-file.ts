@@ -4,7 +4,8 @@
 // Crossing:  observe() → line → buffer → file.
 //
 // F1  A run never waits for the file, nor fails by it: what cannot be written is kept up to `bufferBytesMax`, then counted.
-// F2  The file has whole lines only: one that could not be written whole is taken out again.
+// F2  The file has whole lines only: one that could not be written whole is taken out again. Whoever else writes to the
+//     file appends as well, so neither's lines are lost.
 // F3  What was lost is said: to the logger at once, and in the file, by a line `trace.lost`, when it can be written again.
 
 import { mkdir, open, type FileHandle } from "node:fs/promises";
@@ -61,8 +62,8 @@ export class TraceFile implements AsyncDisposable {
   #untold = 0;
   #failure: ErrorData | undefined;
   #file: FileHandle | undefined;
-  /** Where the last whole line ends. */
-  #end = 0;
+  /** What is being written: where it begins, and how far it came. */
+  #part = { from: 0, bytes: 0 };
   #writing: Promise<void> | undefined;
   #cancelRetry: (() => void) | undefined;
   #closed = false;
@@ -169,9 +170,9 @@ export class TraceFile implements AsyncDisposable {
     // What was lost came after what waits.
     const isAll = count === this.#lines.length;
     const piece = Buffer.concat([...this.#lines.slice(0, count), ...(isAll ? told : [])]);
-    for (let at = 0; at < piece.length;)
-      at += (await file.write(piece, at, piece.length - at, this.#end + at)).bytesWritten;
-    this.#end += piece.length;
+    this.#part = { from: (await file.stat()).size, bytes: 0 };
+    while (this.#part.bytes < piece.length)
+      this.#part.bytes += (await file.write(piece, this.#part.bytes)).bytesWritten;
     this.#lines.splice(0, count);
     this.#bytes -= bytes;
     if (isAll) this.#untold -= untold;
@@ -179,13 +180,8 @@ export class TraceFile implements AsyncDisposable {
 
   async #open(): Promise<FileHandle> {
     await mkdir(dirname(this.path), { recursive: true });
-    const file = await open(this.path, "a+").then(async (made) => {
-      await made.close();
-      // Not for appending: a part of a line could not be overwritten.
-      return open(this.path, "r+");
-    });
+    const file = await open(this.path, "a+");
     const { size } = await file.stat();
-    this.#end = size;
     if (size > 0 && !(await endsWithLine(file, size))) this.#lines.unshift(Buffer.from("\n"));
     return file;
   }
@@ -200,7 +196,11 @@ export class TraceFile implements AsyncDisposable {
 
   /** F2 */
   async #takeOutPart(): Promise<void> {
-    await this.#file?.truncate(this.#end).catch(() => undefined);
+    const { from, bytes } = this.#part;
+    this.#part = { from, bytes: 0 };
+    // Behind another's lines it cannot be taken out.
+    const size = bytes === 0 ? undefined : (await this.#file?.stat().catch(() => undefined))?.size;
+    if (size === from + bytes) await this.#file?.truncate(from).catch(() => undefined);
   }
 }
 

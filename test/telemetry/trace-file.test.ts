@@ -136,6 +136,19 @@ describe("traceFile", () => {
     expect(readFileSync(path, "utf8")).toMatch(/\{"half": "a l\n\{"seq":500,.*\}\n$/);
   });
 
+  it("loses no line where two write to one file", async () => {
+    const path = join(folder, "trace.jsonl");
+    await using one = traceFile(path);
+    await using other = traceFile(path);
+    for (let seq = 1; seq <= 50; seq++) {
+      for (const trace of [one, other]) trace.observe(event(seq));
+      await Promise.all(seq % 10 === 0 ? [one.flush(), other.flush()] : []);
+    }
+    await Promise.all([one.flush(), other.flush()]);
+    const seqs = linesOf(path).map(({ seq }) => Number(seq));
+    expect(seqs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => (i >> 1) + 1));
+  });
+
   it("refuses bad options", () => {
     expect(() => traceFile("")).toThrow(/path: expected/);
     expect(() => traceFile("x", { bufferBytesMax: 0 })).toThrow(/bufferBytesMax: expected/);
