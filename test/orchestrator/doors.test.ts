@@ -44,8 +44,10 @@ async function mcp(args: readonly string[]): Promise<Client> {
 }
 
 async function call(client: Client, name: string, args: Record<string, unknown> = {}): Promise<any> {
-  const { content } = (await client.callTool({ name, arguments: args })) as { content: [{ text: string }] };
-  return JSON.parse(content[0].text);
+  const { content } = await client.callTool({ name, arguments: args });
+  const [first] = content;
+  if (first?.type !== "text") throw new Error(`${name} answered with no text`);
+  return JSON.parse(first.text);
 }
 
 describe("the same run", () => {
