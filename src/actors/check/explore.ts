@@ -51,9 +51,9 @@ export interface Explored {
 }
 
 export interface ExploredState {
-  /** Made when the state is looked at; null at the end of a run and once the search is done. */
+  /** Of a state that was foretold; null for others, and once the search is done. */
   outline: Outline | null;
-  /** Made when the reducer is asked; null once the search is done. */
+  /** Null for a state that was foretold until the reducer is asked, at the end of a run, and once the search is done. */
   session: SessionState | null;
   freedom: Freedom;
   /** Facts since the start of the run. */
@@ -166,7 +166,7 @@ export class Exploration {
     state.expanded = freedom;
     // That no condition holds is seen by what follows from values.
     if (first === FREEDOM.noneHeld && freedom === FREEDOM.noneHeld) return;
-    const outline = (state.outline ??= this.#ground.outliner.of(state.session!.run!));
+    const outline = state.outline ?? this.#ground.outliner.of(state.session!.run!);
     const remembers = this.#states.length >= this.#rememberFrom;
     const at = new Standpoint(this.#ground, outline, remembers, () => this.#sessionOf(index));
     const places = at.places();

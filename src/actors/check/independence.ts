@@ -32,6 +32,8 @@ export class Independence {
   readonly #inLoop: readonly boolean[];
   readonly #defaultQuorum: boolean;
   readonly #early = new Map<number, boolean>();
+  /** Neither I1 nor I2 can join any. */
+  readonly #allApart: boolean;
 
   constructor(plan: Plan, defaultQuorum: boolean) {
     this.#plan = plan;
@@ -57,6 +59,8 @@ export class Independence {
       if (group.length > 1 || moves[group[0]!]!.includes(group[0]!)) for (const node of group) inLoop[node] = true;
     }
     this.#inLoop = inLoop;
+    this.#allApart =
+      !this.#hasBounded && !defaultQuorum && plan.nodes.every(({ policy }) => policy?.quorum === undefined);
   }
 
   /** The group to be tried first. `places` holds two or more. */
@@ -84,6 +88,7 @@ export class Independence {
   }
 
   #groups(outline: Outline, places: readonly OutlinedPlace[]): OutlinedPlace[][] {
+    if (this.#allApart) return places.map((place) => [place]);
     const groups: { early: number[]; edges: bigint; places: OutlinedPlace[] }[] = [];
     for (const place of places) {
       const around = this.#earlyAround(outline, place);

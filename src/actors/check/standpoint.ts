@@ -51,19 +51,21 @@ export class Standpoint {
 
   /** Where something can happen; one of those that can be taken for one another. */
   places(): readonly OutlinedPlace[] {
-    const { branches, questions } = this.outline;
-    const known = new Set<string>();
     const places: OutlinedPlace[] = [];
-    for (const branch of branches) {
-      if (branches.length > 1) {
-        const name = this.#nameOf(branch);
-        if (known.has(name)) continue;
-        known.add(name);
-      }
-      places.push({ branch, question: null });
-    }
-    for (const question of questions) places.push({ branch: null, question });
+    for (const branch of this.#different(this.outline.branches)) places.push({ branch, question: null });
+    for (const question of this.outline.questions) places.push({ branch: null, question });
     return places;
+  }
+
+  #different(branches: readonly OutlinedBranch[]): readonly OutlinedBranch[] {
+    const parts = new Set<string>();
+    for (const { stands } of branches) parts.add(stands.part);
+    if (parts.size === branches.length) return branches;
+    const names = new Set<string>();
+    return branches.filter((branch) => {
+      const name = this.#nameOf(branch);
+      return !names.has(name) && names.add(name);
+    });
   }
 
   /** Branches with the same name can be taken for one another. */
@@ -130,6 +132,11 @@ export const NONE: readonly boolean[] = [];
 /** Which of the outcomes end a branch undelivered although another would not have. */
 export function leavesNothing(outcomes: readonly Outcome[]): readonly boolean[] {
   if (outcomes.length < 2) return NONE;
-  const left = outcomes.map((one) => ("move" in one ? one.move.skips : skips(one.reduction.events)));
-  return left.every((nothing) => nothing) ? NONE : left;
+  let count = 0;
+  for (const outcome of outcomes) if (skipsOne(outcome)) count++;
+  return count === 0 || count === outcomes.length ? NONE : outcomes.map(skipsOne);
+}
+
+function skipsOne(outcome: Outcome): boolean {
+  return "move" in outcome ? outcome.move.skips : skips(outcome.reduction.events);
 }
