@@ -84,8 +84,8 @@ export class Adoption {
   readonly #missing = new Map<string, Missing>();
   readonly #trying = new Map<string, Promise<void> | Deadline>();
   readonly #left = new Map<string, LeftAlone>();
-  /** Sessions that wait for people, of which an answer was posted. */
-  readonly #answered = new Set<string>();
+  /** Sessions that wait for people, of which an answer was posted, by the commit they stood at. Who posts calls out again. */
+  readonly #answered = new Map<string, number>();
   readonly #places = new Places(AT_A_TIME);
   #releases: (() => void)[] = [];
   #next: Deadline | undefined;
@@ -203,7 +203,7 @@ export class Adoption {
     const { store, logger } = this.#ports;
     try {
       const entry = await store.getSession(sessionId);
-      if (entry?.status === "awaiting_user") this.#answered.add(sessionId);
+      if (entry?.status === "awaiting_user") this.#answered.set(sessionId, entry.n);
       if (entry !== null && this.#open) this.#consider(entry, await this.#alive());
     } catch (error) {
       logger.warn({ sessionId, error: errorToData(error) }, "a session without an owner could not be looked at");
@@ -234,9 +234,13 @@ export class Adoption {
 
   #consider(entry: SessionEntry, alive: ReadonlySet<string>): void {
     const { sessionId } = entry;
-    if (this.#trying.has(sessionId) || !this.#ports.mayAdopt(sessionId) || !this.#isAbandoned(entry, alive)) return;
-    const nowMs = this.#ports.clock.monotonicMs();
-    if ((this.#left.get(sessionId)?.untilMs ?? 0) > nowMs) return;
+    if (this.#trying.has(sessionId)) return;
+    const leftUntilMs = this.#left.get(sessionId)?.untilMs ?? 0;
+    const mayTry = this.#ports.mayAdopt(sessionId) && leftUntilMs <= this.#ports.clock.monotonicMs();
+    if (!mayTry || !this.#isAbandoned(entry, alive)) {
+      this.#answered.delete(sessionId);
+      return;
+    }
     const adopting = this.#ports.roster.hosts.filter(({ adopts }) => adopts).map(({ host }) => host);
     // This host may not have been seen to be alive yet: then it comes last.
     const place = placeInLine(sessionId, this.#ports.host, adopting);
@@ -255,7 +259,7 @@ export class Adoption {
     if (parentSessionId !== undefined) return false;
     // Who waited with it takes the time-out by itself.
     if (status === "awaiting_user")
-      return this.#answered.has(sessionId) || this.#ports.clock.nowMs() > dueAtMs + LATE_MS;
+      return this.#answered.get(sessionId) === entry.n || this.#ports.clock.nowMs() > dueAtMs + LATE_MS;
     if (status !== "running") return false;
     if (host === NOBODY) return true;
     // One that names this host and is not live here was let go of by it, after a failure of the store for one.
@@ -279,13 +283,12 @@ export class Adoption {
       if (!this.#open || entry === null || !this.#isAbandoned(entry, await this.#alive())) return;
       if (!this.#open || !this.#ports.mayAdopt(sessionId)) return;
       await this.#ports.adopt(sessionId);
-      this.#answered.delete(sessionId);
       this.#left.delete(sessionId);
       logger.info({ sessionId, from: entry.host }, "a session without an owner was taken over");
     } catch (error) {
-      this.#answered.delete(sessionId);
       this.#leave(sessionId, error);
     } finally {
+      this.#answered.delete(sessionId);
       this.#places.give();
     }
   }

@@ -17,6 +17,8 @@ export class QuestionListeners {
   readonly #logger: Logger;
   readonly #listeners = new Set<QuestionListener>();
   readonly #withdrawn = new Set<WithdrawnListener>();
+  /** Questions about to be told, whose prompts are being read. */
+  readonly #untold = new Set<{ readonly sessionId: string; readonly questionId: string }>();
 
   constructor(values: Values, logger: Logger) {
     this.#values = values;
@@ -32,19 +34,27 @@ export class QuestionListeners {
     };
   }
 
+  /** One that has not been told yet never is. */
   tellWithdrawn(sessionId: string, questionId: string): void {
+    for (const one of this.#untold)
+      if (one.sessionId === sessionId && one.questionId === questionId) this.#untold.delete(one);
     for (const listener of this.#withdrawn) listener(sessionId, questionId);
   }
 
   /** A listener that throws is reported; the others hear of the question all the same. */
   tell(sessionId: string, question: Question): void {
     if (this.#listeners.size === 0) return;
+    const one = { sessionId, questionId: question.questionId };
+    this.#untold.add(one);
     this.#values.resolve(question.prompt).then(
       (promptValue) => {
+        if (!this.#untold.delete(one)) return;
         for (const listener of this.#listeners) this.#call(listener, sessionId, { ...question, promptValue });
       },
-      (error: unknown) =>
-        this.#logger.error({ sessionId, error: errorToData(error) }, "the prompt of a question could not be read"),
+      (error: unknown) => {
+        this.#untold.delete(one);
+        this.#logger.error({ sessionId, error: errorToData(error) }, "the prompt of a question could not be read");
+      },
     );
   }
 

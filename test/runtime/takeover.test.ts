@@ -6,6 +6,7 @@ import type { RunEvent } from "../../src/runtime/engine-api.ts";
 import type { HostOptions, OrchestraHost } from "../../src/runtime/orchestra-host.ts";
 import type { OrchestraInstance } from "../../src/runtime/orchestra-instance.ts";
 import { ClusterWorld, own, StoppableProcess } from "./cluster-world.ts";
+import { next } from "../../src/runtime/agent.ts";
 import { deferred } from "./world.ts";
 
 const STEPS = ["A", "B", "C", "D"];
@@ -220,5 +221,26 @@ describe("a step that ends each host that takes it", () => {
     const failed = (await logged(client, "s")).find(({ type }) => type === "step.failed");
     expect(failed).toMatchObject({ node: "P", error: { code: "ORCH_STEP_POISON" } });
     expect(await cluster.bus.deadLetters.list()).toMatchObject([{ agent: "P", sessionId: "s", deliveries: 4 }]);
+  });
+});
+
+describe("a session that waits for people", () => {
+  it("is taken over once for an answer, though all hosts were called, and rests when it asks again", async () => {
+    const A = (input: string, { question }: { question?: unknown }): unknown =>
+      question === undefined || input === "first" ? next.ask("which?") : input;
+    for (let i = 0; i < 3; i++) await cluster.host({ agents: { A } });
+    const starting = cluster.instance({ topology: { nodes: ["A"], edges: [] } });
+    await cluster.until(starting.execute({ task: "t", sessionId: "s" }));
+    const answering = cluster.instance({});
+    const answer = async (value: string): Promise<void> => {
+      const [question] = await answering.communication.pending({ sessionId: "s" });
+      await cluster.until(answering.communication.submitResponse(question!.questionId, value));
+    };
+    await answer("first");
+    const { n } = (await starting.getSession("s"))!;
+    await cluster.clock.advance(60_000);
+    expect(await starting.getSession("s")).toMatchObject({ status: "awaiting_user", n });
+    await answer("second");
+    expect(await starting.getSession("s")).toMatchObject({ status: "completed" });
   });
 });
