@@ -84,7 +84,9 @@ export class A2aExecutor implements AgentExecutor {
       key: userMessage.messageId,
       input: valueOfParts(userMessage.parts),
       messages: [],
-      context: { caller: { taskId, contextId } },
+      conversation: contextId,
+      names: { taskId, contextId },
+      context: {},
       ...(typeof question === "string" && { answerTo: question }),
     });
     this.#open.set(taskId, { sessionId: admitted.sessionId, contextId, waiting: false });

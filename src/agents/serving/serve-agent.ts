@@ -93,7 +93,9 @@ function callOf(body: ReturnType<typeof parseInvokeBody>, { request, principal }
     principal,
     input,
     messages,
-    context: { ...context, caller: { sessionId, runId }, ...(typeof traceparent === "string" && { traceparent }) },
+    conversation: sessionId,
+    names: { sessionId, runId },
+    context: { ...context, ...(typeof traceparent === "string" && { traceparent }) },
     ...(typeof key === "string" && key !== "" && { key }),
     ...(answerTo !== undefined && { answerTo }),
   };

@@ -32,6 +32,10 @@ export interface ServedCall {
   readonly input: unknown;
   readonly messages: readonly ProtocolMessage[];
   readonly context: Readonly<Record<string, unknown>>;
+  /** What the caller calls the conversation that the call belongs to. */
+  readonly conversation: string;
+  /** Other names that the caller has for the call. */
+  readonly names: Readonly<Record<string, string>>;
   /** The question that `input` answers, as an earlier end of a call told it. */
   readonly answerTo?: string;
 }
@@ -161,7 +165,7 @@ export class ServedRuns {
     signal: AbortSignal,
   ): Promise<() => Promise<OrchestraResult>> {
     const instance = this.#instance;
-    const { context } = call;
+    const context = { ...call.context, caller: callerOf(call) };
     const known = call.key === undefined && call.answerTo === undefined ? null : await instance.getSession(sessionId);
     if (call.answerTo !== undefined) {
       if (known === null) throw new RefusedRequest(404, "no such question");
@@ -267,6 +271,11 @@ class LiveRun {
       if (signal.aborted && this.#listeners.size === 0) await this.#onGone().catch(() => undefined);
     }
   }
+}
+
+/** For the agent: a name by which it may keep what it remembers of this conversation, and of no other caller's. */
+function callerOf({ principal, conversation, names }: ServedCall): Record<string, string> {
+  return { name: principal, conversation: `${encodeURIComponent(principal)}/${conversation}`, ...names };
 }
 
 function endOf(sessionId: string, result: OrchestraResult, retryable: boolean): ServedEnd {

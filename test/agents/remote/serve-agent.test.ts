@@ -7,7 +7,14 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { defineAgent, LevelStorage, next, Orchestra, OrchestraInstance, StateManager } from "../../../src/index.ts";
-import { remoteAgent, serveAgent, type ServingOptions } from "../../../src/agents/index.ts";
+import {
+  memoryConversations,
+  modelAgent,
+  remoteAgent,
+  serveAgent,
+  type ServingOptions,
+} from "../../../src/agents/index.ts";
+import { ScriptedModel } from "../../../src/testing/index.ts";
 import type { AgentLike } from "../../../src/index.ts";
 import { freePorts } from "../../support/ports.ts";
 import { temporaryFolder } from "../../state/temporary-folder.ts";
@@ -115,17 +122,18 @@ describe("an agent that is served", () => {
 
   it("sees what came with the call: transcript, context, trace, and who calls", async () => {
     const seen: unknown[] = [];
-    const { endpoint } = await served((input, ctx) => {
+    const agent: AgentLike = (input, ctx) => {
       const { task, session, context } = ctx;
       seen.push({ input, task, transcript: session.transcript.map(({ role, content }) => [role, content]), context });
       return "x";
-    });
+    };
+    const { endpoint } = await served(agent, { authorize: () => "team/a" });
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const messages = [
       { role: "user", content: "hello" },
       { role: "assistant", content: "hi" },
     ];
-    const context = { user_id: "u1", session_id: "not-ours" };
+    const context = { user_id: "u1", session_id: "not-ours", caller: { name: "somebody else" } };
     await post(`${endpoint}/invoke`, { ...BODY, messages, context }, { traceparent });
     expect(seen).toEqual([
       {
@@ -135,9 +143,36 @@ describe("an agent that is served", () => {
           ["user", "hello"],
           ["assistant", "hi"],
         ],
-        context: { user_id: "u1", traceparent, caller: { sessionId: "s1", runId: "r1" } },
+        context: {
+          user_id: "u1",
+          traceparent,
+          caller: { name: "team/a", conversation: "team%2Fa/s1", sessionId: "s1", runId: "r1" },
+        },
       },
     ]);
+  });
+
+  it("remembers a conversation over its calls, by the name that its caller has, and no other's", async () => {
+    const model = new ScriptedModel(["Hello Ann", "You are Ann", "Who knows?", "Who knows?"]);
+    const agent = modelAgent({
+      name: "Writer",
+      model,
+      memory: {
+        retention: "persistent",
+        store: memoryConversations(),
+        id: ({ context }) => (context["caller"] as { conversation: string }).conversation,
+      },
+    });
+    const { endpoint } = await served(agent, { authorize: ({ headers }) => String(headers["x-user"]) });
+    const say = async (user: string, sessionId: string, task: string): Promise<number | undefined> => {
+      const headers = { "x-user": user };
+      (await call(endpoint, { headers, history: 0 }, { sessionId, task })).result.orThrow();
+      return model.calls.at(-1)?.prompt.length;
+    };
+    expect(await say("ann", "s1", "I am Ann")).toBe(1);
+    expect(await say("ann", "s1", "Who am I?")).toBe(3);
+    expect(await say("ann", "s2", "Who am I?")).toBe(1);
+    expect(await say("ben", "s1", "Who am I?")).toBe(1);
   });
 
   it("asks its caller's people, and goes on with their answer", async () => {
