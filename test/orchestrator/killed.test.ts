@@ -5,12 +5,12 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { LevelStorage, StateManager } from "orchestra";
 import { createOrchestrator, type IterationTask, type OrchestratorEvent } from "orchestra/orchestrator";
+import { childProgram } from "../support/child-program.ts";
 
-const CHILD = fileURLToPath(new URL("./killed-child.ts", import.meta.url));
+const CHILD = await childProgram(new URL("./killed-child.ts", import.meta.url));
 
 it("goes on at the iteration that was begun, with the budget that is left", async () => {
   const folder = await mkdtemp(join(tmpdir(), "orchestrator-"));
@@ -18,7 +18,7 @@ it("goes on at the iteration that was begun, with the budget that is left", asyn
   const store = join(folder, "store");
   // Fails, and notes that it was made.
   const command = `require("fs").appendFileSync(${JSON.stringify(log)}, "x"); console.error("red"); process.exit(1)`;
-  const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, store, command], {
+  const child = spawn(process.execPath, [CHILD, store, command], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
@@ -50,7 +50,7 @@ it("goes on at the iteration that was begun, with the budget that is left", asyn
     child.kill("SIGKILL");
     await rm(folder, { recursive: true, force: true });
   }
-}, 90_000);
+});
 
 it("waits for a process that has its criterion", async () => {
   const folder = await mkdtemp(join(tmpdir(), "orchestrator-"));
@@ -79,7 +79,7 @@ it("waits for a process that has its criterion", async () => {
 
     const without = open();
     await expect
-      .poll(async () => (await without.getRunStatus(runId)).waiting, { timeout: 20_000 })
+      .poll(async () => (await without.getRunStatus(runId)).waiting)
       .toMatch(/no process here has the criterion "mine"/);
     const resumed = await without.resumeRun(runId, { custom: { mine: () => true } });
     expect(await resumed.result).toMatchObject({ reason: "converged", iterations: 1, output: "built" });
@@ -87,4 +87,4 @@ it("waits for a process that has its criterion", async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}, 90_000);
+});

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { memoryStorage, StateManager, type AgentFunction } from "orchestra";
+import { SimClock } from "orchestra/testing";
 import {
   createOrchestrator,
   scriptedBackend,
@@ -79,15 +80,22 @@ describe("a run", () => {
 
   it("is ended by maxDurationMs, and its agent told", async () => {
     const aborted: unknown[] = [];
+    const clock = new SimClock();
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => (begin = resolve));
     const one = orchestrator({
+      clock,
       agents: {
         Slow: (_task, { signal }) =>
           new Promise((resolve) => {
             signal.addEventListener("abort", () => resolve(aborted.push("told")), { once: true });
+            begin();
           }),
       },
     });
     const { result } = one.startRun({ description: "too long", loopPolicy: { maxDurationMs: 100 } });
+    await begun;
+    await clock.advance(100);
     expect(await result).toMatchObject({ reason: "budget_exhausted", budget: "duration", iterations: 0 });
     expect(aborted).toEqual(["told"]);
   });
