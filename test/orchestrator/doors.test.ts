@@ -115,7 +115,7 @@ describe("the same run", () => {
     expect(lines(looked.out)).toEqual(inShell);
     const status = await at.call(["orchestrate", "status", inShell[0]!.runId, ...store]);
     expect(status.out).toMatch(/ {2}completed {2}100 % {2}iteration 2 {2}converged\n$/);
-  }, 90_000);
+  });
 });
 
 describe("a run on the command line", () => {
@@ -146,7 +146,7 @@ describe("a run on the command line", () => {
       code: 2,
       err: expect.stringContaining("ORCH_SESSION_UNKNOWN"),
     });
-  }, 60_000);
+  });
 
   it("is interrupted, and goes on where it stood", async () => {
     at.file(
@@ -177,7 +177,7 @@ describe("a run on the command line", () => {
       out: "done 1\n",
       err: expect.stringContaining("converged after 1 iteration"),
     });
-  }, 60_000);
+  });
 });
 
 describe("MCP by HTTP", () => {
@@ -208,5 +208,5 @@ describe("MCP by HTTP", () => {
     } finally {
       await server.close();
     }
-  }, 60_000);
+  });
 });

@@ -311,7 +311,7 @@ describe("control of a run", () => {
       }),
     );
     const { sessionId } = handle;
-    await expect.poll(async () => (await engine.questions(sessionId)).length, { timeout: 15_000 }).toBe(1);
+    await expect.poll(async () => (await engine.questions(sessionId)).length).toBe(1);
     const { questionId } = (await engine.questions(sessionId))[0]!;
     const settled = await Promise.allSettled(
       ["tea", "milk", "tea"].map((value, i) => {

@@ -247,7 +247,7 @@ it("keeps nothing of steps whose session is over", async () => {
     gc();
     return contexts.some((ref) => ref.deref() !== undefined);
   };
-  await expect.poll(isKept, { timeout: 30_000 }).toBe(false);
+  await expect.poll(isKept).toBe(false);
   await instance.close();
 });
 

@@ -86,7 +86,7 @@ describe("a question at a terminal", () => {
     await screen.shows("[A] really?");
     screen.type(ESC);
     await screen.shows("└");
-    await expect.poll(() => screen.shown.split("really?").length, { timeout: 25_000 }).toBe(3);
+    await expect.poll(() => screen.shown.split("really?").length).toBe(3);
     screen.type(`yes${ENTER}`);
     expect(await screen.ended).toBe(0);
     expect(screen.shown).toContain('["yes"]');

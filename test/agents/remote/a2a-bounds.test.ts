@@ -16,7 +16,7 @@ describe("a server of A2A whose caller reads slowly", () => {
 
   it(
     "keeps a few MiB for it, ends its stream, and gives all of the task when asked again",
-    { timeout: 90_000 },
+    { timeout: 300_000 },
     async () => {
       const responses: ServerResponse[] = [];
       const { url } = await served(

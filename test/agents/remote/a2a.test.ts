@@ -244,7 +244,7 @@ describe("an agent served by A2A", () => {
     });
     finish("fine");
     await expect
-      .poll(async () => (await rpc("ann", "GetTask", { id })).result.status.state, { timeout: 25_000 })
+      .poll(async () => (await rpc("ann", "GetTask", { id })).result.status.state)
       .toBe("TASK_STATE_COMPLETED");
     expect((await rpc("ann", "Unheard", {})).error).toMatchObject({ code: -32601 });
   });
