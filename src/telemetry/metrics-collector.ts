@@ -34,6 +34,7 @@ const HELP = {
   branches: "Branches started",
   barriers: "Joins decided",
   questions: "Questions asked to people",
+  questions_timed_out: "Questions that nobody answered in time",
   checkpoints: "Checkpoints made",
   api_calls: "Model calls reported by agents",
   input_tokens: "Tokens sent to models",
@@ -117,6 +118,8 @@ export class MetricsCollector {
         return event.decision === "cancelled" ? undefined : this.#count("barriers");
       case "user.asked":
         return this.#count("questions");
+      case "user.timed_out":
+        return this.#count("questions_timed_out");
       case "checkpoint.created":
         return this.#count("checkpoints");
       case "step.retrying":

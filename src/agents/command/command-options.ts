@@ -71,7 +71,6 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const areTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.every((one) => typeof one === "string" && !one.includes("\0"));
 const isEnvironment = (value: unknown): boolean => isRecord(value) && areTexts(Object.values(value));
-const isAnything = (): boolean => true;
 const isDuration = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value > 0;
 const isMeaning = (value: unknown): boolean =>
   value === "ok" || value === "fail" || value === "retry" || isFunction(value);
@@ -144,7 +143,7 @@ export function resolved<K extends "args" | "stdin" | "cwd" | "env" | "secretEnv
   const given: unknown = options[key];
   if (typeof given !== "function") return given as never;
   const value: unknown = (given as (input: unknown, ctx: AgentContext) => unknown)(input, ctx);
-  const [, test, expected] = CHECKS.find(([name]) => name === key) ?? [key, isAnything, ""];
+  const [, test, expected] = CHECKS.find(([name]) => name === key) as Check;
   if (!isFunction(value) && test(value)) return value as never;
   // What it gave may be a secret, so it is not shown.
   throw new OrchestraError(

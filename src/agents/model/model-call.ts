@@ -67,6 +67,8 @@ export interface ModelAnswer {
     readonly estimated: boolean;
   };
   readonly modelId: string;
+  /** The provider's name for the answer, where it gave one. */
+  readonly responseId?: string;
 }
 
 /** A text comes as a string, so that pieces may be put together; everything else as an object with its `type`. */
@@ -81,6 +83,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   emit(chunk: ModelChunk): void;
+  /** The first piece of the answer came. */
+  began(): void;
 }
 
 /** @throws {ModelCallError} what the provider, the network or the answer failed with; the signal's reason when it is aborted. */
@@ -95,9 +99,17 @@ export async function callModel(ai: AiSdk, request: ModelRequest, ctx: CallConte
 
 async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<ModelAnswer> {
   const { model, system, messages, settings, providerOptions } = request;
+  let isBegun = false;
+  let responseId: string | undefined;
+  const hear = (part: StreamPart): void => {
+    if (part.type === "response-metadata") responseId = part.id ?? responseId;
+    if (isBegun || BEFORE_AN_ANSWER.has(part.type)) return;
+    isBegun = true;
+    ctx.began();
+  };
   const answer = ai.streamText({
     ...settings,
-    model: withoutConsole(model, ctx.logger),
+    model: heard(model, hear, ctx.logger),
     ...(system === undefined ? {} : { system }),
     messages: [...messages],
     ...(request.tools.length === 0 ? {} : { tools: toolSet(ai, request.tools) }),
@@ -154,6 +166,7 @@ async function ask(ai: AiSdk, request: ModelRequest, ctx: CallContext): Promise<
     finishReason: end.finishReason,
     usage: usageOf(end.usage, request, text, toolCalls),
     modelId: end.modelId,
+    ...(responseId !== undefined && { responseId }),
   };
 }
 
@@ -169,11 +182,20 @@ function toolSet(ai: AiSdk, tools: readonly OfferedTool[]): ToolSet {
   );
 }
 
+const BEFORE_AN_ANSWER: ReadonlySet<StreamPart["type"]> = new Set([
+  "stream-start",
+  "response-metadata",
+  "raw",
+  "error",
+  "finish",
+]);
+
 /**
- * The AI SDK prints a provider's warnings on the console; here they go to the step's log. The version of the model's
- * interface stays what it is, so that the SDK turns what an older one gives into what a new one would.
+ * `hear` is told every part that the provider sends. The AI SDK prints a provider's warnings on the console; here they go
+ * to the step's log. The version of the model's interface stays what it is, so that the SDK turns what an older one gives
+ * into what a new one would.
  */
-function withoutConsole(given: LanguageModel, logger: Logger): LanguageModel {
+function heard(given: LanguageModel, hear: (part: StreamPart) => void, logger: Logger): LanguageModel {
   const model = given as ModelV3;
   return {
     specificationVersion: model.specificationVersion,
@@ -185,6 +207,7 @@ function withoutConsole(given: LanguageModel, logger: Logger): LanguageModel {
       const { stream, ...rest } = await model.doStream(options);
       const quiet = new TransformStream<StreamPart, StreamPart>({
         transform(part, controller) {
+          hear(part);
           if (part.type !== "stream-start" || part.warnings.length === 0) return controller.enqueue(part);
           logger.debug({ warnings: part.warnings }, "the provider of the model warns");
           controller.enqueue({ ...part, warnings: [] });

@@ -11,24 +11,28 @@ export async function reportedCall(
   model: LanguageModel,
   price: ModelPrice | undefined,
   ctx: Pick<AgentContext, "report">,
-  call: () => Promise<ModelAnswer>,
+  call: (began: () => void) => Promise<ModelAnswer>,
 ): Promise<ModelAnswer> {
   const clock = systemClock();
   const startedAtMs = clock.monotonicMs();
+  const sinceStartMs = (): number => Math.round(clock.monotonicMs() - startedAtMs);
+  let firstTokenMs: number | undefined;
   const told = () =>
     ({
       type: "model.called",
       provider: model.provider,
       model: model.modelId,
-      tookMs: Math.round(clock.monotonicMs() - startedAtMs),
+      tookMs: sinceStartMs(),
+      ...(firstTokenMs !== undefined && { firstTokenMs }),
     }) as const;
   try {
-    const answer = await call();
-    const { usage, finishReason, modelId } = answer;
+    const answer = await call(() => (firstTokenMs = sinceStartMs()));
+    const { usage, finishReason, modelId, responseId } = answer;
     const { inputTokens, outputTokens, cachedInputTokens } = usage;
     const costs = costUsd(price, usage);
     const counted = { inputTokens, outputTokens, cachedInputTokens, costUsd: costs };
-    ctx.report({ ...told(), responseModel: modelId, finishReason, ...counted });
+    const about = { responseModel: modelId, ...(responseId !== undefined && { responseId }), finishReason };
+    ctx.report({ ...told(), ...about, ...counted });
     return answer;
   } catch (error) {
     const { code, message } = errorToData(error);

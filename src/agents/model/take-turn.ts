@@ -49,7 +49,9 @@ export async function takeTurn(
       giveBack = await ctx.reserve(shareOf(size, (set) => (cap = set)));
       const within = settingsWithin(settings, cap);
       const request = { model, settings: within, providerOptions, ...asked };
-      const answer = await reportedCall(model, price, ctx, () => callModel(ai, request, ctx));
+      const answer = await reportedCall(model, price, ctx, (began) =>
+        callModel(ai, request, { signal: ctx.signal, logger: ctx.logger, emit: ctx.emit, began }),
+      );
       return {
         attempt: ctx.attempt,
         answer,

@@ -19,10 +19,8 @@ export interface AllowedActions {
   readonly mayParallel: boolean;
   /** The agent's own tools, by name. */
   readonly tools: readonly string[];
-  /** It handles a failure: `error_recovery` is open to it. */
-  readonly mayRecover: boolean;
   readonly plainValue: AgentContext["place"]["plainValue"];
-  /** Present where `mayRecover`. */
+  /** What it handles, behind an error edge: `error_recovery` is open to it. */
   readonly failure?: Failure;
 }
 
@@ -62,7 +60,6 @@ export function allowedActions(
     mayAskUser: ctx.place.mayAsk,
     mayParallel: calls.some(({ how }) => how === "call" || how === "flow"),
     tools,
-    mayRecover: ctx.error !== undefined,
     plainValue: ctx.place.plainValue,
     ...(ctx.error !== undefined && { failure: { error: ctx.error, input, retry } }),
   };
@@ -77,14 +74,13 @@ export function toolsOnly({ tools }: AllowedActions): AllowedActions {
     mayAskUser: false,
     mayParallel: false,
     tools,
-    mayRecover: false,
     plainValue: "deliver",
   };
 }
 
 /** Whether the agent has something to decide beside what it says: with one way on, or none, there is nothing to steer. */
-export function hasChoice({ calls, exits, mayFinish, mayAskUser, mayRecover, plainValue }: AllowedActions): boolean {
-  if (mayRecover || mayAskUser || plainValue === "turn") return true;
+export function hasChoice({ calls, exits, mayFinish, mayAskUser, failure, plainValue }: AllowedActions): boolean {
+  if (failure !== undefined || mayAskUser || plainValue === "turn") return true;
   if (calls.some(({ how }) => how !== "flow")) return true;
   return calls.length > 1 || (calls.length === 1 && (mayFinish || exits.length > 0));
 }

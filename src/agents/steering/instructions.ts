@@ -61,7 +61,7 @@ function nativeToolsText(allowed: AllowedActions): string {
     ...(allowed.calls.length > 0 ? [names.invoke] : []),
     ...(allowed.mayFinish ? [names.final] : []),
     ...(allowed.mayAskUser ? [names.ask] : []),
-    ...(allowed.mayRecover ? [names.recover] : []),
+    ...(allowed.failure !== undefined ? [names.recover] : []),
   ];
   return offered.length === 0
     ? ""

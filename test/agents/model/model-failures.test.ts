@@ -1,8 +1,9 @@
 // What providers do wrong, and what comes of it: another attempt after the pause they ask for, or a failure that says why.
 
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { Orchestra, type RunEvent } from "orchestra";
+import { Orchestra, type Clock, type ModelCalled, type RunEvent } from "orchestra";
 import { modelAgent } from "orchestra/agents";
+import { SimClock } from "orchestra/testing";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { retryAfterMs } from "../../../src/agents/model/model-errors.ts";
@@ -10,17 +11,29 @@ import { startModelServer, type ModelAnswer } from "../../support/model-server.t
 
 const FAST = { transient: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 } };
 
-async function run(answers: readonly ModelAnswer[], options: object = {}) {
+interface World {
+  readonly clock?: Clock;
+  readonly onRetry?: (event: Extract<RunEvent, { type: "step.retrying" }>) => void;
+}
+
+async function run(answers: readonly ModelAnswer[], options: object = {}, { clock, onRetry }: World = {}) {
   await using server = await startModelServer(answers);
   const model = createOpenAICompatible({ name: "test", baseURL: server.url, includeUsage: true })("m");
   const handle = Orchestra.stream({
     task: "x",
     topology: { nodes: ["M"] },
     agents: { M: modelAgent({ name: "M", model, retry: FAST, ...options }) },
+    ...(clock !== undefined && { clock }),
   });
   const retrying: Extract<RunEvent, { type: "step.retrying" }>[] = [];
-  for await (const event of handle) if (event.type === "step.retrying") retrying.push(event);
-  return { result: await handle.result, retrying, requests: server.requests };
+  const calls: ModelCalled[] = [];
+  for await (const event of handle) {
+    if (event.type === "step.called" && event.call.type === "model.called") calls.push(event.call);
+    if (event.type !== "step.retrying") continue;
+    retrying.push(event);
+    onRetry?.(event);
+  }
+  return { result: await handle.result, retrying, calls, requests: server.requests };
 }
 
 it.each([
@@ -50,10 +63,33 @@ it.each([
   expect(requests).toHaveLength(1);
 });
 
+it("tells observers of each request: whose answer it was, and when that began to come", async () => {
+  const { calls } = await run([{ status: 500 }, { text: ["one ", "two"], cutAfter: 1 }, "whole"], {
+    retry: { transient: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 } },
+  });
+  const [refused, cut, whole] = calls;
+  expect(refused).not.toHaveProperty("firstTokenMs");
+  expect(cut).toMatchObject({ error: { code: "ORCH_MODEL_FAILED" }, firstTokenMs: expect.any(Number) });
+  expect(whole).toMatchObject({ responseId: "chatcmpl-2", firstTokenMs: expect.any(Number) });
+  expect(whole?.firstTokenMs).toBeLessThanOrEqual(whole?.tookMs ?? 0);
+});
+
 it("waits as long as the provider asks for", async () => {
-  const { retrying } = await run([{ status: 429, retryAfter: 0.2 }, "ok"]);
-  const [{ retryAtMs, at }] = retrying as [Extract<RunEvent, { type: "step.retrying" }>];
-  expect(retryAtMs - at).toBeGreaterThanOrEqual(190);
+  const clock = new SimClock();
+  let due = (_event: Extract<RunEvent, { type: "step.retrying" }>): void => undefined;
+  const retrying = new Promise<Extract<RunEvent, { type: "step.retrying" }>>((resolve) => (due = resolve));
+  const running = run([{ status: 429, retryAfter: 30 }, "ok"], {}, { clock, onRetry: (event) => due(event) });
+  const { retryAtMs } = await retrying;
+  expect(retryAtMs - clock.nowMs()).toBe(30_000);
+  await clock.advance(30_000);
+  let isOver = false;
+  void running.finally(() => (isOver = true));
+  while (!isOver) {
+    // The timer may be armed only now.
+    await clock.advance(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect((await running).result.orThrow().finalResponse).toBe("ok");
 });
 
 it.each([

@@ -3,6 +3,7 @@
 import {
   CommunicationManager,
   memoryStorage,
+  MetricsCollector,
   Node,
   Edge,
   Orchestra,
@@ -70,7 +71,12 @@ function silent(): Channel & { readonly heard: string[] } {
 describe("a user node whose time is over", () => {
   it("goes on with the answer given for that case, and takes the question back", async () => {
     const channel = silent();
-    const { clock, open } = world({ ...team({ onTimeout: { answer: "no" } }), communicationConfig: { channel } });
+    const metricsCollector = new MetricsCollector();
+    const { clock, open } = world({
+      ...team({ onTimeout: { answer: "no" } }),
+      communicationConfig: { channel },
+      metricsCollector,
+    });
     await using orchestra = open();
     const running = orchestra.execute("x", { sessionId: "s" });
     await rest(clock);
@@ -83,6 +89,7 @@ describe("a user node whose time is over", () => {
     expect(result.finalResponse).toBe('got "no"');
     expect(result.metadata.timedOut).toEqual(["User"]);
     expect(channel.heard).toEqual(["User asks", "User withdrawn"]);
+    expect(metricsCollector.getMetrics()).toMatchObject({ questions: 1, questions_timed_out: 1 });
   });
 
   it("fails where no answer is given for that case", async () => {

@@ -13,7 +13,6 @@ export const HUB: AllowedActions = {
   mayAskUser: true,
   mayParallel: true,
   tools: ["search"],
-  mayRecover: false,
   plainValue: "call",
 };
 
@@ -25,7 +24,6 @@ export const STAGE: AllowedActions = {
   mayAskUser: false,
   mayParallel: true,
   tools: [],
-  mayRecover: false,
   plainValue: "flow",
 };
 
@@ -57,7 +55,6 @@ export const HANDLER: AllowedActions = {
     { agent: "Main", how: "flow" },
     { agent: "Fallback", how: "flow" },
   ],
-  mayRecover: true,
   failure: {
     error: { code: "ORCH_AGENT_FAILED", message: "no paper left", node: "Main" },
     input: { pages: 3 },

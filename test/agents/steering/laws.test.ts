@@ -28,7 +28,6 @@ const allowed: fc.Arbitrary<AllowedActions> = fc.oneof(
       ...rest,
       calls: callees.map((agent, i) => ({ agent, how: how[i]! })),
       mayParallel: true,
-      mayRecover: false,
     })),
 );
 
@@ -92,7 +91,7 @@ function assertAllowed(reply: SteeredReply, at: AllowedActions): void {
       expect(at.mayAskUser).toBe(true);
       return;
     case "fail":
-      expect(at.mayRecover).toBe(true);
+      expect(at.failure).toBeDefined();
   }
 }
 
