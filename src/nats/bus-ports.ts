@@ -1,5 +1,6 @@
 // The ports of the bus on one connection, and the order in which they close.
 
+import { CLOSE_MS, finishedWithin } from "../base/finished-within.ts";
 import type { Bus } from "../bus/ports.ts";
 import { NatsDeadLetters } from "./dead-letters.ts";
 import { OPEN_STEPS_MAX } from "./durable-consumer.ts";
@@ -86,7 +87,8 @@ export function createBusPorts(parts: NatsParts, tuning: Partial<BusTuning> = {}
     },
     async close() {
       lost?.close();
-      await Promise.all([queue.close(), undertaker?.stop()]);
+      // What was asked for and is on its way is handed back, unless the server does not answer.
+      await finishedWithin(Promise.all([queue.close(), undertaker?.stop()]), CLOSE_MS, link.clock);
       for (const part of [results, journal, inbox, liveness, live, deadLetters]) part.close();
     },
   };

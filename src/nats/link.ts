@@ -13,6 +13,7 @@ import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManage
 import type { NatsConnection } from "@nats-io/transport-node";
 import { closedError } from "../bus/closed-error.ts";
 import type { Clock } from "../base/clock.ts";
+import { CLOSE_MS, finishedWithin } from "../base/finished-within.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { assertAssets, AssetAdmin, initCommand, type AssetState } from "./assets-admin.ts";
@@ -45,8 +46,8 @@ export interface NatsLink {
   readonly status: LinkStatus;
   /** Told of every change, and of "connected" after each reconnect. Returns the way to stop. */
   onStatus(listener: (status: LinkStatus) => void): () => void;
-  /** Sends what is buffered and closes; idempotent. */
-  close(): Promise<void>;
+  /** Sends what is buffered and closes; idempotent. A server that does not answer is waited for `withinMs`, default 5_000. */
+  close(withinMs?: number): Promise<void>;
 }
 
 const TOLD_MAX = 100;
@@ -93,8 +94,8 @@ class Link implements NatsLink {
     return this.#live ?? this.connected();
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#drain();
+  close(withinMs = CLOSE_MS): Promise<void> {
+    this.#closing ??= this.#drain(withinMs);
     return this.#closing;
   }
 
@@ -110,6 +111,7 @@ class Link implements NatsLink {
       if (init !== undefined) await admin.init(init);
       const states = await admin.read();
       assertAssets(states, initCommand(servers, names));
+      if (this.#closing !== undefined) throw closedError("used");
       const live = { nc, js, jsm, ...qualityOf(states), serverVersion: nc.info?.version ?? "unknown" };
       this.#live = live;
       this.#watch(nc);
@@ -223,11 +225,13 @@ class Link implements NatsLink {
     });
   }
 
-  async #drain(): Promise<void> {
-    await this.#opening?.catch(() => undefined);
+  async #drain(withinMs: number): Promise<void> {
+    const untilMs = this.clock.monotonicMs() + withinMs;
+    const opening = this.#opening?.catch(() => undefined);
+    if (opening !== undefined) await finishedWithin(opening, withinMs, this.clock);
     const nc = this.#live?.nc;
     if (nc !== undefined) {
-      if (this.#status === "connected") await this.#drained(nc);
+      if (this.#status === "connected") await this.#drained(nc, Math.max(0, untilMs - this.clock.monotonicMs()));
       await nc.close();
     }
     this.#setStatus("closed");
@@ -235,18 +239,11 @@ class Link implements NatsLink {
   }
 
   /** A server that stopped answering would let the drain wait for ever. */
-  async #drained(nc: NatsConnection): Promise<void> {
-    let cancel = (): void => undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.clock.setTimer(this.#settings.connectTimeoutMs, () => {
-        this.logger.warn({}, "bus: closed without an answer to what was sent last");
-        cutSocket(nc);
-        resolve();
-      });
-    });
+  async #drained(nc: NatsConnection, withinMs: number): Promise<void> {
     const drain = nc.drain().catch((error: unknown) => this.logger.warn({ error }, "bus: drain failed"));
-    await Promise.race([drain, late]);
-    cancel();
+    if (await finishedWithin(drain, withinMs, this.clock)) return;
+    this.logger.warn({}, "bus: closed without an answer to what was sent last");
+    cutSocket(nc);
   }
 }
 

@@ -1,3 +1,4 @@
+import { CLOSE_MS } from "../base/finished-within.ts";
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
 import { createBusPorts } from "./bus-ports.ts";
@@ -13,6 +14,8 @@ export interface NatsBus extends Bus {
   readonly sessions: SessionStore;
   /** Connects and verifies now rather than at first use. @throws as `NatsLink.connected`. */
   open(): Promise<void>;
+  /** Within 5 s, also where the server does not answer: what it acknowledged stays, the rest fails with `ORCH_CLOSED`. */
+  close(): Promise<void>;
 }
 
 /**
@@ -39,8 +42,9 @@ export function natsBus(options: NatsBusOptions): NatsBus {
       await link.connected();
     },
     async close() {
+      const untilMs = link.clock.monotonicMs() + CLOSE_MS;
       await ports.close();
-      await link.close();
+      await link.close(Math.max(0, untilMs - link.clock.monotonicMs()));
     },
   };
 }

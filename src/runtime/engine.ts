@@ -14,6 +14,7 @@ import { firstDueAtMs } from "../actors/view.ts";
 import { whyInCluster } from "./why-in-cluster.ts";
 import { whyOf, type Why } from "./why.ts";
 import { OrchestraError } from "../base/errors.ts";
+import { CLOSE_MS, finishedWithin } from "../base/finished-within.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { Checkpoint, Commit, Durability, SessionEntry } from "../state/ports.ts";
 import { answerQuestion } from "./answering.ts";
@@ -347,7 +348,16 @@ class LocalEngine implements Engine {
   close(): Promise<void> {
     this.#state = "closed";
     this.#questionDeadlines.close();
-    return (this.#closing ??= Promise.all([this.#housekeeping.close(), this.#parts.close()]).then(() => undefined));
+    return (this.#closing ??= this.#close());
+  }
+
+  /** A bus that does not answer is not waited for; what was committed is there, and the rest is as after a crash. */
+  async #close(): Promise<void> {
+    const { clock, logger } = this.#parts.ports;
+    const closed = Promise.all([this.#housekeeping.close(), this.#parts.close()]);
+    if (this.#parts.cluster === undefined) await closed;
+    else if (!(await finishedWithin(closed, CLOSE_MS, clock)))
+      logger.warn({ waitedMs: CLOSE_MS }, "closed without waiting any longer for what the bus does not answer");
   }
 
   #adopt(sessionId: string, hosting: HostingOptions | undefined): Promise<void> {

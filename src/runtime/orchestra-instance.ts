@@ -10,6 +10,7 @@
 
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
+import { CLOSE_MS, finishedWithin } from "../base/finished-within.ts";
 import { parseSessionId } from "../base/ids.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { Why } from "./why.ts";
@@ -316,7 +317,10 @@ export class OrchestraInstance implements AsyncDisposable {
     await Promise.allSettled(this.#running);
   }
 
-  /** Lets go of everything; runs in flight stay resumable. Idempotent. Use afterwards is `ORCH_CLOSED`. */
+  /**
+   * Lets go of everything; runs in flight stay resumable. Idempotent. Use afterwards is `ORCH_CLOSED`. A bus that does not
+   * answer is waited for 5 s.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -493,8 +497,11 @@ export class OrchestraInstance implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#detach();
     const kernel = await this.#kernel?.catch(() => undefined);
+    const startedMs = kernel?.clock.monotonicMs() ?? 0;
     await kernel?.close();
-    await Promise.allSettled(this.#running);
+    const ended = Promise.allSettled(this.#running);
+    if (kernel === undefined || this.#options.bus === undefined) await ended;
+    else await finishedWithin(ended, Math.max(0, CLOSE_MS - (kernel.clock.monotonicMs() - startedMs)), kernel.clock);
   }
 }
 
