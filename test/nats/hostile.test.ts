@@ -97,7 +97,9 @@ describe("hostile payloads on every subject", () => {
       ["Waiter", 1],
       ["Waiter", 2],
       ["Writer", 1],
+      // Each result that was forged is one: of the attempt it names, not of the step.
       ["Writer", 2],
+      ["Writer", 3],
     ]);
     const next = await engine.start(request("again", topology("Writer"), agents, { sessionId: "next" }));
     expect((await next.outcome).finalResponse).toBe("again written");
