@@ -1,12 +1,18 @@
 // docker-compose.yml: its services and the files they name. What they run is tried without Docker in cluster.test.ts and test/nats.
 
-import { existsSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { temporaryFolder } from "../../support/leftovers.ts";
+import { findNatsProgram } from "../../support/nats-program.ts";
 
 interface Service {
+  readonly image?: string;
   readonly command?: readonly string[];
   readonly depends_on?: readonly string[] | Readonly<Record<string, unknown>>;
   readonly configs?: readonly { readonly source: string }[];
@@ -35,6 +41,23 @@ describe("docker-compose.yml", () => {
     expect(hosts).toHaveLength(3);
     for (const [name, { command = [] }] of hosts)
       expect(asked).toContain(`${name}:${command[command.indexOf("--metrics-port") + 1]}`);
+  });
+
+  it("names its images by exact versions", () => {
+    const images = Object.values(services).flatMap(({ image }) => image ?? []);
+    expect(images).toHaveLength(5);
+    for (const image of images) expect(image).toMatch(/^[\w/-]+:v?\d+\.\d+\.\d+(-\w+)?$/);
+  });
+
+  it("configures the servers in a way that a real one accepts", async () => {
+    const { content } = configs["nats"] as { content: string };
+    const config = join(temporaryFolder("compose"), "nats.conf");
+    writeFileSync(config, content);
+    const { path } = await findNatsProgram("2.15");
+    const check = async (): Promise<string> => (await promisify(execFile)(path, ["-t", "-c", config])).stderr;
+    expect(await check()).toMatch(/configuration file .* is valid/);
+    writeFileSync(config, content.replace("store_dir", "storage_folder"));
+    await expect(check()).rejects.toThrow(/storage_folder/);
   });
 
   it("names only services, configurations and files that there are", () => {
