@@ -48,7 +48,8 @@ function parseMessages(messages: unknown): readonly ProtocolMessage[] {
 function readValue(field: string, json: unknown): unknown {
   try {
     return fromJsonValue(json);
-  } catch {
-    throw new RefusedRequest(400, `${field} has a tag that cannot be read`);
+  } catch (error) {
+    const why = error instanceof RangeError ? "is nested too deep" : "has a tag that cannot be read";
+    throw new RefusedRequest(400, `${field} ${why}`);
   }
 }

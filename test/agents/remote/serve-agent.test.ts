@@ -282,22 +282,28 @@ describe("a caller who reads slowly", () => {
 });
 
 describe("a call that cannot be taken", () => {
-  it.each<[string, number, unknown, string, Record<string, string>?, string?]>([
+  const DEEP = JSON.stringify({ ...BODY, input: null }).replace("null", `${"[".repeat(50_000)}${"]".repeat(50_000)}`);
+
+  it.each<[string, number, unknown, string, Record<string, string>?, string?, number?]>([
     ["no JSON", 400, "{", "invalid request body"],
     ["no object", 400, "[]", "invalid request body"],
     ["no session", 400, { ...BODY, session_id: "" }, "session_id is required"],
     ["no content", 400, { ...BODY, input_message: {} }, "input_message.content is required"],
     ["bad messages", 400, { ...BODY, messages: [{ role: 1 }] }, "messages[0]"],
     ["a bad tag", 400, { ...BODY, input: { $type: "Map", value: 7 } }, "input has a tag"],
+    ["too deep", 400, DEEP, "input is nested too deep", {}, "POST", 200_000],
     ["another type of content", 415, "x", "application/json", { "content-type": "text/plain" }],
     ["too much", 413, { ...BODY, x: "x".repeat(2_000) }, "larger than 1000 bytes"],
     ["another method", 405, "", "expected POST", {}, "PUT"],
     ["somebody else's question", 404, { ...BODY, answer_to: "served-0000/q1" }, "no such question"],
-  ])("is answered in plain words: %s", async (_what, status, body, words, headers = {}, method = "POST") => {
-    const { endpoint } = await served(() => "x", { requestBytesMax: 1_000 });
-    const answer = await post(`${endpoint}/invoke`, body, headers, method);
-    expect([answer.status, JSON.parse(answer.text)]).toEqual([status, { error: expect.stringContaining(words) }]);
-  });
+  ])(
+    "is answered in plain words: %s",
+    async (_what, status, body, words, headers = {}, method = "POST", max = 1_000) => {
+      const { endpoint } = await served(() => "x", { requestBytesMax: max });
+      const answer = await post(`${endpoint}/invoke`, body, headers, method);
+      expect([answer.status, JSON.parse(answer.text)]).toEqual([status, { error: expect.stringContaining(words) }]);
+    },
+  );
 
   it("is one to another path; the base path may be the server's own", async () => {
     const { endpoint } = await served(() => "x", { basePath: "/agents/writer" });
