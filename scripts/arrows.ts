@@ -40,7 +40,8 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   actors: to("topology"),
   bus: [],
   state: typesOf("actors/facts.ts", "actors/effects.ts", "actors/session-state.ts"),
-  memory: to("state"),
+  // How options are refused.
+  memory: to("state", "runtime/option-schema.ts"),
   nats: to("bus", "state"),
   runtime: to("topology", "actors", "bus", "state"),
   agents: [

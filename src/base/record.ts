@@ -21,7 +21,9 @@ export type RecordKind =
   | "ahead"
   | "message"
   | "spilled"
-  | "logged";
+  | "logged"
+  | "remembered"
+  | "vector";
 const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   format: 1,
   head: 2,
@@ -37,6 +39,8 @@ const KIND_CODES: Readonly<Record<RecordKind, number>> = {
   message: 12,
   spilled: 13,
   logged: 14,
+  remembered: 15,
+  vector: 16,
 };
 
 /** Version of the frame: version, kind, CRC-32 (little end first) of binding, version, kind and payload, payload. */

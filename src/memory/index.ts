@@ -1,5 +1,8 @@
 // What `orchestra/memory` offers.
 
+export { createMemory, DEFAULT_MEMORY_OPTIONS } from "./create-memory.ts";
+export type { MemoryOptions } from "./create-memory.ts";
+export { ngramEmbedder } from "./ngram-embedder.ts";
 export type {
   ArtifactScores,
   EmbedOptions,

@@ -174,6 +174,8 @@ export interface MemoryStats {
     /** Entries the approximate index answers for; 0 where search is exact. */
     readonly indexed: number;
     readonly index: "exact" | "building" | "hnsw";
+    /** Share of the ten nearest that the index finds, measured on entries it did not hold; null without one. */
+    readonly recall: number | null;
   }[];
   /** Whether `hnswlib-node` loads; null until a scope was large enough to need it. Without it, search stays exact. */
   readonly hnsw: boolean | null;
@@ -245,7 +247,10 @@ export interface Memory extends MemoryOfSteps {
     readonly onProgress?: (done: number, total: number) => void;
     readonly signal?: AbortSignal;
   }): Promise<number>;
+  /** Reads what searches in the scope look at, and builds its index if it is large enough for one. Searches do so themselves, without waiting for the index. */
+  prepare(scope: MemoryScope): Promise<void>;
   stats(): Promise<MemoryStats>;
+  /** Idempotent. Waits for what is being written, not for an index that is being built. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -14,6 +14,8 @@ export interface KeyValue {
   keys(from: string, to: string): Promise<readonly string[]>;
   /** All or nothing, in order. With `sync` it resolves once the bytes are on disk. */
   write(ops: readonly WriteOp[], sync: boolean): Promise<void>;
+  /** Makes sure that nothing is left on disk of what was deleted between the keys, `to` included. Absent where nothing would be. */
+  purge?(from: string, to: string): Promise<void>;
   /** Closes and opens again, which drops what a failed write may have left half written. */
   reopen(): Promise<void>;
   /** Size on disk, in bytes. */

@@ -22,6 +22,8 @@ import type { FileDamage } from "./file-damage.ts";
 import { firstLevelDamage } from "./leveldb-files.ts";
 
 type Database = import("level").Level<string, Uint8Array>;
+/** What it can do in Node; the package's types are those of all its platforms. */
+type Compactable = Database & { compactRange(from: string, to: string): Promise<void> };
 
 const LOOKS = 3;
 
@@ -137,6 +139,10 @@ class LevelFolder implements KeyValue {
       else batch.del(op.key);
     }
     await batch.write({ sync });
+  }
+
+  purge(from: string, to: string): Promise<void> {
+    return this.#use((db) => (db as Compactable).compactRange(from, to));
   }
 
   reopen(): Promise<void> {

@@ -1,0 +1,108 @@
+// Harvest: what a run came to, as entries that outlive it.
+
+import { encodeValue } from "../base/codec.ts";
+import { hashBytes } from "../base/crc.ts";
+import { OrchestraError } from "../base/errors.ts";
+import { BATCH_MAX, draftOf } from "./drafts.ts";
+import type { Draft } from "./entry-store.ts";
+import type { ArtifactScores, HarvestOptions, MemoryArtifact, MemoryProvenance, MemoryScope } from "./ports.ts";
+import { encodeContent, type Kept } from "./records.ts";
+import { parseScope } from "./scopes.ts";
+
+/** Without these nobody can say later what an entry is worth. */
+const REQUIRED = ["project", "runId", "cardId", "agent"] as const;
+
+export interface Harvest {
+  readonly receiptId: string;
+  readonly scope: MemoryScope;
+  readonly drafts: readonly Draft[];
+}
+
+/**
+ * Keys carry the run, so that what another run calls the same is kept beside it.
+ *
+ * @throws {OrchestraError} `ORCH_MEMORY_PROVENANCE`, `ORCH_BAD_OPTION`, `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`
+ */
+export function decideHarvest(
+  runId: string,
+  artifacts: readonly MemoryArtifact[],
+  scores: ArtifactScores,
+  options: HarvestOptions,
+  nowMs: number,
+): Harvest {
+  if (!Array.isArray(artifacts))
+    throw new OrchestraError("ORCH_BAD_OPTION", `artifacts: expected an array, got ${typeof artifacts}`);
+  if (artifacts.length > BATCH_MAX) throw tooMany(artifacts.length);
+  const scope = parseScope(options.scope ?? "global");
+  const drafts = artifacts.map((artifact, i) => {
+    const path = `artifacts[${i}]`;
+    if (typeof artifact?.key !== "string" || artifact.key === "")
+      throw new OrchestraError("ORCH_BAD_OPTION", `${path}.key: expected a non-empty text`);
+    const provenance = { ...options.provenance, ...artifact.provenance, runId };
+    assertProvenance(provenance, `${path} (${JSON.stringify(artifact.key)})`);
+    const given = artifact.quality ?? scoreOf(scores, artifact.key, i, artifacts.length);
+    const { quality: _replaced, ...input } = artifact;
+    return draftOf(
+      { ...input, key: `${runId}/${artifact.key}`, provenance, ...(given === undefined ? {} : { quality: given }) },
+      { scope, origin: "harvested", provenance: {}, nowMs },
+      path,
+    );
+  });
+  const parts = drafts.map(({ id, content }) => [id, encodeContent(content)]);
+  return { receiptId: hashBytes(encodeValue([runId, scope, parts])).slice(0, 32), scope, drafts };
+}
+
+/** A learning of the run as it is kept with the harvest. */
+export function learningDraft(learning: Kept, { scope }: Harvest, provenance: MemoryProvenance, nowMs: number): Draft {
+  const { key, value, text, namespace, tags, metadata, quality } = learning;
+  const draft = draftOf(
+    {
+      key: `${String(provenance.runId)}/learning/${key}`,
+      value,
+      namespace,
+      tags,
+      metadata,
+      provenance: { ...provenance, ...learning.provenance },
+      ...(text === null ? {} : { text }),
+      ...(quality === null ? {} : { quality }),
+    },
+    { scope, origin: "learned", provenance: {}, nowMs },
+    `learning ${key}`,
+  );
+  return { ...draft, expiresAtMs: learning.expiresAtMs };
+}
+
+export function assertProvenance(provenance: MemoryProvenance, what: string): void {
+  const missing = REQUIRED.filter((field) => typeof provenance[field] !== "string" || provenance[field] === "");
+  if (missing.length === 0) return;
+  throw new OrchestraError(
+    "ORCH_MEMORY_PROVENANCE",
+    `${what}: its provenance lacks ${missing.join(", ")}; nothing was harvested`,
+    { details: { missing } },
+  );
+}
+
+export function tooMany(count: number): OrchestraError {
+  return new OrchestraError(
+    "ORCH_BAD_OPTION",
+    `artifacts: expected at most ${BATCH_MAX} with the learnings, got ${count}`,
+  );
+}
+
+function scoreOf(scores: ArtifactScores, key: string, at: number, count: number): number | undefined {
+  if (typeof scores === "number") return scores;
+  if (Array.isArray(scores)) {
+    if (scores.length !== count)
+      throw new OrchestraError(
+        "ORCH_BAD_OPTION",
+        `scores: expected one for each of ${count} artifacts, got ${scores.length}`,
+      );
+    return scores[at] as number;
+  }
+  if (typeof scores !== "object" || scores === null)
+    throw new OrchestraError(
+      "ORCH_BAD_OPTION",
+      `scores: expected a number, an array or numbers by key, got ${String(scores)}`,
+    );
+  return Object.hasOwn(scores, key) ? (scores as Readonly<Record<string, number>>)[key] : undefined;
+}

@@ -1,0 +1,242 @@
+// Shelves
+//
+// Owns:      the shelves of the scopes that are searched, their indexes, and the thread of these.
+// Does not:  write entries; it is told of every change after it is on disk.
+//
+// H1  A shelf has every entry of its scope that was on disk when it was asked for, and hears of every change from then on:
+//     changes that come while it is being filled are applied behind what was read.
+// H2  At most `residentEntries` are held, over all shelves; those of the scope searched longest ago go first. The one in use stays.
+// H3  An index that fails costs speed only.
+
+import { breathe } from "./breathe.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Change, EntryStore } from "./entry-store.ts";
+import { IndexCache } from "./index-cache.ts";
+import { IndexClient } from "./index-client.ts";
+import type { MemoryScope, MemoryStats } from "./ports.ts";
+import { scopeHash, type Kept } from "./records.ts";
+import { ScopeIndex } from "./scope-index.ts";
+import { scopeKey, scopesOf } from "./scopes.ts";
+import { Shelf } from "./shelf.ts";
+
+const PAGE = 128;
+
+export interface ShelvesOptions {
+  readonly store: EntryStore;
+  readonly cacheFolder: string | null;
+  readonly exactUpTo: number;
+  readonly residentEntries: number;
+  readonly logger: Logger;
+}
+
+interface Held {
+  readonly scope: MemoryScope;
+  readonly shelf: Shelf;
+  readonly cache: IndexCache | null;
+  /** Changes that came while it is being filled; null from then on. */
+  waiting: Change[] | null;
+  filled: Promise<void>;
+  index: ScopeIndex | null;
+  indexing: Promise<void> | null;
+}
+
+export class Shelves {
+  readonly #options: ShelvesOptions;
+  /** Searched longest ago first. */
+  readonly #held = new Map<string, Held>();
+  #client: Promise<IndexClient | null> | null = null;
+  #hnsw: boolean | null = null;
+
+  constructor(options: ShelvesOptions) {
+    this.#options = options;
+  }
+
+  /** The filled shelf of a scope, and its index as far as it is. Null while the memory is empty. */
+  async get(scope: MemoryScope): Promise<{ readonly shelf: Shelf; readonly index: ScopeIndex | null } | null> {
+    const held = await this.#get(scope);
+    if (held === null) return null;
+    void this.#index(held);
+    return { shelf: held.shelf, index: held.index };
+  }
+
+  /** Resolves when its index is built, where it gets one. */
+  async prepare(scope: MemoryScope): Promise<void> {
+    const held = await this.#get(scope);
+    if (held !== null) await this.#index(held);
+  }
+
+  /** To be told in the order of the writes, before anybody hears that they were made. */
+  changed(change: Change): void {
+    for (const held of this.#held.values()) {
+      if (held.waiting === null) applyTo(held, change);
+      else held.waiting.push(change);
+    }
+  }
+
+  /** Deletes the files that hold vectors of these entries. */
+  async forgetFiles(entries: readonly Kept[]): Promise<void> {
+    const { cacheFolder, store } = this.#options;
+    if (cacheFolder === null || store.settings === null) return;
+    const scopes = new Set(entries.flatMap(({ scope, provenance }) => scopesOf(scope, provenance).map(scopeHash)));
+    for (const name of scopes) await new IndexCache(cacheFolder, name, store.settings).forget();
+  }
+
+  /** Drops all shelves, as when all vectors have changed. */
+  async clear(): Promise<void> {
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    for (const held of all) {
+      await held.filled.catch(() => undefined);
+      await held.indexing;
+      await held.index?.drop().catch(() => undefined);
+      await held.cache?.forget();
+    }
+  }
+
+  get hnsw(): boolean | null {
+    return this.#hnsw;
+  }
+
+  stats(): MemoryStats["scopes"] {
+    return [...this.#held.values()].map(({ scope, shelf, index }) => ({
+      scope,
+      entries: shelf.live,
+      indexed: index?.covered ?? 0,
+      index: (index?.covered ?? 0) > 0 ? "hnsw" : index?.isExtending ? "building" : "exact",
+      recall: index?.recall ?? null,
+    }));
+  }
+
+  async close(): Promise<void> {
+    for (const held of this.#held.values()) await this.#save(held);
+    await (await this.#client)?.close();
+  }
+
+  async #get(scope: MemoryScope): Promise<Held | null> {
+    const { settings } = this.#options.store;
+    if (settings === null) return null;
+    const key = scopeKey(scope);
+    const held = this.#held.get(key) ?? this.#fill(scope);
+    this.#held.delete(key);
+    this.#held.set(key, held);
+    await held.filled;
+    await this.#makeRoom(held);
+    return held;
+  }
+
+  #fill(scope: MemoryScope): Held {
+    const { store, cacheFolder } = this.#options;
+    const settings = store.settings;
+    if (settings === null) throw new TypeError("a memory without entries has no shelves");
+    const held: Held = {
+      scope,
+      shelf: new Shelf(settings.dimensions),
+      cache: cacheFolder === null ? null : new IndexCache(cacheFolder, scopeHash(scope), settings),
+      waiting: [],
+      filled: Promise.resolve(),
+      index: null,
+      indexing: null,
+    };
+    held.filled = this.#read(held).catch((error: unknown) => {
+      // To be tried again by the next search.
+      if (this.#held.get(scopeKey(scope)) === held) this.#held.delete(scopeKey(scope));
+      throw error;
+    });
+    return held;
+  }
+
+  async #read(held: Held): Promise<void> {
+    const { store } = this.#options;
+    const seqs = await store.members(held.scope);
+    for (let at = 0; at < seqs.length; at += PAGE) {
+      const page = seqs.slice(at, at + PAGE);
+      const [entries, vectors] = await Promise.all([store.read(page), store.vectors(page)]);
+      entries.forEach((entry, i) => {
+        const vector = vectors[i];
+        if (entry !== undefined && vector !== undefined) held.shelf.add(entry, vector);
+      });
+      await breathe();
+    }
+    const { waiting } = held;
+    held.waiting = null;
+    for (const change of waiting ?? []) applyTo(held, change);
+  }
+
+  /** H2 */
+  async #makeRoom(inUse: Held): Promise<void> {
+    let resident = 0;
+    for (const { shelf } of this.#held.values()) resident += shelf.live;
+    for (const [key, held] of this.#held) {
+      if (resident <= this.#options.residentEntries) return;
+      if (held === inUse || held.waiting !== null || held.indexing !== null) continue;
+      this.#held.delete(key);
+      resident -= held.shelf.live;
+      await this.#save(held);
+      await held.index?.drop().catch(() => undefined);
+    }
+  }
+
+  /** One at a time for each shelf. H3 */
+  #index(held: Held): Promise<void> {
+    if (held.shelf.live <= this.#options.exactUpTo) return Promise.resolve();
+    held.indexing ??= this.#extendIndex(held)
+      .catch((error: unknown) => {
+        held.index = null;
+        this.#options.logger.warn({ err: error, scope: held.scope }, "memory: search goes on without an index");
+      })
+      .finally(() => (held.indexing = null));
+    return held.indexing;
+  }
+
+  async #extendIndex(held: Held): Promise<void> {
+    const client = await this.#startClient();
+    if (client === null || client.failure !== null) {
+      this.#hnsw = false;
+      return;
+    }
+    if (held.index?.isWorn) {
+      // What is dead would stay in it. The next search fills a shelf anew, and builds its index.
+      this.#held.delete(scopeKey(held.scope));
+      await held.cache?.forget();
+      await held.index.drop();
+      return;
+    }
+    const isNew = held.index === null;
+    held.index ??= await ScopeIndex.open(client, held.shelf, held.cache);
+    await held.index.extend();
+    if (isNew && held.cache !== null) await held.index.save(held.cache);
+  }
+
+  #startClient(): Promise<IndexClient | null> {
+    this.#client ??= IndexClient.start().then(
+      (client) => {
+        this.#hnsw = true;
+        return client;
+      },
+      (error: unknown) => {
+        this.#hnsw = false;
+        this.#options.logger.info({ err: error }, "memory: hnswlib-node does not load; search looks at every entry");
+        return null;
+      },
+    );
+    return this.#client;
+  }
+
+  async #save({ index, cache, indexing }: Held): Promise<void> {
+    if (index === null || cache === null || indexing !== null || index.isExtending) return;
+    await index.save(cache).catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, "memory: an index could not be kept; it will be built anew");
+    });
+  }
+}
+
+function applyTo({ scope, shelf, index }: Held, { added, removed }: Change): void {
+  const key = scopeKey(scope);
+  for (const { seq } of removed) {
+    const slot = shelf.remove(seq);
+    // A dead slot is passed over; the index may take its time, and one that fails is found out by the next search.
+    if (slot !== null) index?.remove(slot).catch(() => undefined);
+  }
+  for (const { entry, vector } of added)
+    if (scopesOf(entry.scope, entry.provenance).some((one) => scopeKey(one) === key)) shelf.add(entry, vector);
+}

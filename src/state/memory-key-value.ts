@@ -1,0 +1,84 @@
+// A key-value database in this process's memory.
+
+import { OrchestraError } from "../base/errors.ts";
+import type { KeyValue, WriteOp } from "./key-value.ts";
+
+/** Survives nothing, and forgets all when it is closed. */
+export function memoryKeyValue(): KeyValue {
+  return new MemoryKeyValue();
+}
+
+class MemoryKeyValue implements KeyValue {
+  readonly #values = new Map<string, Uint8Array>();
+  /** Null until the keys are asked for in order. */
+  #sorted: string[] | null = null;
+  #bytes = 0;
+  #closed = false;
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    this.#assertOpen();
+    return this.#values.get(key);
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    this.#assertOpen();
+    return keys.map((key) => this.#values.get(key));
+  }
+
+  async range(
+    from: string,
+    to: string,
+    { limit, reverse = false }: Parameters<KeyValue["range"]>[2],
+  ): Promise<readonly (readonly [string, Uint8Array])[]> {
+    const keys = await this.keys(from, to);
+    const taken = reverse ? keys.slice(-limit).reverse() : keys.slice(0, limit);
+    return taken.map((key) => [key, this.#values.get(key) as Uint8Array] as const);
+  }
+
+  async keys(from: string, to: string): Promise<readonly string[]> {
+    this.#assertOpen();
+    this.#sorted ??= [...this.#values.keys()].sort(byBytes);
+    return this.#sorted.slice(firstFrom(this.#sorted, from), firstFrom(this.#sorted, to));
+  }
+
+  async write(ops: readonly WriteOp[]): Promise<void> {
+    this.#assertOpen();
+    for (const op of ops) {
+      const before = this.#values.get(op.key);
+      if (op.type === "put") this.#values.set(op.key, op.value);
+      else this.#values.delete(op.key);
+      if ((before === undefined) !== (op.type === "del")) this.#sorted = null;
+      this.#bytes += (op.type === "put" ? op.value.byteLength : 0) - (before?.byteLength ?? 0);
+    }
+  }
+
+  async reopen(): Promise<void> {}
+
+  async size(): Promise<number> {
+    return this.#bytes;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#values.clear();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new OrchestraError("ORCH_CLOSED", "this memory is closed");
+  }
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Place of the first key that is not before `key`. */
+function firstFrom(sorted: readonly string[], key: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byBytes(sorted[middle] as string, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
