@@ -31,7 +31,7 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 function busOf(user: keyof typeof USERS) {
   const { logger, logged } = keepingLogger();
-  const bus = natsBus({ servers: server.url, user, pass: "pw", localFirst: false, logger });
+  const bus = natsBus({ servers: server.url, user, pass: "pw", connectTimeoutMs: 60_000, localFirst: false, logger });
   open.push(bus);
   return { bus, logged };
 }

@@ -48,7 +48,7 @@ describe.each(["2.10", "2.15"] as const)("answers that a worker sends elsewhere,
 
   const { logger, logged } = keepingLogger();
   function busOf(user: User): NatsBus {
-    const bus = natsBus({ ...as(user), localFirst: false, logger });
+    const bus = natsBus({ ...as(user), connectTimeoutMs: 60_000, localFirst: false, logger });
     closing.push(() => bus.close());
     return bus;
   }

@@ -41,6 +41,7 @@ const agents = Object.fromEntries(
 
 const bus = natsBus({
   servers,
+  connectTimeoutMs: 60_000,
   tenant: options.tenant,
   ...(options.renewMs !== undefined && { renewMs: options.renewMs }),
   ...(options.ackWaitMs !== undefined && { ackWaitMs: options.ackWaitMs }),
@@ -58,7 +59,7 @@ if (run === undefined) {
   say({ ready: true });
   process.once("SIGTERM", () => {
     void (async () => {
-      await host.drain({ timeoutMs: 10_000 });
+      await host.drain({ timeoutMs: 60_000 });
       await host.close();
       await bus.close();
       say({ drained: true });

@@ -9,7 +9,7 @@ import { startNats, until } from "../support/nats.ts";
 import { freshTenant } from "./bus-world.ts";
 import { expectWhole, HostProcesses, LEASE_MS, LINE, type Spawn } from "./host-processes.ts";
 
-const TIMING = { renewMs: 400, ackWaitMs: 1_500, maxDelivery: 10 };
+const TIMING = { connectTimeoutMs: 60_000, renewMs: 400, ackWaitMs: 1_500, maxDelivery: 10 };
 
 /** The hosts end with it: their servers and namespaces are still there then. */
 async function openBus(options: {

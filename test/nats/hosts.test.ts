@@ -8,7 +8,7 @@ import { startNats, until, type NatsServer } from "../support/nats.ts";
 import { freshTenant } from "./bus-world.ts";
 import { expectWhole, HostProcesses, LEASE_MS, LINE, logged, STEPS } from "./host-processes.ts";
 
-const TIMING = { renewMs: 400, ackWaitMs: 1_500, maxDelivery: 3 };
+const TIMING = { connectTimeoutMs: 60_000, renewMs: 400, ackWaitMs: 1_500, maxDelivery: 3 };
 
 let nats: NatsServer;
 let tenant: string;
@@ -91,7 +91,7 @@ describe("a session on NATS", () => {
 
   it("is told of without a gap while one host after the other drains", async () => {
     // Nobody is to take over but from who drains: a busy machine must not make a host late.
-    const calm = { tenant: freshTenant(), renewMs: 4_000, ackWaitMs: 30_000 };
+    const calm = { tenant: freshTenant(), renewMs: 4_000, ackWaitMs: 30_000, connectTimeoutMs: 60_000 };
     const bus = natsBus({ servers: nats.url, init: { leaseMs: 30_000 }, ...calm });
     onTestFinished(() => bus.close());
     await bus.open();

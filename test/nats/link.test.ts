@@ -104,7 +104,7 @@ describe("a server that cannot be used", () => {
 
   it("is refused with 2.9 in a cluster, naming the reason and the remedy", async () => {
     await using cluster = await startCluster({ version: "2.9" });
-    const bus = natsBus({ servers: cluster.urls, init: true });
+    const bus = natsBus({ servers: cluster.urls, init: true, connectTimeoutMs: 60_000 });
     await expect(bus.open()).rejects.toMatchObject({
       code: "ORCH_BUS_SERVER",
       message: expect.stringMatching(/2\.9\.\d+ is clustered.*compare-and-set.*install nats-server 2\.10\.27/),
@@ -116,7 +116,7 @@ describe("a server that cannot be used", () => {
     await using server = await startNats({ version: "2.9" });
     const warnings: string[] = [];
     const logger = collecting(warnings);
-    const bus = natsBus({ servers: server.url, init: true, logger });
+    const bus = natsBus({ servers: server.url, init: true, connectTimeoutMs: 60_000, logger });
     await bus.open();
     expect(warnings).toEqual([expect.stringMatching(/2\.9\.\d+ is no longer maintained/)]);
     await bus.close();

@@ -2,7 +2,14 @@
 import { natsBus } from "../../src/nats/nats-bus.ts";
 
 const [, , server = "", tenant = "", mode = ""] = process.argv;
-const bus = natsBus({ servers: server, tenant, ackWaitMs: 1_000, maxDelivery: 3, localFirst: false });
+const bus = natsBus({
+  servers: server,
+  tenant,
+  connectTimeoutMs: 60_000,
+  ackWaitMs: 1_000,
+  maxDelivery: 3,
+  localFirst: false,
+});
 await bus.open();
 bus.steps.serve({
   agents: ["a"],
