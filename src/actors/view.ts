@@ -181,8 +181,9 @@ export function openQuestions({ run }: SessionState): readonly OpenQuestion[] {
   return run.questions.filter(({ questionId }) => !answered.has(questionId));
 }
 
-/** When the first of the open questions is too late; undefined when none ever is. */
+/** When the first of the questions a session waits for is too late; undefined when none ever is, or it does not wait. */
 export function firstDueAtMs(state: SessionState): number | undefined {
+  if (state.status !== "awaiting_user") return undefined;
   const due = openQuestions(state).flatMap(({ dueAtMs }) => (dueAtMs === undefined ? [] : [dueAtMs]));
   return due.length === 0 ? undefined : Math.min(...due);
 }

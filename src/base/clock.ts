@@ -8,6 +8,10 @@ export interface Clock {
   setTimer(delayMs: number, fire: () => void, options?: { unref?: boolean }): () => void;
 }
 
+export function sleep(clock: Pick<Clock, "setTimer">, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.setTimer(ms, resolve));
+}
+
 // A Node timer longer than 2^31-1 ms fires at once; longer delays are slept in pieces.
 const LONGEST_TIMER_MS = 2_147_483_647;
 

@@ -7,12 +7,12 @@
 //     bounded time. An entry that was committed though its answer got lost is answered `already`.
 
 import type { Msg } from "@nats-io/transport-node";
+import { sleep } from "../base/clock.ts";
 import { ERROR_CODES, OrchestraError, type OrchestraErrorCode } from "../base/errors.ts";
 import { closedError } from "../bus/closed-error.ts";
 import type { Journal, JournalEntry } from "../bus/ports.ts";
 import { busError, isUnanswered } from "./bus-errors.ts";
 import type { NatsLink } from "./link.ts";
-import { sleep } from "./requests.ts";
 import { journalReplyShape, journalRequestShape, parse, type JournalReply } from "./shapes.ts";
 import type { Spill } from "./spill.ts";
 import { standing } from "./standing.ts";
@@ -108,7 +108,7 @@ export class NatsJournal implements Journal {
       if (!isFenced) throw failure(reply, sessionId, what);
       if (clock.monotonicMs() + waitMs > untilMs)
         throw reply === undefined ? nobody(sessionId, what) : failure(reply, sessionId, what);
-      await sleep(this.#link, waitMs);
+      await sleep(this.#link.clock, waitMs);
     }
   }
 

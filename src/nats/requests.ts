@@ -1,6 +1,7 @@
 // Requests to JetStream that outlast the election of a leader.
 
 import type { StoredMsg } from "@nats-io/jetstream";
+import { sleep } from "../base/clock.ts";
 import { busError, isUnanswered, JS_CODE, jsCode } from "./bus-errors.ts";
 import type { Connected, NatsLink } from "./link.ts";
 
@@ -29,12 +30,8 @@ export async function answered<T>(
       if (!again || link.status === "closed" || link.clock.monotonicMs() + waitMs > untilMs)
         throw busError(error, what);
     }
-    await sleep(link, waitMs);
+    await sleep(link.clock, waitMs);
   }
-}
-
-export function sleep(link: Pick<NatsLink, "clock">, ms: number): Promise<void> {
-  return new Promise((resolve) => void link.clock.setTimer(ms, resolve));
 }
 
 /** The last message of a subject, as the leader knows it. */

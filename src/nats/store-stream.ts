@@ -9,7 +9,7 @@
 // S3  Reads are repeated while the servers are away, at most `patienceMs`; then they fail with ORCH_STORE_FAILED.
 
 import { headers as newHeaders } from "@nats-io/transport-node";
-import type { Clock } from "../base/clock.ts";
+import { sleep, type Clock } from "../base/clock.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { busError, isUnanswered, JS_CODE, jsCode } from "./bus-errors.ts";
 import type { Connected, NatsLink } from "./link.ts";
@@ -186,7 +186,7 @@ export class StreamAccess {
   }
 
   sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.clock.setTimer(ms, resolve));
+    return sleep(this.clock, ms);
   }
 
   /** For the first connection as long as the bus waits, and no longer: nothing is under way yet. */

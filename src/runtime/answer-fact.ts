@@ -34,9 +34,8 @@ export async function answerFact(
   ports: CommandPorts,
   blobs: NewBlobs,
 ): Promise<Fact> {
-  const question = await answerable(state, questionId, value, ports);
-  const { prompt, kind, error } = question;
-  const answer = readAnswer(await ports.values.resolve(prompt), value);
+  const { question, answer } = await answerable(state, questionId, value, ports);
+  const { kind, error } = question;
   if (kind !== "recovery") {
     const stored = ports.values.store(answer, "answer", blobs);
     return { type: "user.answered", questionId, value: stored, held: await holding(state, question, stored, ports) };
@@ -54,7 +53,7 @@ export async function answerFact(
 }
 
 /**
- * The question, when it can be answered so and now.
+ * The question, when it can be answered so and now, and what the answer says.
  *
  * @throws {OrchestraError} `ORCH_QUESTION_UNKNOWN`, `ORCH_QUESTION_EXPIRED`, `ORCH_ANSWER_INVALID`
  */
@@ -63,7 +62,7 @@ export async function answerable(
   questionId: string,
   value: unknown,
   { values, nowMs }: Pick<CommandPorts, "values" | "nowMs">,
-): Promise<OpenQuestion> {
+): Promise<{ readonly question: OpenQuestion; readonly answer: unknown }> {
   const question = openQuestions(state).find((open) => open.questionId === questionId);
   if (question === undefined) throw unknownQuestion(state.sessionId, questionId);
   const { dueAtMs, prompt } = question;
@@ -74,8 +73,7 @@ export async function answerable(
       { details: { sessionId: state.sessionId, questionId, dueAtMs } },
     );
   }
-  readAnswer(await values.resolve(prompt), value);
-  return question;
+  return { question, answer: readAnswer(await values.resolve(prompt), value) };
 }
 
 /** Nobody answered in time. What is to be taken for the answer is so only when it fits the prompt. */

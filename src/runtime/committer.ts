@@ -282,7 +282,7 @@ export class Committer {
     const run = state.run;
     const runId = run?.runId ?? null;
     const topologyHash = run?.topologyHash ?? null;
-    const dueAtMs = state.status === "awaiting_user" ? firstDueAtMs(state) : undefined;
+    const dueAtMs = firstDueAtMs(state);
     if (
       before !== null &&
       before.status === state.status &&

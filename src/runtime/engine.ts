@@ -94,8 +94,8 @@ class LocalEngine implements Engine {
       onWithdrawn: (session, questionId) => this.#listeners.tellWithdrawn(session.sessionId, questionId),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
       onSettled: ({ sessionId, state }) => {
-        const waits = state.status === "awaiting_user" && state.run?.parent == null;
-        this.#questionDeadlines.waits(sessionId, waits ? firstDueAtMs(state) : undefined);
+        const isNested = state.run?.parent !== undefined;
+        this.#questionDeadlines.waits(sessionId, isNested ? undefined : firstDueAtMs(state));
         this.#housekeeping.settled(sessionId, state.run?.end != null);
       },
       standsStill: (sessionId) =>

@@ -105,7 +105,7 @@ function entryOf(sessionId: string, { commits, snapshots, entry }: Salvage): Ses
   for (const { facts, atMs } of commits) ({ state } = reduceAll(state, facts, atMs));
   const { run } = state;
   const parent = run?.parent?.sessionId ?? entry?.parentSessionId;
-  const dueAtMs = state.status === "awaiting_user" ? firstDueAtMs(state) : undefined;
+  const dueAtMs = firstDueAtMs(state);
   return {
     sessionId,
     status: state.status,

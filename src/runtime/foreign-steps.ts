@@ -5,6 +5,7 @@ import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
+import { isEnded } from "../state/run-status.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Execution } from "./execution.ts";
 import { signalOf } from "./live-signals.ts";
@@ -55,7 +56,7 @@ export class ForeignSteps {
     const { store, logger } = this.#ports;
     try {
       const entry = await store.getSession(execution.sessionId);
-      if (entry === null || entry.runId !== execution.runId || isOver(entry.status)) execution.abort("ended");
+      if (entry === null || entry.runId !== execution.runId || isEnded(entry.status)) execution.abort("ended");
     } catch (error) {
       logger.warn(
         { sessionId: execution.sessionId, error: errorToData(error) },
@@ -63,8 +64,4 @@ export class ForeignSteps {
       );
     }
   }
-}
-
-function isOver(status: string): boolean {
-  return status === "completed" || status === "failed" || status === "cancelled";
 }

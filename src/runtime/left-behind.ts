@@ -8,15 +8,13 @@
 import { errorToData } from "../base/error-data.ts";
 import { isOrchestraError } from "../base/errors.ts";
 import type { Fact } from "../actors/facts.ts";
+import { againLater } from "./again-later.ts";
 import { commitAside } from "./aside.ts";
 import type { EnginePorts } from "./engine-ports.ts";
 import { NOBODY } from "./hosting.ts";
 import { loadSession } from "./log-fold.ts";
 
 const AGAIN_MS = 1_000;
-const AGAIN_MS_MAX = 30_000;
-/** Some ten minutes; by then it is left to the end of this process. */
-const TRIES_MAX = 24;
 
 export interface LeftBehindPorts {
   readonly ports: EnginePorts;
@@ -26,17 +24,17 @@ export interface LeftBehindPorts {
   onDisowned(sessionId: string): void;
 }
 
-export function leaveBehind(at: LeftBehindPorts, sessionId: string, tries = 0): void {
+export function leaveBehind(at: LeftBehindPorts, sessionId: string, times = 0): void {
   const { deadlines, logger } = at.ports;
-  deadlines.after(Math.min(AGAIN_MS * 2 ** tries, AGAIN_MS_MAX), () => {
+  againLater(deadlines, AGAIN_MS, times, () => {
     if (at.isOver()) return;
     disown(at, sessionId).catch((error: unknown) => {
       if (isOrchestraError(error, "ORCH_FENCED")) return;
       logger.warn(
-        { sessionId, tries, error: errorToData(error) },
+        { sessionId, times, error: errorToData(error) },
         "a session that was lost could not be left to others",
       );
-      if (tries < TRIES_MAX) leaveBehind(at, sessionId, tries + 1);
+      leaveBehind(at, sessionId, times + 1);
     });
   });
 }

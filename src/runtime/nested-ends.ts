@@ -3,16 +3,17 @@
 // Owns:      that nested runs end with what they are nested in, also where the store fails at that very moment.
 // Does not:  find those that a process before left behind (nested-recovery.ts).
 //
-// Whoever asks goes on once each was tried. What failed is tried again in the background, up to `TRIES_MAX` times in some
-// eight minutes; after that, or once the engine is closed, it is left to the recovery of the next process.
+// Whoever asks goes on once each was tried. What failed is tried again in the background for some ten minutes; after that, or
+// once the engine is closed, it is left to the recovery of the next process.
 
-import type { RunStatus } from "../actors/effects.ts";
 import { errorToData } from "../base/error-data.ts";
 import type { Logger } from "../base/logger.ts";
 import { isFromUpTo } from "../base/nested-ids.ts";
 import type { StepsUpTo } from "../base/nested-ids.ts";
 import { nestedIn } from "../state/nested-sessions.ts";
 import type { SessionStore } from "../state/ports.ts";
+import { isEnded } from "../state/run-status.ts";
+import { againLater } from "./again-later.ts";
 import type { Deadlines } from "./deadlines.ts";
 
 export interface NestedEndsPorts {
@@ -25,9 +26,7 @@ export interface NestedEndsPorts {
 const AROUND_IS_OVER = "the run around it is over";
 /** Why a nested run is paused that nobody paused by itself. */
 export const AROUND_STANDS_STILL = "the run around it stands still";
-const TRIES_MAX = 24;
 const AGAIN_MS = 250;
-const AGAIN_MS_MAX = 30_000;
 
 export class NestedEnds {
   readonly #ports: NestedEndsPorts;
@@ -50,17 +49,17 @@ export class NestedEnds {
       await this.#each([...known, ...unended.map((entry) => entry.sessionId)], AROUND_IS_OVER);
     };
     // Where all are meant the session is about to go, and another of its name may come.
-    return this.#insist(sessionId, cancel, upTo === "all" ? 1 : TRIES_MAX);
+    return this.#insist(sessionId, cancel, upTo !== "all");
   }
 
   /** Cancels one that a process before left behind. Never rejects. */
   orphaned(sessionId: string): Promise<void> {
-    return this.#insist(sessionId, () => this.#each([sessionId], AROUND_IS_OVER), TRIES_MAX);
+    return this.#insist(sessionId, () => this.#each([sessionId], AROUND_IS_OVER));
   }
 
   /** Cancels one whose step is over. Never rejects. */
   ofStep(sessionId: string): Promise<void> {
-    return this.#insist(sessionId, () => this.#each([sessionId], "the step that ran it is over"), TRIES_MAX);
+    return this.#insist(sessionId, () => this.#each([sessionId], "the step that ran it is over"));
   }
 
   /** All of them, whichever fail. */
@@ -71,21 +70,16 @@ export class NestedEnds {
     if (failures.length > 0) throw failures[0];
   }
 
-  async #insist(sessionId: string, act: () => Promise<void>, triesLeft: number): Promise<void> {
+  async #insist(sessionId: string, act: () => Promise<void>, again = true, times = 0): Promise<void> {
     try {
       await act();
     } catch (error) {
       this.#ports.logger.warn(
-        { sessionId, triesLeft: triesLeft - 1, error: errorToData(error) },
+        { sessionId, times, error: errorToData(error) },
         "nested runs of a session could not be cancelled",
       );
-      if (triesLeft <= 1) return;
-      const delayMs = Math.min(AGAIN_MS * 2 ** (TRIES_MAX - triesLeft), AGAIN_MS_MAX);
-      this.#ports.deadlines.after(delayMs, () => void this.#insist(sessionId, act, triesLeft - 1));
+      if (!again) return;
+      againLater(this.#ports.deadlines, AGAIN_MS, times, () => void this.#insist(sessionId, act, again, times + 1));
     }
   }
-}
-
-export function isEnded(status: RunStatus): boolean {
-  return status === "completed" || status === "failed" || status === "cancelled";
 }

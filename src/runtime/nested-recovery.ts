@@ -6,9 +6,10 @@
 import { errorToData } from "../base/error-data.ts";
 import type { RunStatus } from "../actors/effects.ts";
 import type { SessionEntry } from "../state/ports.ts";
+import { isEnded } from "../state/run-status.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { leavePaused } from "./leave-paused.ts";
-import { AROUND_STANDS_STILL, isEnded } from "./nested-ends.ts";
+import { AROUND_STANDS_STILL } from "./nested-ends.ts";
 
 type Parts = Pick<EngineParts, "ports" | "live" | "ownerElsewhere" | "nestedEnds">;
 type Status = RunStatus | "gone";

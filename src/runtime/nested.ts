@@ -19,9 +19,10 @@ import { encodeValue } from "../base/codec.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { nestedSessionId, requestHash } from "../base/nested-ids.ts";
 import type { SessionEntry } from "../state/ports.ts";
+import { isEnded } from "../state/run-status.ts";
 import type { Engine, RunCode, RunOutcome, StartRequest } from "./engine-api.ts";
 import type { Execution } from "./execution.ts";
-import { AROUND_STANDS_STILL, isEnded } from "./nested-ends.ts";
+import { AROUND_STANDS_STILL } from "./nested-ends.ts";
 import { outcomeWhileOwned, type NestedOwnerPorts } from "./nested-owner.ts";
 import type { Values } from "./values.ts";
 

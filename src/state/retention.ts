@@ -9,6 +9,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { SessionEntry, SessionStore } from "./ports.ts";
+import { isEnded } from "./run-status.ts";
 
 /** Compaction below it drops all that may be dropped. */
 export const WHOLE_LOG = Number.MAX_SAFE_INTEGER;
@@ -65,7 +66,7 @@ export function decideRetention(
   const isNested = (entry: SessionEntry): boolean =>
     entry.parentSessionId !== undefined && known.has(entry.parentSessionId);
   const ended = entries
-    .filter((entry) => !isNested(entry) && hasEnded(entry))
+    .filter((entry) => !isNested(entry) && isEnded(entry.status))
     .sort((a, b) => b.updatedAtMs - a.updatedAtMs || (a.sessionId < b.sessionId ? 1 : -1));
   const removed = new Set<string>();
   for (const [rank, entry] of ended.entries()) {
@@ -126,10 +127,6 @@ export function decideCut(
   const base = snapshots.findLast((n) => n < Math.min(belowN, lastN) && n <= standIn);
   // What is left begins right after a snapshot, so that it can be folded.
   return base === undefined ? null : { firstCommit: base + 1, firstSnapshot: base };
-}
-
-function hasEnded(entry: SessionEntry): boolean {
-  return entry.status === "completed" || entry.status === "failed" || entry.status === "cancelled";
 }
 
 function bad(option: string, expected: string, got: unknown): OrchestraError {

@@ -10,7 +10,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 
-import type { Clock } from "../../base/clock.ts";
+import { sleep, type Clock } from "../../base/clock.ts";
 import { killMarked } from "./marked-processes.ts";
 import { watchForOrphans } from "./orphan-watch.ts";
 
@@ -152,8 +152,4 @@ async function within(clock: Clock, ms: number, done: Promise<void>): Promise<bo
   const inTime = await Promise.race([done.then(() => true as const), late]);
   cancel();
   return inTime;
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimer(ms, resolve));
 }
