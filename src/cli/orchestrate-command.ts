@@ -68,22 +68,27 @@ export function addOrchestrateCommand(program: Command, io: Io, ended: (code: nu
     .option("--reason <text>", "why, for whoever looks at it")
     .action(async (run: string, flags) => ended(await cancelRunCommand(run, flags, io)));
 
-  team(
+  placed(
     program
       .command("mcp <file>")
       .description("serve runs, and memory, to clients of the Model Context Protocol on standard input and output"),
   )
+    .option("--agents <file>", "TypeScript or JavaScript file whose exports are the agents")
+    .option("--log <level>", "structured log lines on standard error: debug, info, warn, error")
     .option("--http <port>", "by HTTP on this port instead, at /mcp", port)
     .option("--address <address>", "where that listens (default: 127.0.0.1, this machine only)")
     .addHelpText("after", `\nExample:\n  orchestra mcp team.ts --store ./state\n`)
     .action(async (file: string, flags: McpFlags) => ended(await mcpCommand(file, flags, io)));
 }
 
-function kept(command: Command): Command {
+function placed(command: Command): Command {
   return command
     .option("--store <dir>", "folder of the store (or the variable ORCHESTRA_STORE)")
-    .option("--nats <urls>", "runs of hosts: addresses of NATS (or the variable ORCHESTRA_NATS)")
-    .option("--json", "everything as JSON on standard output");
+    .option("--nats <urls>", "runs of hosts: addresses of NATS (or the variable ORCHESTRA_NATS)");
+}
+
+function kept(command: Command): Command {
+  return placed(command).option("--json", "everything as JSON on standard output");
 }
 
 function team(command: Command): Command {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 const EXAMPLES = new URL("../../examples/", import.meta.url);
 /** Has tests of its own. */
-const ELSEWHERE = new Set(["cluster", "research-desk"]);
+const ELSEWHERE = new Set(["cluster", "fix-until-green", "research-desk"]);
 
 const PRINTED: Readonly<Record<string, readonly string[]>> = {
   "one-line": ["Did you know? sea otters hold hands while they sleep; sea otters use tools."],

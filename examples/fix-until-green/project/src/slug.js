@@ -1,0 +1,4 @@
+/** "Sea Otters & Friends" becomes "sea-otters-friends". */
+export function slug(title) {
+  return title.toLowerCase().replace(" ", "-");
+}
