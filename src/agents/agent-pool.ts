@@ -163,7 +163,7 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
    *   `ORCH_CLOSED` after `cleanup()`, `ORCH_CANCELLED` when `signal` aborts; whatever `create` throws.
    */
   async acquire({ signal }: { signal?: AbortSignal } = {}): Promise<Lease<T>> {
-    await this.#turn(signal);
+    await this.#slot(signal);
     this.#inUse++;
     this.#leases++;
     this.#peakInUse = Math.max(this.#peakInUse, this.#inUse);
@@ -205,7 +205,7 @@ export class AgentPool<T extends PooledAgent = PooledAgent> implements RunnableA
   }
 
   // Resolves once a slot is ours.
-  #turn(signal: AbortSignal | undefined): Promise<void> {
+  #slot(signal: AbortSignal | undefined): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(closed(this.name));
     if (signal?.aborted) return Promise.reject(cancelled(this.name));
     if (this.#slots < this.size) {

@@ -3,10 +3,10 @@
 // What of a conversation is shown to a model. A pure function, with these laws:
 //
 // W1  Messages of the system stay, all of them.
-// W2  What is shown of the rest is the newest of it: whole turns, from a user's message to the next one's. What a step says
-//     and is told (`current`) is one turn, corrections included.
+// W2  What is shown of the rest is the newest of it: whole rounds, from a user's message to the next one's. What a step says
+//     and is told (`current`) is one round, corrections included.
 // W3  A tool call and its result are shown together or not at all; what has no counterpart is never shown.
-// W4  It fits into `tokensMax`. Where not even the newest turn does, that turn is shown without its oldest exchanges; its
+// W4  It fits into `tokensMax`. Where not even the newest round does, that round is shown without its oldest exchanges; its
 //     beginning and its last exchange stay, whatever they take.
 
 import { openBehind, paired, type Message } from "./message.ts";
@@ -17,7 +17,7 @@ export interface WindowOptions<M extends Message> {
   readonly tokensMax: number | false;
   /** Default: an estimate of four characters to a token. */
   readonly countTokens?: CountTokens<M>;
-  /** What stands behind the conversation as its newest turn. Default: that begins with the last message of a user. */
+  /** What stands behind the conversation as its newest round. Default: that begins with the last message of a user. */
   readonly current?: readonly M[];
 }
 
@@ -44,16 +44,16 @@ interface Placed {
 }
 
 function newest(messages: readonly Placed[], currentAt: number, tokensMax: number): readonly Placed[] {
-  const turns = cut(messages, ({ message, at }, before) =>
+  const rounds = cut(messages, ({ message, at }, before) =>
     at < currentAt ? message.role === "user" : before.at < currentAt,
   );
-  const last = turns.at(-1);
+  const last = rounds.at(-1);
   if (last === undefined) return [];
-  return tokensOf(last) > tokensMax ? newestOfTurn(last, tokensMax) : lastPieces(turns, tokensMax);
+  return tokensOf(last) > tokensMax ? newestOfRound(last, tokensMax) : lastPieces(rounds, tokensMax);
 }
 
-function newestOfTurn(turn: readonly Placed[], tokensMax: number): readonly Placed[] {
-  const [beginning = [], ...exchanges] = cut(turn, ({ message }) => message.role === "assistant");
+function newestOfRound(round: readonly Placed[], tokensMax: number): readonly Placed[] {
+  const [beginning = [], ...exchanges] = cut(round, ({ message }) => message.role === "assistant");
   return [...beginning, ...lastPieces(exchanges, tokensMax - tokensOf(beginning))];
 }
 
