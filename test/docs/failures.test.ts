@@ -21,7 +21,7 @@ function isIn(source: string, name: string): boolean {
 
 describe("docs/failures.md", () => {
   it("numbers its failures, and has a test or the word that there is none for each", () => {
-    expect(rows.map((row) => Number(/^\| (\d+) /.exec(row)?.[1]))).toEqual(Array.from({ length: 36 }, (_, i) => i + 1));
+    expect(rows.map((row) => Number(/^\| (\d+) /.exec(row)?.[1]))).toEqual(Array.from({ length: 37 }, (_, i) => i + 1));
     for (const row of rows) expect(testsOf(row).length > 0 || row.includes("none yet"), row).toBe(true);
   });
 

@@ -37,6 +37,8 @@ export interface NatsOptions {
   monitorPort?: number;
   /** The server's own name. Default `server-<port>`. */
   name?: string;
+  /** Where JetStream keeps its files. Default: in the server's own folder. */
+  storeFolder?: string;
   /** Put before the program, e.g. `["ip", "netns", "exec", "a"]`. */
   launcher?: readonly string[];
 }
@@ -254,7 +256,7 @@ function configuration(options: Placed, server: NatsServer): string {
   ];
   if (options.jetstream ?? true) {
     const sync = options.syncAlways === true ? ", sync_interval: always" : "";
-    const store = JSON.stringify(join(server.folder, "store"));
+    const store = JSON.stringify(options.storeFolder ?? join(server.folder, "store"));
     lines.push(`jetstream { store_dir: ${store}, max_memory_store: 1GB, max_file_store: 10GB${sync} }`);
   }
   if (options.tls !== undefined) {
