@@ -13,6 +13,7 @@ import type { Plan } from "../topology/plan.ts";
 import type { ConvergencePolicy } from "../topology/types.ts";
 import { barrierName, branchName, convergenceTimer, firedEvent, type Draft } from "./draft.ts";
 import type { Arrival, BranchStatus } from "./effects.ts";
+import { GrowingList } from "./growing-list.ts";
 import type { Barrier, BarrierKey, Branch, Instance } from "./session-state.ts";
 import { wantedText, wantsAll } from "./lacking.ts";
 import { askInsufficient } from "./steps.ts";
@@ -59,10 +60,14 @@ export function arrive(draft: Draft, branch: Branch, owner: Instance, end: numbe
   if (barrier.arrivals.length === 0) armConvergence(draft, owner.id, end);
   draft.putBarrier(owner.id, {
     ...barrier,
-    // `concat` makes the copy in its size; one spread and added to takes half as much again, for each of a thousand arrivals.
-    arrivals: barrier.arrivals.concat([
-      { branch: branch.id, parent: branch.parent, order: branch.order, from: arrival.from, arrival, late: branch.late },
-    ]),
+    arrivals: barrier.arrivals.with({
+      branch: branch.id,
+      parent: branch.parent,
+      order: branch.order,
+      from: arrival.from,
+      arrival,
+      late: branch.late,
+    }),
   });
   draft.endBranch(branch.id, "completed", "value" in arrival ? { value: arrival.value } : {});
 }
@@ -76,7 +81,7 @@ function openBarrier(draft: Draft, owner: Instance, end: number, generation: num
   return {
     end,
     generation,
-    arrivals: [],
+    arrivals: GrowingList.from([]),
     failed: 0,
     failures: [],
     missing: [],
@@ -273,7 +278,7 @@ export interface Fired {
 
 /** Closes the barrier as fired, settles those left out, and says what goes on. */
 export function fire(draft: Draft, instance: Instance, barrier: Barrier): Fired {
-  const arrivals = barrier.arrivals.toSorted((a, b) => compareOrder(a.order, b.order));
+  const arrivals = barrier.arrivals.toArray().sort((a, b) => compareOrder(a.order, b.order));
   if (barrier.failed > 0) {
     draft.run.partial = true;
     for (const name of barrier.missing) draft.noteOnce("missing", name);

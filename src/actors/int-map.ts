@@ -17,6 +17,7 @@ interface Page {
 }
 
 const EMPTY_PAGE: Page = { used: 0, slots: [] };
+const BLANK_SLOTS = Array.from<undefined>({ length: WIDTH });
 
 export class IntMap<V extends {} | number | string> {
   static readonly EMPTY: IntMap<never> = new IntMap<never>(EMPTY_PAGE, 0, 0);
@@ -98,7 +99,7 @@ function write(page: Page, shift: number, key: number, value: unknown): Page {
   const slot = (key >>> shift) & MASK;
   // Slots are filled up to the one written, so that arrays stay dense; pushed to, they would grow by half and more.
   const missing = slot + 1 - page.slots.length;
-  const slots = missing > 0 ? page.slots.concat(Array.from<undefined>({ length: missing })) : page.slots.slice();
+  const slots = missing > 0 ? page.slots.concat(BLANK_SLOTS.slice(0, missing)) : page.slots.slice();
   const used = page.used + (slots[slot] === undefined ? 1 : 0);
   slots[slot] = shift === 0 ? value : write((slots[slot] as Page | undefined) ?? EMPTY_PAGE, shift - BITS, key, value);
   return { used, slots };

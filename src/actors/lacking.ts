@@ -15,7 +15,7 @@ interface Join {
 export function wantedText({ node, policy, barrier, onTheWay }: Join): string {
   const { arrivals, failed, missing } = barrier;
   const total = arrivals.length + failed + onTheWay.length;
-  const arrived = `${arrivals.length} arrived${arrivals.length === 0 ? "" : ` (${namesOf(arrivals.map(({ from }) => from))})`}`;
+  const arrived = `${arrivals.length} arrived${arrivals.length === 0 ? "" : ` (${namesOf(Array.from(arrivals, ({ from }) => from))})`}`;
   const rest = [
     ...(failed === 0 ? [] : [`failed: ${namesOf(missing)}`]),
     ...(onTheWay.length === 0 ? [] : [`on the way: ${namesOf(onTheWay)}`]),

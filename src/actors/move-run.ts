@@ -9,6 +9,7 @@
 
 import type { Plan } from "../topology/plan.ts";
 import { convergenceTimer } from "./draft.ts";
+import { GrowingList } from "./growing-list.ts";
 import { IntMap } from "./int-map.ts";
 import { aheadKey, recordsOf, withRecord, NO_RECORDS, type StepJournal } from "./journal.ts";
 import { GONE, type PlanMap } from "./plan-map.ts";
@@ -222,7 +223,9 @@ function movedBarrier(barrier: Barrier, map: PlanMap): Barrier {
     ...barrier,
     end: map.end(barrier.end),
     failures: barrier.failures.map((failure) => ({ ...failure, node: map.name(failure.node) })),
-    arrivals: barrier.arrivals.map((arrival) => ({ ...arrival, late: movedKeys(arrival.late, map) })),
+    arrivals: GrowingList.from(
+      Array.from(barrier.arrivals, (arrival) => ({ ...arrival, late: movedKeys(arrival.late, map) })),
+    ),
     late: movedKeys(barrier.late, map),
   };
 }

@@ -35,6 +35,7 @@ import {
   traverse,
   type Cargo,
 } from "./moves.ts";
+import { GrowingList } from "./growing-list.ts";
 import type { Barrier, Branch, Frame, Instance, StepWork } from "./session-state.ts";
 import type { StepJournal } from "./journal.ts";
 import { ask, askInsufficient, askRecovery, enter } from "./steps.ts";
@@ -401,7 +402,7 @@ export function answerInsufficient(
               late: [],
             },
           ];
-    proceed(draft, fire(draft, instance, { ...barrier, arrivals: [...barrier.arrivals, ...added] }));
+    proceed(draft, fire(draft, instance, { ...barrier, arrivals: GrowingList.from([...barrier.arrivals, ...added]) }));
     return;
   }
   const frame = draft.frame(of.frame!);

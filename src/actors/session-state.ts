@@ -8,6 +8,7 @@ import type { Stored } from "../base/stored.ts";
 import type { TopologyData } from "../topology/types.ts";
 import type { Arrival, Question, RunStatus, RunValue, StepInput, TerminalReason } from "./effects.ts";
 import type { Fact, RunLimits, Usage } from "./facts.ts";
+import type { GrowingList } from "./growing-list.ts";
 import type { IntMap } from "./int-map.ts";
 import type { StepJournal } from "./journal.ts";
 
@@ -253,7 +254,7 @@ export interface Instance {
 export interface Barrier {
   readonly end: number;
   readonly generation: number;
-  readonly arrivals: readonly BarrierArrival[];
+  readonly arrivals: GrowingList<BarrierArrival>;
   readonly failed: number;
   readonly failures: readonly { readonly node: string; readonly error: ErrorData }[];
   readonly missing: readonly string[];

@@ -1,12 +1,17 @@
 // A session state as plain data, for snapshots and checkpoints, and back.
 
 import { OrchestraError } from "../base/errors.ts";
+import { GrowingList } from "./growing-list.ts";
 import { IntMap } from "./int-map.ts";
-import { type Branch, type Frame, type Instance, type RunState, type SessionState } from "./session-state.ts";
+import type { Barrier, BarrierArrival, Branch, Frame, Instance, RunState, SessionState } from "./session-state.ts";
 
 /** The maps of a run as lists of entries, in key order. */
 type Encoded<Map extends keyof RunState, V> = { readonly [K in Map]: readonly (readonly [number, V])[] };
-type EncodedInstance = Omit<Instance, "standing"> & { readonly standing: readonly (readonly [number, number])[] };
+type EncodedBarrier = Omit<Barrier, "arrivals"> & { readonly arrivals: readonly BarrierArrival[] };
+type EncodedInstance = Omit<Instance, "standing" | "barriers"> & {
+  readonly standing: readonly (readonly [number, number])[];
+  readonly barriers: readonly EncodedBarrier[];
+};
 type EncodedRun = Omit<RunState, "branches" | "frames" | "instances" | "steppers"> &
   Encoded<"branches", Branch> &
   Encoded<"frames", Frame> &
@@ -25,9 +30,7 @@ function encodeRun(run: RunState): EncodedRun {
     branches: [...run.branches.entries()],
     frames: [...run.frames.entries()],
     steppers: [...run.steppers.entries()],
-    instances: [...run.instances.entries()].map(
-      ([id, instance]) => [id, { ...instance, standing: [...instance.standing.entries()] }] as const,
-    ),
+    instances: [...run.instances.entries()].map(([id, instance]) => [id, encodeInstance(instance)] as const),
   };
 }
 
@@ -67,8 +70,22 @@ function decodeRun(run: EncodedRun): RunState {
     branches: IntMap.from(run.branches),
     frames: IntMap.from(run.frames),
     steppers: IntMap.from(run.steppers),
-    instances: IntMap.from(
-      run.instances.map(([id, instance]) => [id, { ...instance, standing: IntMap.from(instance.standing) }] as const),
-    ),
+    instances: IntMap.from(run.instances.map(([id, instance]) => [id, decodeInstance(instance)] as const)),
+  };
+}
+
+function encodeInstance(instance: Instance): EncodedInstance {
+  return {
+    ...instance,
+    standing: [...instance.standing.entries()],
+    barriers: instance.barriers.map((barrier) => ({ ...barrier, arrivals: barrier.arrivals.toArray() })),
+  };
+}
+
+function decodeInstance(instance: EncodedInstance): Instance {
+  return {
+    ...instance,
+    standing: IntMap.from(instance.standing),
+    barriers: instance.barriers.map((barrier) => ({ ...barrier, arrivals: GrowingList.from(barrier.arrivals) })),
   };
 }

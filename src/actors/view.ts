@@ -239,7 +239,7 @@ export function why(state: SessionState): Why {
       instance.barriers.map((barrier) => ({
         barrierId: barrierName(plan, instance.id, barrier.end, barrier.generation),
         node: plan.nodes[plan.nodeOf(barrier.end)]!.name,
-        arrived: barrier.arrivals.map((a) => a.from),
+        arrived: Array.from(barrier.arrivals, (a) => a.from),
         failed: barrier.failed,
         waitsFor: candidates(draft, instance, barrier.end).map((c) =>
           "branch" in c

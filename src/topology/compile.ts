@@ -25,11 +25,9 @@ const compiled = new WeakMap<TopologyData, { on?: Plan; off?: Plan }>();
  * @throws {OrchestraError} `ORCH_STORE_VERSION` when a newer program declared it.
  */
 export function compilePlan(data: TopologyData, options: CompileOptions): Plan {
-  const known = compiled.get(data) ?? {};
-  const key = options.errorRouting ? "on" : "off";
-  const plan = (known[key] ??= compile(data, options.errorRouting));
-  compiled.set(data, known);
-  return plan;
+  let known = compiled.get(data);
+  if (known === undefined) compiled.set(data, (known = {}));
+  return (known[options.errorRouting ? "on" : "off"] ??= compile(data, options.errorRouting));
 }
 
 function compile(data: TopologyData, errorRouting: boolean): Plan {
