@@ -50,7 +50,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
     ...to("runtime/option-schema.ts", "runtime/agent-policies.ts"),
     // What serves an agent to others runs it as a session.
     ...to("runtime/orchestra-instance.ts", "runtime/state-manager.ts", "state/memory-store.ts"),
-    ...typesOf("runtime", "actors/facts.ts"),
+    ...typesOf("runtime", "actors/facts.ts", "memory/ports.ts"),
   ],
   telemetry: typesOf("actors/effects.ts", "actors/facts.ts", "runtime/engine-api.ts"),
   testing: to("topology", "actors", "bus", "state", "runtime", "agents", "telemetry", "index.ts"),

@@ -1,6 +1,7 @@
 // What `orchestra/agents` offers.
 
 // Model-backed agents
+export { modelEmbedder } from "./model/model-embedder.ts";
 export { modelAgent } from "./model/model-agent.ts";
 export type { ModelAgentDefinition } from "./model/model-agent-definition.ts";
 export type { ModelChunk, ModelSettings, ProviderOptions } from "./model/model-call.ts";

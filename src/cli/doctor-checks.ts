@@ -90,6 +90,22 @@ export function msgpackrExtract(): Finding {
   }
 }
 
+/** hnswlib-node is a choice, too: without it a memory looks at every entry, which takes longer where there are many. */
+export function hnswlib(): Finding {
+  const name = "hnswlib-node";
+  try {
+    createRequire(import.meta.url)("hnswlib-node");
+    return { name, verdict: "ok", found: "loads" };
+  } catch {
+    return {
+      name,
+      verdict: "note",
+      found:
+        "not there, or not built for this machine; memories search exactly without it, which is slower above some thousand entries",
+    };
+  }
+}
+
 const FREE_BYTES_MIN = 200 * 1024 * 1024;
 
 export async function diskFree(folder: string): Promise<Finding> {

@@ -133,8 +133,18 @@ export interface AgentContext {
   heartbeat(): void;
   /** Runs another topology as a nested run and waits for its result. Options as for `Orchestra.run`. */
   run(options: any): Promise<any>;
-  /** Present when memory is configured. */
-  readonly memory?: unknown;
+  /** What is remembered beyond the run, as seen from this step; absent without the option `memory`. Its type is `StepMemory` of `orchestra/memory`. */
+  readonly memory?: any;
+}
+
+/** Gives each step its view of a memory. */
+export interface MemoryOfSteps {
+  forStep(step: {
+    readonly sessionId: string;
+    readonly runId: string;
+    readonly node: string;
+    readonly signal: AbortSignal;
+  }): unknown;
 }
 
 export type AgentFunction<I = any, O = any> = (input: I, ctx: AgentContext) => MaybePromise<O | Command>;

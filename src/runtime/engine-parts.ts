@@ -13,6 +13,7 @@ import type { Bus, Inbox, InboxCommand } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { isEnded } from "../state/run-status.ts";
+import type { MemoryOfSteps } from "./agent.ts";
 import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -71,7 +72,7 @@ export interface EngineOptions {
   /** Of steps whose agent nobody serves. Default: they wait, and it is told after 30 s. */
   readonly unserved?: UnservedPolicy;
   /** What agents see as `ctx.memory`. */
-  readonly memory?: (sessionId: string) => unknown;
+  readonly memory?: MemoryOfSteps;
 }
 
 export interface EngineHooks {
@@ -156,7 +157,8 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     runtime: {
       values,
       logger,
-      memory: ({ sessionId }) => options.memory?.(sessionId),
+      memory: ({ sessionId, runId, body, signal }) =>
+        options.memory?.forStep({ sessionId, runId, node: body.offer.node, signal }),
       chunks(execution) {
         if (execution.body.offer.streamedFrom === undefined) return undefined;
         return (

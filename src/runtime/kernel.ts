@@ -64,7 +64,10 @@ function reported(inspect: Inspect, logger: Logger): Inspect {
 /** Without a store of their own, this many ended sessions can be continued or looked at; a service must not grow for ever. */
 const ENDED_SESSIONS_MAX = 1_000;
 
-export interface KernelOptions extends Pick<SharedOptions, "bus" | "random" | "unserved" | "unservedAfterMs"> {
+export interface KernelOptions extends Pick<
+  SharedOptions,
+  "bus" | "memory" | "random" | "unserved" | "unservedAfterMs"
+> {
   readonly hosting?: HostingOptions;
   /** Of a host. */
   readonly observers?: readonly Observe[];
@@ -101,6 +104,7 @@ export async function openKernel(options: KernelOptions, { clock, ids, logger, i
     },
     ...(options.hosting !== undefined && { hosting: options.hosting }),
     ...(options.observers !== undefined && { observers: options.observers }),
+    ...(options.memory !== undefined && { memory: options.memory }),
     ...(options.maxSessions !== undefined && { maxSessions: options.maxSessions }),
     ...(options.stateManager?.retention !== undefined && { retention: options.stateManager.retention }),
     nested: { prepare: planNestedRun, result: (outcome) => resultFromOutcome(outcome) },

@@ -64,6 +64,8 @@ export interface HostOptions {
   /** Told of the events of the sessions it owns, from when it took them over. */
   readonly metricsCollector?: RunObserver;
   readonly observers?: readonly RunObserver[];
+  /** What agents it runs see as `ctx.memory`. */
+  readonly memory?: NonNullable<SharedOptions["memory"]>;
   readonly logger?: Logger;
   /** Told of the sessions it owns as XState actors; see `RunOptions.inspect`. */
   readonly inspect?: NonNullable<SharedOptions["inspect"]>;
@@ -146,7 +148,7 @@ export class OrchestraHost implements AsyncDisposable {
   }
 
   async #openKernel(): Promise<Kernel> {
-    const { bus, stateManager, random, maxSessions, unserved, unservedAfterMs } = this.#options;
+    const { bus, memory, stateManager, random, maxSessions, unserved, unservedAfterMs } = this.#options;
     const { metricsCollector, observers = [] } = this.#options;
     const watching = metricsCollector === undefined ? observers : [metricsCollector, ...observers];
     const kernel = await openKernel(
@@ -156,6 +158,7 @@ export class OrchestraHost implements AsyncDisposable {
         hosting: this.#hosting,
         observers: watching.map((one) => (event: RunEvent) => one.observe(event)),
         ...(stateManager !== undefined && { stateManager }),
+        ...(memory !== undefined && { memory }),
         ...(random !== undefined && { random }),
         ...(maxSessions !== undefined && { maxSessions }),
         ...(unserved !== undefined && { unserved }),

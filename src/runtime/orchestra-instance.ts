@@ -429,12 +429,13 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   async #openKernel(recover: (kernel: Kernel) => Promise<void>): Promise<Kernel> {
-    const { stateManager, bus, random, maxSessions, unserved, unservedAfterMs } = this.#options;
+    const { stateManager, bus, memory, random, maxSessions, unserved, unservedAfterMs } = this.#options;
     const kernel = await openKernel(
       {
         channel: this.#communication.channel,
         ...(stateManager !== undefined && { stateManager }),
         ...(bus !== undefined && { bus }),
+        ...(memory !== undefined && { memory }),
         ...(random !== undefined && { random }),
         ...(maxSessions !== undefined && { maxSessions }),
         ...(unserved !== undefined && { unserved }),

@@ -10,6 +10,7 @@ import type { InspectionEvent } from "xstate";
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { TopologyInput } from "../topology/read.ts";
+import type { MemoryOfSteps } from "./agent.ts";
 import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-source.ts";
 import type { Channel } from "./channel.ts";
 import type { CommunicationManager } from "./communication.ts";
@@ -98,6 +99,8 @@ export interface SharedOptions {
   readonly maxSteps?: number | false;
   readonly budget?: Budget;
   readonly metricsCollector?: RunObserver;
+  /** What agents see as `ctx.memory`: `createMemory()` of `orchestra/memory`. It is closed by whoever made it. */
+  readonly memory?: MemoryOfSteps;
   /** Others that watch: `traceFile`, `spanObserver`, or one of your own. */
   readonly observers?: readonly RunObserver[];
   readonly verbosity?: Verbosity;
@@ -177,6 +180,7 @@ const shared = {
   maxSteps: maxStepsSchema,
   budget: budgetSchema,
   metricsCollector: having("a MetricsCollector", "observe"),
+  memory: having("a memory such as createMemory() gives", "forStep"),
   observers: list(having("an observer", "observe")),
   verbosity: check((value) => value === 0 || value === 1 || value === 2, "0, 1 or 2"),
   bus: check((value) => isRecordLike(value) && isRecordLike(value["steps"]) && isRecordLike(value["results"]), "a bus"),
@@ -213,7 +217,7 @@ const runOptionsSchema = object({ ...shared, ...perTask, topology });
 /** What a host takes as instances do, and what only it takes. @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function assertHostOptions(options: object): void {
   const { agents, agentRegistry, conditions, errorConfig, stateManager } = shared;
-  const { unserved, unservedAfterMs, logger, inspect, clock, random, metricsCollector, observers } = shared;
+  const { unserved, unservedAfterMs, logger, inspect, clock, random, metricsCollector, observers, memory } = shared;
   const common = { agents, agentRegistry, conditions, errorConfig, stateManager, unserved, unservedAfterMs };
   const own = {
     bus: required((value) => isRecordLike(value) && isRecordLike(value["steps"]), "a bus that hosts share"),
@@ -232,7 +236,10 @@ export function assertHostOptions(options: object): void {
     ),
     version: text,
   };
-  assertOptions(object({ ...common, metricsCollector, observers, logger, inspect, clock, random, ...own }), options);
+  assertOptions(
+    object({ ...common, metricsCollector, observers, memory, logger, inspect, clock, random, ...own }),
+    options,
+  );
   assertExclusive(options);
 }
 

@@ -68,11 +68,14 @@ describe("step handlers", () => {
 });
 
 describe("memory", () => {
-  it("is what agents see as ctx.memory, each session its own", async () => {
-    const { engine } = world({ memory: (sessionId) => ({ of: sessionId }) });
+  it("is what agents see as ctx.memory, each step its own view", async () => {
+    const { engine } = world({ memory: { forStep: ({ sessionId, node }) => ({ of: sessionId, at: node }) } });
     const agents = { A: (_x: unknown, ctx: { memory?: unknown }) => ctx.memory as object };
     for (const sessionId of ["one", "two"])
-      expect((await run(engine, 1, topology("A"), agents, { sessionId })).finalResponse).toEqual({ of: sessionId });
+      expect((await run(engine, 1, topology("A"), agents, { sessionId })).finalResponse).toEqual({
+        of: sessionId,
+        at: "A",
+      });
     await engine.close();
   });
 
