@@ -4,7 +4,8 @@ import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import type { Draft } from "./draft.ts";
 import type { Fact } from "./facts.ts";
-import { answerInsufficient, failOnward, failStep, leave } from "./outcomes.ts";
+import { failOnward, failStep, leave } from "./outcomes.ts";
+import { answerInsufficient } from "./settling.ts";
 import type { Branch, OpenQuestion } from "./session-state.ts";
 import { enter, offer } from "./steps.ts";
 

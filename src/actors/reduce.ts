@@ -21,7 +21,7 @@ import { cancelRun, failRun } from "./ending.ts";
 import type { Fact } from "./facts.ts";
 import { pauseRun, restoreSession, resumeRun } from "./lifecycle.ts";
 import { migrateRun } from "./migration.ts";
-import { settle } from "./outcomes.ts";
+import { settle } from "./settling.ts";
 import type { RunState, SessionState } from "./session-state.ts";
 import type { CommitReduction, Reduction } from "./reduction.ts";
 import { startRun } from "./start.ts";
