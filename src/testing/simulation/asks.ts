@@ -18,7 +18,8 @@ const BLAMED_ON: Readonly<Partial<Record<OrchestraErrorCode, readonly FaultKind[
 const BLAMED_ON_THE_BUS: Readonly<Partial<Record<OrchestraErrorCode, readonly FaultKind[]>>> = {
   ORCH_STORE_CORRUPT: [],
   ORCH_STORE_FAILED: ["partition", "bus-away", "lost-message", "lost-acknowledgement"],
-  ORCH_BUS_UNREACHABLE: ["partition", "bus-away", "lost-message", "lost-acknowledgement"],
+  // Who stands still for longer than a call waits hears of no answer, too.
+  ORCH_BUS_UNREACHABLE: ["partition", "bus-away", "lost-message", "lost-acknowledgement", "freeze"],
 };
 
 /** What can only be the runtime's own mistake. */
