@@ -1,5 +1,6 @@
 // What `orchestra/orchestrator` offers; `orchestra/orchestration` is the same.
 
+export { CONTRACT_VERSION } from "./contract-version.ts";
 export { createOrchestrator, Orchestrator } from "./orchestrator.ts";
 export type { CancelAnswer, RunHandle, RunResult, SubscribeOptions } from "./orchestrator.ts";
 export { createOrchestrationClient } from "./client.ts";

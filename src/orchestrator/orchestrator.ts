@@ -109,6 +109,7 @@ export class Orchestrator implements AsyncDisposable {
       maxSteps: false,
       ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
       ...(config.bus !== undefined && { bus: config.bus }),
+      ...(memory !== undefined && { memory }),
       ...(config.observers !== undefined && { observers: config.observers }),
       ...(config.logger !== undefined && { logger: config.logger }),
       ...(config.clock !== undefined && { clock: config.clock }),
