@@ -9,8 +9,30 @@
 //     vectors come from vectors.ts, and a file is read only after its checksum and the dimension beside it were compared.
 // T3  Numbers in the index (ordinals) count from 0 and are never given twice.
 
-import type { HierarchicalNSW } from "hnswlib-node";
 import type { MessagePort } from "node:worker_threads";
+
+/** What is used of hnswlib-node. Its own types may be missing: it is not installed where it cannot be compiled. */
+interface HierarchicalNSW {
+  initIndex(options: {
+    readonly maxElements: number;
+    readonly m: number;
+    readonly efConstruction: number;
+    readonly randomSeed: number;
+  }): void;
+  readIndexSync(path: string): void;
+  writeIndexSync(path: string): void;
+  addPoint(point: number[], label: number): void;
+  markDelete(label: number): void;
+  resizeIndex(elements: number): void;
+  getMaxElements(): number;
+  getCurrentCount(): number;
+  setEf(ef: number): void;
+  searchKnn(
+    point: number[],
+    neighbors: number,
+    filter?: ((label: number) => boolean) | undefined,
+  ): { readonly neighbors: number[] };
+}
 
 /** What the thread is asked. Each has an answer with the same `id`. */
 export type IndexRequest = { readonly id: number; readonly index: number } & (
