@@ -94,7 +94,7 @@ class LocalEngine implements Engine {
       onWithdrawn: (session, questionId) => this.#listeners.tellWithdrawn(session.sessionId, questionId),
       onAdvanced: (session, commit) => this.#advanced(session, commit),
       onSettled: ({ sessionId, state }) => {
-        const isNested = state.run?.parent !== undefined;
+        const isNested = state.run?.parent != null;
         this.#questionDeadlines.waits(sessionId, isNested ? undefined : firstDueAtMs(state));
         this.#housekeeping.settled(sessionId, state.run?.end != null);
       },

@@ -99,31 +99,33 @@ describe("the package", () => {
     }
   });
 
-  it.each(["orchestra", "orchestra/agents", "orchestra/telemetry", "orchestra/testing"])(
-    "imports %s without a side effect, and lets the process end",
-    async (name) => {
-      const project = createProject();
-      try {
-        const code = `
+  it.each([
+    "orchestra",
+    ...["agents", "memory", "orchestration", "orchestrator", "telemetry", "testing"].map((name) => `orchestra/${name}`),
+  ])("imports %s without a side effect, and lets the process end", async (name) => {
+    const project = createProject();
+    try {
+      const code = `
         const before = new Set(Object.getOwnPropertyNames(globalThis));
         await import("${name}");
         console.log(JSON.stringify({
           globals: Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name) && !name.startsWith("__zod")),
           open: process.getActiveResourcesInfo().filter((kind) => !/^(Pipe|TTY|File)|Req/.test(kind)),
         }));`;
-        const { exitCode, stdout, stderr } = await project.run(code, { name: "main.mjs" });
-        expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-        expect(JSON.parse(stdout)).toEqual({ globals: [], open: [] });
-        expect(readdirSync(project.folder).sort()).toEqual(["main.mjs", "node_modules", "package.json"]);
-      } finally {
-        project.remove();
-      }
-    },
-  );
+      const { exitCode, stdout, stderr } = await project.run(code, { name: "main.mjs" });
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      expect(JSON.parse(stdout)).toEqual({ globals: [], open: [] });
+      expect(readdirSync(project.folder).sort()).toEqual(["main.mjs", "node_modules", "package.json"]);
+    } finally {
+      project.remove();
+    }
+  });
 
   it.each([
     ["orchestra", ["msgpackr"]],
     ["orchestra/agents", ["msgpackr"]],
+    ["orchestra/memory", ["msgpackr"]],
+    ["orchestra/orchestrator", ["msgpackr"]],
     ["orchestra/telemetry", []],
     ["orchestra/testing", ["msgpackr"]],
   ])("loads nothing by importing %s that a program may not need", async (name, always) => {
