@@ -27,11 +27,7 @@ interface HierarchicalNSW {
   getMaxElements(): number;
   getCurrentCount(): number;
   setEf(ef: number): void;
-  searchKnn(
-    point: number[],
-    neighbors: number,
-    filter?: ((label: number) => boolean) | undefined,
-  ): { readonly neighbors: number[] };
+  searchKnn(point: number[], neighbors: number, filter?: (label: number) => boolean): { readonly neighbors: number[] };
 }
 
 /** What the thread is asked. Each has an answer with the same `id`. */

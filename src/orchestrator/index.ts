@@ -20,6 +20,12 @@ export type {
 } from "./success-criteria.ts";
 export type { Priority, RunProvenance, SeededEntry, Strategy } from "./run-spec.ts";
 
+// Agents that stand in for one another
+export { CircuitBreaker } from "./circuit-breaker.ts";
+export type { BreakerOptions, BreakerState } from "./circuit-breaker.ts";
+export { fallbackChain } from "./fallback-chain.ts";
+export type { FallbackChainOptions } from "./fallback-chain.ts";
+
 // What a run tells
 export type {
   BudgetName,
