@@ -13,8 +13,26 @@ export interface ClusterOptions extends Pick<NatsOptions, "version" | "syncAlway
   places?: readonly Pick<NatsOptions, "host" | "launcher">[];
 }
 
+/** Now and then servers that start at once never come to agree on a leader; started anew they do. */
+const TRIES = 3;
+const FORMED_MS = 30_000;
+
 /** Starts a cluster with JetStream. Resolves when all its servers agree on who leads, and each is in good health. */
 export async function startCluster(options: ClusterOptions = {}): Promise<NatsCluster> {
+  for (let tried = 1; ; tried++) {
+    const cluster = await createCluster(options);
+    try {
+      await Promise.all(cluster.servers.map((server) => server.start()));
+      await cluster.ready(tried < TRIES ? FORMED_MS : undefined);
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      if (tried === TRIES) throw error;
+    }
+  }
+}
+
+async function createCluster(options: ClusterOptions): Promise<NatsCluster> {
   const { places, nodes = places?.length ?? 3, config = "", ...rest } = options;
   const ports = await freePorts(nodes * 3);
   const routeOf = (index: number) => `${places?.[index]?.host ?? "127.0.0.1"}:${ports[index * 3 + 2]}`;
@@ -32,15 +50,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<NatsCl
       });
     }),
   );
-  const cluster = new NatsCluster(servers);
-  try {
-    await Promise.all(servers.map((server) => server.start()));
-    await cluster.ready();
-  } catch (error) {
-    await cluster[Symbol.asyncDispose]();
-    throw error;
-  }
-  return cluster;
+  return new NatsCluster(servers);
 }
 
 interface JetStreamReport {
@@ -67,16 +77,23 @@ export class NatsCluster {
   }
 
   /** Resolves when all running servers name the same leader of JetStream and say that they are in good health. */
-  async ready(): Promise<void> {
-    await until("the cluster has one leader and all its running servers are healthy", async () => {
-      const reports = await Promise.all(this.running.map((server) => reportOf(server, "jsz")));
-      const leaders = new Set(reports.map((report) => report?.meta_cluster?.leader ?? ""));
-      const sizes = new Set(reports.map((report) => report?.meta_cluster?.cluster_size));
-      if (leaders.size !== 1 || leaders.has("") || sizes.size !== 1 || !sizes.has(this.servers.length)) return false;
-      if (!this.running.some(({ name }) => leaders.has(name))) return false;
-      const health = await Promise.all(this.running.map((server) => server.monitor("healthz")));
-      return health.every((answer) => (answer as { status?: string } | undefined)?.status === "ok");
-    });
+  async ready(patienceMs?: number): Promise<void> {
+    await until(
+      "the cluster has one leader and all its running servers are healthy",
+      () => this.#isReady(),
+      undefined,
+      patienceMs,
+    );
+  }
+
+  async #isReady(): Promise<boolean> {
+    const reports = await Promise.all(this.running.map((server) => reportOf(server, "jsz")));
+    const leaders = new Set(reports.map((report) => report?.meta_cluster?.leader ?? ""));
+    const sizes = new Set(reports.map((report) => report?.meta_cluster?.cluster_size));
+    if (leaders.size !== 1 || leaders.has("") || sizes.size !== 1 || !sizes.has(this.servers.length)) return false;
+    if (!this.running.some(({ name }) => leaders.has(name))) return false;
+    const health = await Promise.all(this.running.map((server) => server.monitor("healthz")));
+    return health.every((answer) => (answer as { status?: string } | undefined)?.status === "ok");
   }
 
   /** The server that leads `stream`, or JetStream itself; waits for an election. */

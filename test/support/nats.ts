@@ -236,14 +236,19 @@ export class NatsServer {
  * Asks again every 10 ms until the answer is yes.
  *
  * @param check Throws to give up at once.
- * @throws an `Error` naming `what` after 90 seconds.
+ * @throws an `Error` naming `what` after `patienceMs`, 90 seconds unless said.
  */
-export async function until(what: string, answer: () => boolean | Promise<boolean>, check?: () => void): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+export async function until(
+  what: string,
+  answer: () => boolean | Promise<boolean>,
+  check?: () => void,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     check?.();
     if (await answer()) return;
-    if (performance.now() > deadline) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain until ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s in vain until ${what}`);
     await sleep(10);
   }
 }
