@@ -1,11 +1,12 @@
 // `host`: a process that serves agents to sessions of a cluster, until a signal ends it.
 
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 
 import { MetricsCollector, OrchestraHost, type HostInfo, type HostOptions } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { serveMetrics, type MetricsServer } from "./metrics-server.ts";
+import { port, wholeNumber } from "./option-values.ts";
 import { loadNats, onNats, requiredNats, type NatsFlags } from "./nats-options.ts";
 import { versionOf } from "./package-version.ts";
 import { levelLogger, loadParts, type CodeFlags } from "./session-options.ts";
@@ -39,11 +40,11 @@ export function addHostCommand(program: Command, io: Io, ended: (code: number) =
       .option("--agents <file>", "TypeScript or JavaScript file whose exports are the agents"),
     "--nats",
   )
-    .option("--slots <n>", "steps at a time (default: 16)", count)
+    .option("--slots <n>", "steps at a time (default: 16)", wholeNumber)
     .option("--per-agent <agent=n...>", "steps at a time of single agents")
     .option("--label <key=value...>", "what else is told of it")
     .option("--no-adopt", "run steps only, own no sessions")
-    .option("--drain <seconds>", "how long steps in flight may take to finish", count, DRAIN_S)
+    .option("--drain <seconds>", "how long steps in flight may take to finish", wholeNumber, DRAIN_S)
     .option("--metrics-port <port>", "serve /metrics for Prometheus and /healthz by HTTP", port)
     .option("--metrics-address <address>", "where that listens (default: 127.0.0.1, this machine only)")
     .option("--log <level>", "structured log lines on standard error: debug, info, warn, error")
@@ -145,17 +146,4 @@ function pair(text: string, option: string): [string, string] {
   const at = text.indexOf("=");
   if (at <= 0) throw new UsageError(`${option} ${text}: expected key=value`);
   return [text.slice(0, at), text.slice(at + 1)];
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (text === "" || !Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new InvalidArgumentError("expected a port, or 0 for any that is free");
-  return value;
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
-  return value;
 }

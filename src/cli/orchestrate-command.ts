@@ -1,8 +1,9 @@
 // `orchestrate` and `mcp`: what may be typed about runs that loop until their checks pass.
 
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 
 import type { Io } from "./io.ts";
+import { port, positive, wholeNumber } from "./option-values.ts";
 import { mcpCommand, type McpFlags } from "./mcp-command.ts";
 import { cancelRunCommand, runEventsCommand, statusCommand } from "./orchestrate-look.ts";
 import { resumeRunCommand, startCommand, type OrchestrateFlags, type StartFlags } from "./orchestrate-start.ts";
@@ -96,23 +97,4 @@ function team(command: Command): Command {
     .option("--agents <file>", "TypeScript or JavaScript file whose exports are the agents")
     .option("-q, --quiet", "no progress")
     .option("--log <level>", "structured log lines on standard error: debug, info, warn, error");
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
-  return value;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("expected a number above 0");
-  return value;
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new InvalidArgumentError("expected a port, 0 to 65535");
-  return value;
 }

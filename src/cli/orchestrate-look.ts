@@ -2,13 +2,7 @@
 
 import type { EventView } from "../control/index.ts";
 import { OrchestraError, type RunEvent } from "../index.ts";
-import {
-  isRunTopology,
-  RunProjection,
-  statusOf,
-  type OrchestratorEvent,
-  type RunStatus,
-} from "../orchestrator/index.ts";
+import { foldRunEvents, isRunTopology, RunProjection, statusOf, type RunStatus } from "../orchestrator/index.ts";
 import { eventsCommand } from "./events-command.ts";
 import { EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
@@ -25,7 +19,7 @@ export async function statusCommand(runId: string | undefined, flags: LookFlags,
   return withStore(flags, io, async (store) => {
     const ids = runId === undefined ? await runsOf(store) : [await knownRun(store, runId)];
     const runs: (RunStatus & { readonly runId: string })[] = [];
-    for (const id of ids) runs.push({ runId: id, ...statusOf(await eventsOf(store, id)) });
+    for (const id of ids) runs.push({ runId: id, ...statusOf(await foldRunEvents(id, recordedEvents(store, id))) });
     if (flags.json) io.out(JSON.stringify(runId === undefined ? runs : runs[0], null, 2));
     else for (const run of runs) io.out(statusLine(run));
     return EXIT.ok;
@@ -78,13 +72,9 @@ async function knownRun(store: OpenStore, runId: string): Promise<string> {
   });
 }
 
-async function eventsOf({ operations }: OpenStore, runId: string): Promise<readonly OrchestratorEvent[]> {
-  const projection = new RunProjection(runId);
-  const events: OrchestratorEvent[] = [];
+async function* recordedEvents({ operations }: OpenStore, runId: string): AsyncGenerator<RunEvent> {
   const { signal } = new AbortController();
-  for await (const event of operations.events({ sessionId: runId }, signal))
-    events.push(...projection.next(runEvent(event)));
-  return events;
+  for await (const event of operations.events({ sessionId: runId }, signal)) yield runEvent(event);
 }
 
 /** What the store's process tells is the event itself, as JSON. */

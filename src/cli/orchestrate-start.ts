@@ -1,7 +1,6 @@
 // `orchestrate start` and `resume`: a run that loops until its checks pass, followed to its end or to the signal that ends the process.
 
-import { serveControl } from "../control/index.ts";
-import { LevelStorage, StateManager, type OrchestraError } from "../index.ts";
+import { LevelStorage, StateManager } from "../index.ts";
 import {
   createOrchestrator,
   type LoopPolicy,
@@ -19,12 +18,13 @@ import {
   levelLogger,
   loadParts,
   natsPlace,
+  pairsOf,
   readTask,
   storeFolder,
   type CodeFlags,
   type StoreFlags,
 } from "./session-options.ts";
-import { untilFree } from "./store-access.ts";
+import { controlled } from "./run-command.ts";
 
 export interface OrchestrateFlags extends StoreFlags, CodeFlags {
   readonly json?: boolean;
@@ -130,13 +130,7 @@ async function followRun(
     interrupted.abort();
   });
   const { orchestrator, stateManager, close } = await orchestratorOf(parts, flags, io);
-  const control =
-    stateManager === undefined
-      ? undefined
-      : await untilFree(() => serveControl(orchestrator.instance, stateManager)).catch((error: OrchestraError) => {
-          io.err(`this run cannot be steered from outside: ${error.message}`);
-          return undefined;
-        });
+  const control = stateManager === undefined ? undefined : await controlled(orchestrator.instance, stateManager, io);
   try {
     const { runId, after } = await begin(orchestrator);
     for await (const event of orchestrator.subscribeRunEvents(runId, { after, signal: interrupted.signal })) {
@@ -203,17 +197,6 @@ function inputOf(description: string, flags: StartFlags, io: Io): StartRunInput 
     ...(flags.forbid !== undefined && { forbiddenPaths: flags.forbid }),
     ...(flags.strategy !== undefined && { strategy: flags.strategy as NonNullable<StartRunInput["strategy"]> }),
     ...(flags.priority !== undefined && { priority: flags.priority as NonNullable<StartRunInput["priority"]> }),
-    ...(flags.provenance !== undefined && { provenance: provenanceOf(flags.provenance) }),
+    ...(flags.provenance !== undefined && { provenance: pairsOf("--provenance", flags.provenance) }),
   };
-}
-
-/** @throws {UsageError} */
-function provenanceOf(pairs: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at < 1) throw new UsageError(`--provenance ${pair}: expected key=value`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
 }

@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 
 import { checkpointCommand, diffCommand, forkCommand, restoreCommand } from "./checkpoint-commands.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
@@ -16,6 +16,7 @@ import { addHostCommand } from "./host-command.ts";
 import { addHostsCommand } from "./hosts-command.ts";
 import type { Io } from "./io.ts";
 import { addNatsCommand } from "./nats-command.ts";
+import { wholeNumber } from "./option-values.ts";
 import { addOrchestrateCommand } from "./orchestrate-command.ts";
 import { onNats } from "./nats-options.ts";
 import { resumeCommand, runCommand, type ResumeFlags, type RunFlags } from "./run-command.ts";
@@ -305,10 +306,4 @@ function watched(command: Command): Command {
 function versionOfPackage(): string {
   const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
   return version;
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
-  return value;
 }

@@ -162,7 +162,7 @@ async function follow(
 }
 
 /** Lets `orchestra pause`, `why`, `events --follow` and the like reach the run. Without that it runs all the same. */
-async function controlled(
+export async function controlled(
   instance: OrchestraInstance,
   stateManager: StateManager,
   io: Io,

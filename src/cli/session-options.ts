@@ -185,10 +185,15 @@ function isErrorData(value: unknown): value is ErrorData {
 /** `key=value` pairs; a value that is JSON is taken as such. */
 export function parseContext(pairs: readonly string[] | undefined): Record<string, unknown> | undefined {
   if (pairs === undefined || pairs.length === 0) return undefined;
+  return pairsOf("--context", pairs);
+}
+
+/** `key=value`; JSON values are taken as such. @throws {UsageError} */
+export function pairsOf(option: string, pairs: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
-      if (at <= 0) throw new UsageError(`--context ${pair}: expected key=value`);
+      if (at <= 0) throw new UsageError(`${option} ${pair}: expected key=value`);
       return [pair.slice(0, at), jsonOrText(pair.slice(at + 1))];
     }),
   );

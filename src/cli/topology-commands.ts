@@ -1,11 +1,12 @@
 // `graph`, `validate` and `check`: a topology looked at without running it.
 
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 
 import { Topology, type CheckFinding, type CheckReport, type TopologyProblem } from "../index.ts";
 import { EXIT, UsageError } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { agentNames, loadFile, type Loaded } from "./load-file.ts";
+import { wholeNumber } from "./option-values.ts";
 import { loadParts, type CodeFlags } from "./session-options.ts";
 
 export async function graphCommand(file: string, { format = "mermaid" }: { format?: string }, io: Io): Promise<number> {
@@ -112,18 +113,12 @@ export function addCheckCommand(program: Command, io: Io, ended: (code: number) 
   program
     .command("check <file>")
     .description("try all runs of a topology and say what can go wrong; exit code 2 when a finding is an error")
-    .option("--max-states <n>", "states to look at, at most (default 65,000)", statesOf)
+    .option("--max-states <n>", "states to look at, at most (default 65,000)", wholeNumber)
     .option("--no-error-routing", "as with errorConfig.enableErrorRouting: false")
     .option("--json", "the report as JSON")
     .option("--mermaid", "the findings as Markdown with drawings of their runs")
     .addHelpText("after", CHECK_HELP)
     .action(async (file: string, flags: CheckFlags) => ended(await checkCommand(file, flags, io)));
-}
-
-function statesOf(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
-  return value;
 }
 
 function topologyOf({ topology }: Loaded, file: string): Topology {

@@ -2,7 +2,8 @@
 
 export { CONTRACT_VERSION } from "./contract-version.ts";
 export { createOrchestrator, Orchestrator } from "./orchestrator.ts";
-export type { CancelAnswer, RunHandle, RunResult, SubscribeOptions } from "./orchestrator.ts";
+export type { CancelAnswer, RunHandle } from "./orchestrator.ts";
+export type { RunResult, SubscribeOptions } from "./run-reader.ts";
 export { createOrchestrationClient } from "./client.ts";
 export type { ClientRunStatus, OrchestrationClient } from "./client.ts";
 export type { OrchestratorConfig } from "./orchestrator-config.ts";
@@ -50,5 +51,5 @@ export type { McpHttpServerOptions, McpServerHandle, McpServerOptions } from "./
 export { orchestratorTools } from "./mcp-tools.ts";
 export type { OrchestratorTool, ToolAnswer } from "./mcp-tools.ts";
 export { isRunTopology } from "./loop-topology.ts";
-export { RunProjection } from "./run-events.ts";
+export { foldRunEvents, RunProjection } from "./run-events.ts";
 export { statusOf } from "./run-status.ts";

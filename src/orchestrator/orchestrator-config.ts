@@ -6,6 +6,7 @@ import type { Random } from "../base/random.ts";
 import { isAgentDirectory, type AgentLike } from "../runtime/agent-source.ts";
 import { assertOptions, anything, check, count, having, isRecord, object, required } from "../runtime/option-schema.ts";
 import type { Memory } from "../memory/ports.ts";
+import { executionConfigSchema, maxStepsSchema } from "../runtime/execution-config.ts";
 import type { RunObserver, SharedBus } from "../runtime/run-options.ts";
 import type { StateManager } from "../runtime/state-manager.ts";
 import type { BackendOption } from "./backend.ts";
@@ -44,11 +45,8 @@ const configSchema = object({
   ),
   topology: anything,
   conditions: check((value) => value === undefined || isRecord(value), "an object of functions by name"),
-  executionConfig: check((value) => value === undefined || isRecord(value), "an object"),
-  maxSteps: check(
-    (value) => value === undefined || value === false || Number.isInteger(value),
-    "a whole number from 1, or false",
-  ),
+  executionConfig: executionConfigSchema,
+  maxSteps: maxStepsSchema,
   backend: anything,
   stateManager: having("a StateManager", "acquire"),
   bus: anything,

@@ -14,11 +14,10 @@ import { silentLogger, type Logger } from "../base/logger.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { OrchestraInstance } from "../runtime/orchestra-instance.ts";
-import type { OrchestraResult } from "../runtime/result.ts";
 import { readBackend } from "./backend.ts";
-import { isRunTopology, loopAgents, LOOP_TOPOLOGY } from "./loop-topology.ts";
-import type { TeamOutcome } from "./loop.ts";
-import { RunProjection, type BudgetName, type OrchestratorEvent, type TerminalReason } from "./run-events.ts";
+import { loopAgents, LOOP_TOPOLOGY } from "./loop-topology.ts";
+import type { OrchestratorEvent } from "./run-events.ts";
+import { RunReader, type RunResult, type SubscribeOptions } from "./run-reader.ts";
 import type {
   ArtifactScores,
   HarvestOptions,
@@ -30,11 +29,11 @@ import type {
   MemoryScope,
   MemorySearchResult,
 } from "../memory/ports.ts";
-import { artifactsOf, NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
+import { NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
 import { readRunInput, type ReadRun, type StartRunInput } from "./run-input.ts";
 import { namesOf } from "./team.ts";
-import { RunMemory, type RunStage } from "./run-memory.ts";
-import type { RunProvenance, RunSpec } from "./run-spec.ts";
+import { RunMemory, unknownRun, type RunStage } from "./run-memory.ts";
+import type { RunProvenance } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
 import { assertConfig, DESCRIPTION_LENGTH_MAX, type OrchestratorConfig } from "./orchestrator-config.ts";
 import { commandOf, DEFAULT_COMMANDS, type CommandSpec, type CustomCriterion } from "./success-criteria.ts";
@@ -43,17 +42,6 @@ export interface RunHandle {
   readonly runId: string;
   /** Resolves when the run ends, in whatever way. Rejects for what could not start, and when the orchestrator is closed before. */
   readonly result: Promise<RunResult>;
-}
-
-export interface RunResult {
-  readonly runId: string;
-  readonly reason: TerminalReason;
-  readonly budget?: BudgetName;
-  readonly iterations: number;
-  /** What the team came to in its last iteration. */
-  readonly output: unknown;
-  readonly error?: RunStatus["error"];
-  readonly usage: OrchestraResult["metadata"]["usage"];
 }
 
 export interface CancelAnswer {
@@ -73,6 +61,7 @@ export class Orchestrator implements AsyncDisposable {
   readonly #ids;
   readonly #commands: Readonly<Record<string, CommandSpec>>;
   readonly #instance: OrchestraInstance;
+  readonly #reader: RunReader;
   readonly #memory: RunMemory | undefined;
   /** Starts that are under way, and criteria that came with them. */
   readonly #starting = new Map<string, Promise<unknown>>();
@@ -85,7 +74,10 @@ export class Orchestrator implements AsyncDisposable {
     this.#config = config;
     this.#logger = logger;
     this.#ids = createIds(clock, random);
-    const own = Object.entries(config.commands ?? {}).map(([name, given]) => [name, commandOf(name, given, {})]);
+    const own = Object.entries(config.commands ?? {}).map(([name, given]) => [
+      name,
+      commandOf(`createOrchestrator.commands.${name}`, given),
+    ]);
     this.#commands = { ...DEFAULT_COMMANDS, ...(Object.fromEntries(own) as Record<string, CommandSpec>) };
     const { memory } = config;
     this.#memory =
@@ -94,7 +86,7 @@ export class Orchestrator implements AsyncDisposable {
         : new RunMemory({
             memory,
             stageOf: (runId) => this.#stageOf(runId),
-            provenanceOf: async (runId) => (await this.#specOf(runId)).provenance,
+            provenanceOf: async (runId) => (await this.#reader.specOf(runId)).provenance,
           });
     this.#instance = new OrchestraInstance({
       topology: LOOP_TOPOLOGY,
@@ -115,6 +107,7 @@ export class Orchestrator implements AsyncDisposable {
       ...(config.clock !== undefined && { clock: config.clock }),
       ...(config.random !== undefined && { random: config.random }),
     });
+    this.#reader = new RunReader(this.#instance);
   }
 
   /**
@@ -145,8 +138,8 @@ export class Orchestrator implements AsyncDisposable {
   /** A run that is unknown has the phase `unknown`. */
   async getRunStatus(runId: string): Promise<RunStatus> {
     if (this.#starting.has(runId)) return PENDING_STATUS;
-    if (!(await this.#isKnown(runId))) return UNKNOWN_STATUS;
-    return statusOf(await this.#eventsSoFar(runId));
+    if (!(await this.#reader.isKnown(runId))) return UNKNOWN_STATUS;
+    return statusOf(await this.#reader.eventsSoFar(runId));
   }
 
   /** Ends a run for good; agents and commands under way are told by their signal. */
@@ -190,8 +183,7 @@ export class Orchestrator implements AsyncDisposable {
     runId: string,
     { custom = {} }: { custom?: Readonly<Record<string, CustomCriterion>> } = {},
   ): Promise<RunHandle> {
-    if (!(await this.#isKnown(runId)))
-      throw new OrchestraError("ORCH_SESSION_UNKNOWN", `no run "${runId}"`, { details: { sessionId: runId } });
+    if (!(await this.#reader.isKnown(runId))) throw unknownRun(runId);
     this.#custom.set(runId, { ...this.#custom.get(runId), ...custom });
     const going = this.#instance.resumeSession(runId);
     const result = Promise.all([this.#ended(runId), going]).then(([ended]) => ended);
@@ -252,19 +244,18 @@ export class Orchestrator implements AsyncDisposable {
   /** What the run has told so far; nothing of one that is unknown. */
   async getRunEvents(runId: string): Promise<readonly OrchestratorEvent[]> {
     await this.#starting.get(runId);
-    return (await this.#isKnown(runId)) ? this.#eventsSoFar(runId) : [];
+    return (await this.#reader.isKnown(runId)) ? this.#reader.eventsSoFar(runId) : [];
   }
 
   /** Empty lists for a run that is unknown. */
   async getRunArtifacts(runId: string): Promise<RunArtifacts> {
     await this.#starting.get(runId);
-    return (await this.#isKnown(runId)) ? artifactsOf(this.#instance.trace(runId)) : NO_ARTIFACTS;
+    return (await this.#reader.isKnown(runId)) ? this.#reader.artifacts(runId) : NO_ARTIFACTS;
   }
 
-  /** Runs of this store, oldest first. */
-  async listRuns(options: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
-    const sessions = await this.#instance.listSessions(options);
-    return sessions.filter(({ topologyHash }) => isRunTopology(topologyHash)).map(({ sessionId }) => sessionId);
+  /** Runs of this store, oldest id first, at most `limit` (default 100); `cursor` is the last id of the page before. */
+  listRuns({ limit = 100, cursor }: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
+    return this.#reader.list(limit, cursor);
   }
 
   async #stageOf(runId: string): Promise<RunStage> {
@@ -275,17 +266,6 @@ export class Orchestrator implements AsyncDisposable {
   #remembering(what: string): RunMemory {
     if (this.#memory === undefined) throw noMemory(what);
     return this.#memory;
-  }
-
-  async #specOf(runId: string): Promise<RunSpec> {
-    for await (const step of this.#instance.trace(runId)) return step.input as RunSpec;
-    throw new OrchestraError("ORCH_SESSION_STATE", `run "${runId}" has just begun`, { details: { sessionId: runId } });
-  }
-
-  /** A session of another topology in the same store is no run. */
-  async #isKnown(runId: string): Promise<boolean> {
-    const session = await this.#instance.getSession(runId);
-    return session !== null && isRunTopology(session.topologyHash);
   }
 
   /** Of the team. */
@@ -312,6 +292,7 @@ export class Orchestrator implements AsyncDisposable {
   }
 
   async #start(runId: SessionId, read: ReadRun): Promise<RunResult> {
+    if (this.#starting.has(runId)) throw takenId(runId);
     const begun = this.#begin(runId, read);
     this.#starting.set(
       runId,
@@ -328,10 +309,7 @@ export class Orchestrator implements AsyncDisposable {
   /** Resolves once the run is recorded. */
   async #begin(runId: SessionId, read: ReadRun): Promise<void> {
     const { custom, recall } = read;
-    if (read.runId !== undefined && (await this.#instance.getSession(runId)) !== null)
-      throw new OrchestraError("ORCH_SESSION_BUSY", `startRun.runId: there is a run "${runId}" already`, {
-        details: { sessionId: runId },
-      });
+    if (read.runId !== undefined && (await this.#instance.getSession(runId)) !== null) throw takenId(runId);
     if (this.#memory === undefined && recall > 0) throw noMemory("startRun.recall");
     const spec = (await this.#memory?.begin(runId, read.spec, recall)) ?? read.spec;
     if (Object.keys(custom).length > 0) this.#custom.set(runId, custom);
@@ -348,47 +326,19 @@ export class Orchestrator implements AsyncDisposable {
 
   async #ended(runId: string): Promise<RunResult> {
     for await (const event of this.#events(runId))
-      if (event.type === "run.terminal") return this.#resultOf(runId, event);
+      if (event.type === "run.terminal") {
+        this.#custom.delete(runId);
+        return this.#reader.result(event);
+      }
     throw new OrchestraError(
       "ORCH_CLOSED",
       `the orchestrator was closed before run "${runId}" ended; it can be resumed`,
     );
   }
 
-  async #resultOf(runId: string, { payload }: OrchestratorEvent & { type: "run.terminal" }): Promise<RunResult> {
-    this.#custom.delete(runId);
-    let output: unknown = null;
-    for await (const step of this.#instance.trace(runId)) {
-      const outcome = step.node === "team" ? (step.output as TeamOutcome | null) : null;
-      if (outcome?.type === "done") output = outcome.output;
-    }
-    const { usage } = (await this.#instance.getResult(runId)).metadata;
-    const { reason, budget, error, iterations } = payload;
-    return {
-      runId,
-      reason,
-      ...(budget !== undefined && { budget }),
-      iterations,
-      output,
-      ...(error !== undefined && { error }),
-      usage,
-    };
-  }
-
-  async *#events(runId: string, { after = 0, signal }: SubscribeOptions = {}): AsyncGenerator<OrchestratorEvent> {
+  async *#events(runId: string, options: SubscribeOptions = {}): AsyncGenerator<OrchestratorEvent> {
     await this.#starting.get(runId);
-    const projection = new RunProjection(runId);
-    for await (const event of this.#instance.events(runId, signal === undefined ? {} : { signal })) {
-      for (const told of projection.next(event)) if (told.seq > after) yield told;
-      if (projection.isOver) return;
-    }
-  }
-
-  async #eventsSoFar(runId: string): Promise<readonly OrchestratorEvent[]> {
-    const projection = new RunProjection(runId);
-    const events: OrchestratorEvent[] = [];
-    for await (const event of this.#instance.events(runId, { untilNow: true })) events.push(...projection.next(event));
-    return events;
+    yield* this.#reader.events(runId, options);
   }
 
   async #tell(runId: string, handler: (event: OrchestratorEvent) => void, options: SubscribeOptions): Promise<void> {
@@ -418,15 +368,15 @@ export class Orchestrator implements AsyncDisposable {
   }
 }
 
+function takenId(runId: string): OrchestraError {
+  return new OrchestraError("ORCH_SESSION_BUSY", `startRun.runId: there is a run "${runId}" already`, {
+    details: { sessionId: runId },
+  });
+}
+
 function noMemory(what: string): OrchestraError {
   return new OrchestraError(
     "ORCH_BAD_OPTION",
     `${what}: this orchestrator has no memory; expected createOrchestrator({ memory })`,
   );
-}
-
-export interface SubscribeOptions {
-  /** Default 0. */
-  readonly after?: number;
-  readonly signal?: AbortSignal;
 }

@@ -97,10 +97,6 @@ export class RunProjection {
     this.#runId = runId;
   }
 
-  get iteration(): number {
-    return this.#iteration;
-  }
-
   /** Iterations that were gone through with all their checks. */
   get iterationsDone(): number {
     return this.#isOpen ? this.#iteration - 1 : this.#iteration;
@@ -213,6 +209,17 @@ export class RunProjection {
     this.#isOver = true;
     return { type: "run.terminal", payload: { ...end, iterations: this.iterationsDone } };
   }
+}
+
+/** All that a session's events, from its first, tell of its run. */
+export async function foldRunEvents(
+  runId: string,
+  events: AsyncIterable<RunEvent>,
+): Promise<readonly OrchestratorEvent[]> {
+  const projection = new RunProjection(runId);
+  const told: OrchestratorEvent[] = [];
+  for await (const event of events) told.push(...projection.next(event));
+  return told;
 }
 
 function endOfFailure(terminalReason: string, error: ErrorData): RunEnd {

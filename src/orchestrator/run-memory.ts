@@ -113,7 +113,7 @@ function seedOf({ key, value, namespace, metadata, ...entry }: MemoryEntry | Mem
   return { key, value, namespace, metadata: { ...metadata, provenance, quality, score } };
 }
 
-function unknownRun(runId: string): OrchestraError {
+export function unknownRun(runId: string): OrchestraError {
   return new OrchestraError("ORCH_SESSION_UNKNOWN", `no run "${runId}"`, { details: { sessionId: runId } });
 }
 

@@ -2,7 +2,17 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { MaybePromise } from "../runtime/agent.ts";
-import { anything, check, isRecord, object, shown } from "../runtime/option-schema.ts";
+import {
+  anything,
+  assertOptions,
+  check,
+  durationMs,
+  isRecord,
+  list,
+  object,
+  shown,
+  text,
+} from "../runtime/option-schema.ts";
 import type { CheckResult } from "./check-result.ts";
 import type { CheckSpec } from "./run-spec.ts";
 
@@ -63,6 +73,13 @@ export const successCriteriaSchema = object({
   ),
 });
 
+const PATH = "startRun.loopPolicy.successCriteria";
+const commandSchema = object({
+  command: text,
+  args: list(check((value) => typeof value === "string", "a text")),
+  timeoutMs: durationMs,
+});
+
 interface Known {
   readonly commands: Readonly<Record<string, CommandSpec>>;
   readonly customNames: readonly string[];
@@ -78,7 +95,9 @@ export function readSuccessCriteria(
   const asked = { lint: given.lint, typecheck: given.typecheck, tests: given.tests ?? given.unit };
   const checks = Object.entries(asked).flatMap(([name, criterion]): CheckSpec[] => {
     if (criterion === undefined || criterion === false) return [];
-    const { command, args = [], timeoutMs = CHECK_TIMEOUT_MS } = commandOf(name, criterion, commands);
+    const known = criterion === true ? commands[name] : commandOf(`${PATH}.${name}`, criterion);
+    if (known === undefined) throw bad(name, "the orchestrator has no command of that name");
+    const { command, args = [], timeoutMs = CHECK_TIMEOUT_MS } = known;
     return [{ kind: "command", name, command, args, timeoutMs }];
   });
   const custom = customOf(given.custom, customNames);
@@ -106,42 +125,27 @@ function customOf(
   return { checks: Object.keys(functions).map((name) => ({ kind: "custom", name })), functions };
 }
 
-/** @throws {OrchestraError} `ORCH_BAD_OPTION` */
-export function commandOf(name: string, given: unknown, commands: Readonly<Record<string, CommandSpec>>): CommandSpec {
-  if (given === true) {
-    const known = commands[name];
-    if (known === undefined) throw bad(name, "the orchestrator has no command of that name");
-    return known;
-  }
+/** @param path of the option, for refusals. @throws {OrchestraError} `ORCH_BAD_OPTION` */
+export function commandOf(path: string, given: unknown): CommandSpec {
+  const refuse = (problem: string): OrchestraError => new OrchestraError("ORCH_BAD_OPTION", `${path}: ${problem}`);
+  const listed = (words: readonly unknown[]): CommandSpec => {
+    const [command, ...args] = words;
+    if (typeof command !== "string" || command === "" || !args.every((one) => typeof one === "string"))
+      throw refuse("expected a program and its arguments, each a text");
+    return { command, args: args as string[] };
+  };
   if (typeof given === "string") {
     if (/["'`$|&;<>(){}*?\\\n]/.test(given))
-      throw bad(
-        name,
-        `${shown(given)} needs a shell, and none reads it; expected a program and its arguments as a list`,
-      );
-    return listed(
-      name,
-      given.split(/\s+/).filter((word) => word !== ""),
-    );
+      throw refuse(`${shown(given)} needs a shell, and none reads it; expected a program and its arguments as a list`);
+    return listed(given.split(/\s+/).filter((word) => word !== ""));
   }
-  if (Array.isArray(given)) return listed(name, given);
+  if (Array.isArray(given)) return listed(given);
   if (isRecord(given) && typeof given["command"] === "string") {
-    const { command, args = [], timeoutMs, ...others } = given;
-    const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw bad(name, `unknown option ${shown(unknown)}; known are command, args, timeoutMs`);
-    if (timeoutMs !== undefined && timeoutMs !== false && !(Number.isFinite(timeoutMs) && Number(timeoutMs) > 0))
-      throw bad(name, `timeoutMs: expected milliseconds above 0, or false, got ${shown(timeoutMs)}`);
-    const parts = listed(name, [command, ...(Array.isArray(args) ? args : [args])]);
-    return { ...parts, ...(timeoutMs !== undefined && { timeoutMs: timeoutMs as number | false }) };
+    assertOptions(commandSchema, given, path);
+    const { command, args = [], timeoutMs } = given as Partial<CommandSpec>;
+    return { ...listed([command, ...args]), ...(timeoutMs !== undefined && { timeoutMs }) };
   }
-  throw bad(name, `expected true, a program with its arguments, or { command, args }, got ${shown(given)}`);
-}
-
-function listed(name: string, words: readonly unknown[]): CommandSpec {
-  const [command, ...args] = words;
-  if (typeof command !== "string" || command === "" || !args.every((one) => typeof one === "string"))
-    throw bad(name, "expected a program and its arguments, each a text");
-  return { command, args: args as string[] };
+  throw refuse(`expected true, a program with its arguments, or { command, args }, got ${shown(given)}`);
 }
 
 function isNames(value: unknown): value is readonly string[] {
@@ -153,5 +157,5 @@ function isFunctions(value: unknown): boolean {
 }
 
 function bad(option: string, problem: string): OrchestraError {
-  return new OrchestraError("ORCH_BAD_OPTION", `startRun.loopPolicy.successCriteria.${option}: ${problem}`);
+  return new OrchestraError("ORCH_BAD_OPTION", `${PATH}.${option}: ${problem}`);
 }

@@ -4,7 +4,6 @@ import { OrchestraError } from "../base/errors.ts";
 import type { OrchestraResult } from "../runtime/result.ts";
 import { isAgentDirectory, type AgentDirectory } from "../runtime/agent-source.ts";
 import type { AgentContext } from "../runtime/agent.ts";
-import { shown } from "../runtime/option-schema.ts";
 import type { AgentsOption, Condition } from "../runtime/run-options.ts";
 import type { ExecutionConfig } from "../runtime/execution-config.ts";
 import { PatternConfig } from "../topology/patterns.ts";
@@ -104,8 +103,6 @@ export function topologyFor(strategy: Strategy, agents: AgentsOption): TopologyI
     case "adaptive":
     case "balanced":
       return PatternConfig.hubAndSpoke({ hub: first, spokes: others, parallelSpokes: strategy === "balanced" });
-    default:
-      throw new TypeError(`no such strategy: ${shown(strategy)}`);
   }
 }
 

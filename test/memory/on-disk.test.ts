@@ -23,7 +23,7 @@ function isOnDisk(folder: string, text: string): boolean {
   return filesIn(folder).some((bytes) => bytes.includes(text));
 }
 
-describe("a memory in a folder", { timeout: 120_000 }, () => {
+describe("a memory in a folder", () => {
   it("has every entry it acknowledged before the process was killed, and each whole", async () => {
     const folder = await temporaryFolder();
     const child = spawn(process.execPath, ["--import", "jiti/register", CHILD, folder], {

@@ -61,7 +61,7 @@ const fileOf = (folder: string, end: string): string => {
 };
 
 // Indexes are built here, which takes its time on a busy machine.
-describe("an index", { timeout: 180_000 }, () => {
+describe("an index", () => {
   it("finds at least 95 of 100 of what is really nearest, among all and among some", async () => {
     expect(ENTRIES.length).toBeGreaterThan(2 * EXACT_UP_TO);
     await using memory = await withIndex(await temporaryFolder());

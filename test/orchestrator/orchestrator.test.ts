@@ -262,6 +262,22 @@ describe("a run", () => {
     });
   });
 
+  it("is refused under the id of one that is just beginning", async () => {
+    const one = orchestrator();
+    const [first, second] = [1, 2].map((n) => one.startRun({ description: `number ${n}`, runId: "mine" }));
+    await expect(second?.result).rejects.toMatchObject({ code: "ORCH_SESSION_BUSY" });
+    expect(await first?.result).toMatchObject({ reason: "converged", iterations: 1 });
+  });
+
+  it("is listed a page at a time, whatever is nested in runs", async () => {
+    const one = orchestrator();
+    const ids = ["a", "b", "c"];
+    for (const runId of ids) await one.startRun({ description: "x", runId }).result;
+    expect(await one.listRuns()).toEqual(ids);
+    expect(await one.listRuns({ limit: 2 })).toEqual(["a", "b"]);
+    expect(await one.listRuns({ limit: 2, cursor: "b" })).toEqual(["c"]);
+  });
+
   it("is judged by the acceptance agent", async () => {
     const one = orchestrator({
       acceptance: ({ acceptanceCriteria, output }: { acceptanceCriteria: string[]; output: string }) =>
@@ -317,6 +333,22 @@ describe("events of a run", () => {
       stop();
     });
     await expect.poll(() => seen).toEqual(["run.started"]);
+  });
+});
+
+describe("an orchestrator", () => {
+  it("is refused with the path of what is wrong", () => {
+    const refused: readonly [Partial<OrchestratorConfig>, RegExp][] = [
+      [{ commands: { lint: "a && b" } }, /^createOrchestrator\.commands\.lint: .*needs a shell/],
+      [
+        { commands: { lint: { command: "a", timeoutMs: 0 } } },
+        /^createOrchestrator\.commands\.lint\.timeoutMs: expected/,
+      ],
+      [{ executionConfig: { maxConcurrency: 0 } }, /^createOrchestrator\.executionConfig\.maxConcurrency: expected/],
+      [{ maxSteps: 0 }, /^createOrchestrator\.maxSteps: expected/],
+    ];
+    for (const [config, message] of refused)
+      expect(() => createOrchestrator({ agents: { Builder: BUILD }, ...config })).toThrow(message);
   });
 });
 
