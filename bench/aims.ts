@@ -96,6 +96,18 @@ const AIMS: readonly Aim[] = [
     "model: added to a call, p50 ms",
   ),
   below(2, "ms", "from a piece the model server sends to its event, p50", "model: piece to event, p50 ms"),
+  above(0.95, "", "memory: recall@10 with the index, 10,000 entries", "memory-given-10k: recall"),
+  above(0.95, "", "memory: recall@10 with the index, 100,000 entries", "memory-given-100k: recall"),
+  below(
+    50,
+    "ms",
+    "memory: longest turn of the event loop while 10,000 entries are filled in, indexed and opened",
+    "memory-given-10k: longest turn of the loop, ms",
+  ),
+  below(50, "ms", "memory: the same with 10,000 texts and n-grams", "memory-text-10k: longest turn of the loop, ms"),
+  below(50, "ms", "memory: the same with 100,000 entries", "memory-given-100k: longest turn of the loop, ms"),
+  below(50, "ms", "`startRun` beside an agent that awaits, worst", "start-awaits-disk: startRun, worst ms"),
+  below(50, "ms", "`startRun` beside an agent that computes, worst", "start-computes-disk: startRun, worst ms"),
   below(10, "B", "soak: growth of the heap per session that ended", "soak: heap bytes per session"),
 ];
 

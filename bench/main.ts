@@ -16,7 +16,9 @@ import { floorContenders } from "./floors.ts";
 import { heapScenario } from "./heap.ts";
 import { describeMachine } from "./machine.ts";
 import { natsContenders, orchestraContenders } from "./orchestra.ts";
+import { memoryScenario } from "./memory.ts";
 import { modelScenario } from "./model.ts";
+import { orchestratorScenario } from "./orchestrator.ts";
 import { bullmqContenders } from "./peers/bullmq.ts";
 import { langgraphContenders } from "./peers/langgraph.ts";
 import { mastraContenders } from "./peers/mastra.ts";
@@ -68,6 +70,8 @@ const SCENARIOS: readonly Scenario[] = [
   checkScenario,
   appendsScenario,
   modelScenario,
+  memoryScenario,
+  orchestratorScenario,
   clusterSteps,
   ...clusterShapeScenarios([...natsContenders, ...bullmqContenders, ...restateContenders]),
   clusterHosts,

@@ -12,6 +12,12 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: at(0), max: at(sorted.length - 1) };
 }
 
+/** The value that `share` of the values do not exceed. */
+export function quantileOf(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
 /** Round by round, so that a slow minute of the machine falls on both: the spread of `a[i] / b[i]`. */
 export function ratioOf(a: readonly number[], b: readonly number[]): Spread {
   return spreadOf(a.map((value, round) => value / (b[round] ?? Number.NaN)));
