@@ -14,6 +14,8 @@
 // D4  The first result of an attempt counts; later ones and those of other attempts are dropped.
 // D5  A step that was offered again may have its result from before. Once that is committed the queue lets go of it: when
 //     the run has ended, nobody may be there who takes it.
+// D6  That a step waits for people may still stand in the register when they have answered, for its owner died before it was
+//     taken out. It is taken out then, and the step is offered again.
 
 import type { Inspect } from "../actors/live-actor.ts";
 import { createStepActor } from "../actors/step-machine.ts";
@@ -227,12 +229,27 @@ export class StepRegistry {
       this.#dropped++;
       return;
     }
+    const end = this.#endIn(result, entry.offer);
+    if (waitsForNothing(end, entry.offer)) return this.#passOver(entry);
     if (entry.deadline !== null) this.#ports.deadlines.clear(entry.deadline);
     entry.deadline = null;
     if (entry.phase === "in-line") this.#out++;
     entry.phase = "ended";
     this.#ended++;
-    this.#owner.onStepEnd(entry.offer, this.#endIn(result, entry.offer));
+    this.#owner.onStepEnd(entry.offer, end);
+  }
+
+  /** D6 */
+  #passOver(entry: Entry): void {
+    this.#dropped++;
+    this.#ports.bus.results.forget(this.#sessionId, entry.offer).then(
+      () => this.offerAgain(entry.offer),
+      (error: unknown) =>
+        this.#ports.logger.warn(
+          { sessionId: this.#sessionId, stepId: entry.offer.stepId, error: errorToData(error) },
+          "that a step waited for people could not be unregistered; it is looked at again",
+        ),
+    );
   }
 
   /** What the step ended with is being committed, and can stop no other step of the session (D1). */
@@ -425,4 +442,10 @@ export class StepRegistry {
         ),
       );
   }
+}
+
+/** All that it asked has been answered. */
+function waitsForNothing(end: StepEnd, { answers }: StepOffer): boolean {
+  if (end.kind !== "suspended" || answers === undefined) return false;
+  return end.questions.length > 0 && end.questions.every(({ questionId }) => answers[questionId] !== undefined);
 }

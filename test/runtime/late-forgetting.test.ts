@@ -3,16 +3,19 @@
 
 import { afterEach, expect, it } from "vitest";
 import { createLocalBus } from "../../src/bus/local-bus.ts";
+import type { AgentContext } from "../../src/runtime/agent.ts";
 import type { Bus, StepResult } from "../../src/bus/ports.ts";
 import { ClusterWorld } from "./cluster-world.ts";
 
 let cluster: ClusterWorld;
 let late: (() => Promise<void>)[] = [];
+let isLate = true;
 let isHeard: (result: StepResult) => boolean = () => true;
 
 /** What is to be forgotten is, when `forgetNow` says so; of some results no watcher hears. */
 function open(): void {
   late = [];
+  isLate = true;
   cluster = new ClusterWorld((clock) => {
     const bus = createLocalBus({ clock, ackWaitMs: 30_000, maxDelivery: 4 });
     const { results } = bus;
@@ -21,7 +24,8 @@ function open(): void {
       get: (...of) => results.get(...of),
       list: (sessionId) => results.list(sessionId),
       watch: (sessionId, onResult) => results.watch(sessionId, (one) => (isHeard(one) ? onResult(one) : undefined)),
-      forget: async (...of) => void late.push(() => results.forget(...of)),
+      forget: (...of) =>
+        isLate ? Promise.resolve(void late.push(() => results.forget(...of))) : results.forget(...of),
     };
     return { ...bus, results: lateResults, close: () => bus.close() };
   });
@@ -67,4 +71,29 @@ it("does not take results of the next run along when a run has ended", async () 
   expect(tasks).toEqual(["first", "second"]);
   await forgetNow();
   await cluster.untilTrue("nothing is left", async () => (await cluster.bus.results.list("s")).length === 0);
+});
+
+it("does not ask people again what they answered, where a step of theirs was left registered as waiting", async () => {
+  open();
+  const inner = { nodes: ["Y"], edges: [] };
+  let asked = 0;
+  const agents = {
+    A: async (task: unknown, ctx: AgentContext): Promise<unknown> =>
+      (await ctx.run({ task: String(task), topology: inner, agents: { Y } })).finalResponse,
+  };
+  const Y = (answer: unknown, ctx: AgentContext): unknown => {
+    if (ctx.question !== undefined) return `told ${String(answer)}`;
+    asked++;
+    return ctx.ask("really?");
+  };
+  const topology = { nodes: ["A"], edges: [] };
+  const first = cluster.instance({ topology, agents });
+  const waiting = await cluster.until(first.execute({ task: "t", sessionId: "s" }));
+  expect(waiting.metadata.questions).toHaveLength(1);
+  // It dies before the bus has let go of the result, which says that the step waits.
+  isLate = false;
+  const second = cluster.instance({ topology, agents });
+  const result = await cluster.until(second.resumeSession("s", { userResponse: "yes" }));
+  expect(result).toMatchObject({ status: "completed", finalResponse: "told yes" });
+  expect(asked).toBe(1);
 });
