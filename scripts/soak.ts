@@ -1,7 +1,4 @@
 // Runs whole simulated systems from one seed after another, for as long as somebody has time.
-//
-//   npm run soak -- --seeds 10000 [--from 1] [--hosts 4]
-//   npm run soak -- --seed 4711 [--hosts 4] [--faults process-crash:3,power-loss:0 | --faults none] [--without session:s1,edge:0.2] [--trace]
 
 import { parseArgs } from "node:util";
 
@@ -10,17 +7,37 @@ import { DEFAULT_FAULT_RATES, parseFault, ratesOf } from "../src/testing/simulat
 import { randomSystems, simulateRandomSystems } from "../src/testing/simulation/random-system.ts";
 import { runSeed } from "../src/testing/simulation/world.ts";
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "1000" },
-    from: { type: "string", default: "1" },
-    hosts: { type: "string", default: "1" },
-    seed: { type: "string" },
-    faults: { type: "string" },
-    without: { type: "string", default: "" },
-    trace: { type: "boolean", default: false },
-  },
-});
+const USAGE = `Runs whole simulated systems, one from each seed.
+
+  npm run soak -- --seeds 10000 [--from 1] [--hosts 4]
+  npm run soak -- --seed 4711 [--hosts 4] [--faults process-crash:3,power-loss:0 | --faults none]
+                  [--without session:s1,edge:0.2] [--trace]`;
+
+const values = readOptions();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: "string", default: "1000" },
+        from: { type: "string", default: "1" },
+        hosts: { type: "string", default: "1" },
+        seed: { type: "string" },
+        faults: { type: "string" },
+        without: { type: "string", default: "" },
+        trace: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 function list(text: string): readonly string[] {
   return text === "" || text === "none" ? [] : text.split(",");
