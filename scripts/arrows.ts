@@ -41,7 +41,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
   bus: [],
   state: typesOf("actors/facts.ts", "actors/effects.ts", "actors/session-state.ts"),
   // How options are refused.
-  memory: to("state", "runtime/option-schema.ts"),
+  memory: [...to("state", "runtime/option-schema.ts"), ...typesOf("runtime/agent-memory.ts")],
   nats: to("bus", "state"),
   runtime: to("topology", "actors", "bus", "state"),
   agents: [
@@ -61,6 +61,7 @@ const ARROWS: Readonly<Record<string, readonly Arrow[]>> = {
     "testing/index.ts",
     "nats/index.ts",
     "orchestrator/index.ts",
+    "memory/index.ts",
     "control",
     "topology/suggestion.ts",
   ),

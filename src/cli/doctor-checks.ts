@@ -9,6 +9,7 @@ import { performance } from "node:perf_hooks";
 
 import { connectControl } from "../control/index.ts";
 import { isOrchestraError, LevelStorage, StateManager } from "../index.ts";
+import { byteCount } from "./byte-count.ts";
 import { requireOfPackage, versionOf } from "./package-version.ts";
 import { untilFree } from "./store-access.ts";
 
@@ -112,14 +113,14 @@ export async function diskFree(folder: string): Promise<Finding> {
   const place = nearest(folder);
   const { bavail, bsize } = await statfs(place);
   const free = bavail * bsize;
-  const found = `${bytes(free)} free at ${place}`;
+  const found = `${byteCount(free)} free at ${place}`;
   return free >= FREE_BYTES_MIN
     ? { name: "disk", verdict: "ok", found }
     : {
         name: "disk",
         verdict: "wrong",
         found,
-        cure: `make room: below ${bytes(FREE_BYTES_MIN)} a store may come to refuse what is written (ORCH_STORE_FAILED)`,
+        cure: `make room: below ${byteCount(FREE_BYTES_MIN)} a store may come to refuse what is written (ORCH_STORE_FAILED)`,
       };
 }
 
@@ -180,7 +181,11 @@ export async function storeState(folder: string): Promise<Finding> {
     if (client !== null) return { name, verdict: "ok", found: `open in process ${client.pid}, which serves it` };
     return await untilFree(async () => {
       const { sessions, commits, bytes: size } = await new StateManager({ storage: new LevelStorage(folder) }).stats();
-      return { name, verdict: "ok", found: `opens; ${sessions} sessions, ${commits} commits, ${bytes(size)}` } as const;
+      return {
+        name,
+        verdict: "ok",
+        found: `opens; ${sessions} sessions, ${commits} commits, ${byteCount(size)}`,
+      } as const;
     });
   } catch (error) {
     const { message } = error as Error;
@@ -199,10 +204,4 @@ export async function storeState(folder: string): Promise<Finding> {
 /** The folder, or where it would be made. */
 function nearest(folder: string): string {
   return existsSync(folder) || dirname(folder) === folder ? folder : nearest(dirname(folder));
-}
-
-function bytes(count: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-  const power = count < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
-  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }

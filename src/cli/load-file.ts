@@ -98,9 +98,10 @@ async function readText(full: string): Promise<string> {
 async function runModule(full: string, path: string, cwd: string): Promise<Record<string, unknown>> {
   await readText(full);
   const { createJiti } = await import("jiti");
+  const [memory, orchestrator] = await Promise.all([import("../memory/index.ts"), import("../orchestrator/index.ts")]);
   // The file's "orchestra" is this very one, whatever is installed where the file lies.
   const jiti = createJiti(pathToFileURL(full).href, {
-    virtualModules: { orchestra },
+    virtualModules: { orchestra, "orchestra/memory": memory, "orchestra/orchestrator": orchestrator },
     fsCache: false,
     moduleCache: false,
     interopDefault: false,

@@ -17,6 +17,20 @@ export function positive(text: string): number {
 }
 
 /** @throws {InvalidArgumentError} */
+export function fraction(text: string): number {
+  const value = Number(text);
+  if (text === "" || !(value >= 0 && value <= 1)) throw new InvalidArgumentError("expected a number from 0 to 1");
+  return value;
+}
+
+/** @throws {InvalidArgumentError} */
+export function finite(text: string): number {
+  const value = Number(text);
+  if (text === "" || !Number.isFinite(value)) throw new InvalidArgumentError("expected a number");
+  return value;
+}
+
+/** @throws {InvalidArgumentError} */
 export function port(text: string): number {
   const value = Number(text);
   if (text === "" || !Number.isInteger(value) || value < 0 || value > 65_535)

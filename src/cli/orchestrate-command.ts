@@ -5,6 +5,7 @@ import { Option, type Command } from "commander";
 import type { Io } from "./io.ts";
 import { port, positive, wholeNumber } from "./option-values.ts";
 import { mcpCommand, type McpFlags } from "./mcp-command.ts";
+import { addMemoryCommands } from "./memory-command.ts";
 import { cancelRunCommand, runEventsCommand, statusCommand } from "./orchestrate-look.ts";
 import { resumeRunCommand, startCommand, type OrchestrateFlags, type StartFlags } from "./orchestrate-start.ts";
 
@@ -47,6 +48,11 @@ export function addOrchestrateCommand(program: Command, io: Io, ended: (code: nu
       ]),
     )
     .addOption(new Option("--priority <name>", "told to agents").choices(["low", "medium", "high", "critical"]))
+    .option(
+      "--recall <n>",
+      "hand the team so many entries that earlier runs left, from the memory of FILE's orchestrator",
+      wholeNumber,
+    )
     .option("--provenance <key=value...>", "project, cardId, agent and the like")
     .action(async (file: string, flags: StartFlags) => ended(await startCommand(file, flags, io)));
 
@@ -68,6 +74,8 @@ export function addOrchestrateCommand(program: Command, io: Io, ended: (code: nu
   kept(orchestrate.command("cancel <run>").description("end a run for good"))
     .option("--reason <text>", "why, for whoever looks at it")
     .action(async (run: string, flags) => ended(await cancelRunCommand(run, flags, io)));
+
+  addMemoryCommands(orchestrate, io, ended);
 
   placed(
     program

@@ -49,6 +49,7 @@ export interface StartFlags extends OrchestrateFlags {
   readonly cwd?: string;
   readonly strategy?: string;
   readonly priority?: string;
+  readonly recall?: number;
   readonly provenance?: readonly string[];
 }
 
@@ -109,6 +110,7 @@ export async function orchestratorOf(parts: Loaded, flags: OrchestrateFlags, io:
     async close() {
       await orchestrator.close();
       await bus?.close();
+      await orchestrator.memory?.close();
     },
   };
 }
@@ -197,6 +199,7 @@ function inputOf(description: string, flags: StartFlags, io: Io): StartRunInput 
     ...(flags.forbid !== undefined && { forbiddenPaths: flags.forbid }),
     ...(flags.strategy !== undefined && { strategy: flags.strategy as NonNullable<StartRunInput["strategy"]> }),
     ...(flags.priority !== undefined && { priority: flags.priority as NonNullable<StartRunInput["priority"]> }),
+    ...(flags.recall !== undefined && { recall: flags.recall }),
     ...(flags.provenance !== undefined && { provenance: pairsOf("--provenance", flags.provenance) }),
   };
 }

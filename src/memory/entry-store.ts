@@ -10,7 +10,6 @@
 //     is written out before, and the tables that hold either are rewritten after.
 
 import { encodeValue } from "../base/codec.ts";
-import { OrchestraError } from "../base/errors.ts";
 import { GroupCommit } from "../state/group-commit.ts";
 import type { KeyValue, WriteOp } from "../state/key-value.ts";
 import type { HarvestReceipt, MemoryScope } from "./ports.ts";
@@ -299,24 +298,4 @@ function mark(key: string): WriteOp {
 
 function isSame(kept: Kept, content: Content): boolean {
   return Buffer.compare(encodeContent(kept), encodeContent(content)) === 0;
-}
-
-/** @throws {OrchestraError} `ORCH_MEMORY_EMBEDDER` unless these settings are those of the embedder. */
-export function assertEmbedder(settings: Settings | null, embedder: { name: string; dimensions: number | null }): void {
-  if (settings === null) return;
-  const isSameLength = embedder.dimensions === null || embedder.dimensions === settings.dimensions;
-  if (settings.embedder === embedder.name && isSameLength) return;
-  const given = embedder.dimensions === null ? "" : ` (${embedder.dimensions} dimensions)`;
-  throw new OrchestraError(
-    "ORCH_MEMORY_EMBEDDER",
-    `the entries were embedded by "${settings.embedder}" (${settings.dimensions} dimensions), expected the same, got "${embedder.name}"${given}; memory.reembed() makes their vectors anew`,
-    {
-      details: {
-        stored: settings.embedder,
-        storedDimensions: settings.dimensions,
-        given: embedder.name,
-        givenDimensions: embedder.dimensions,
-      },
-    },
-  );
 }

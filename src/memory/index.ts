@@ -11,6 +11,7 @@ export type {
   HarvestReceipt,
   Memory,
   MemoryArtifact,
+  MemoryContents,
   MemoryEntry,
   MemoryInput,
   MemoryOfSteps,

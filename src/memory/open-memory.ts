@@ -10,9 +10,11 @@ import { OrchestraError } from "../base/errors.ts";
 import { createIds } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import { readContents } from "./contents.ts";
 import { BATCH_MAX, draftsOf, textsOf } from "./drafts.ts";
 import { embedTexts } from "./embedding.ts";
-import { assertEmbedder, EntryStore, type Draft } from "./entry-store.ts";
+import { assertEmbedder } from "./embedder-pin.ts";
+import { EntryStore, type Draft } from "./entry-store.ts";
 import { assertProvenance, decideHarvest, learningDraft, tooMany } from "./harvest.ts";
 import type {
   ArtifactScores,
@@ -21,6 +23,7 @@ import type {
   HarvestReceipt,
   Memory,
   MemoryArtifact,
+  MemoryContents,
   MemoryEntry,
   MemoryInput,
   MemoryOrigin,
@@ -138,7 +141,7 @@ export class OpenMemory implements Memory {
   async search(query: string, options: MemorySearchOptions): Promise<readonly MemorySearchResult[]> {
     const parsed = parseSearch(query, options);
     const { store, shelves } = await this.#parts();
-    assertEmbedder(store.settings, this.#options.embedder);
+    this.#assertEmbedder(store);
     if (parsed.topK === 0 || store.settings === null) return [];
     const opened = await shelves.get(parsed.scope);
     if (opened === null || opened.shelf.live === 0) return [];
@@ -211,7 +214,7 @@ export class OpenMemory implements Memory {
 
   async prepare(scope: MemoryScope): Promise<void> {
     const { store, shelves } = await this.#parts();
-    assertEmbedder(store.settings, this.#options.embedder);
+    this.#assertEmbedder(store);
     await shelves.prepare(parseScope(scope));
   }
 
@@ -225,6 +228,11 @@ export class OpenMemory implements Memory {
       scopes: shelves.stats(),
       hnsw: shelves.hnsw,
     };
+  }
+
+  async contents(): Promise<readonly MemoryContents[]> {
+    const { store } = await this.#parts();
+    return readContents(store, (entry) => !this.#isExpired(entry));
   }
 
   forStep(step: MemoryStep): StepMemory {
@@ -282,7 +290,7 @@ export class OpenMemory implements Memory {
     const drafts = draftsOf(entries, { scope, origin, provenance, nowMs });
     const parts = await this.#parts();
     const { store, shelves } = parts;
-    assertEmbedder(store.settings, this.#options.embedder);
+    this.#assertEmbedder(store);
     if (store.nextExpiryMs <= nowMs) await this.#sweep(parts);
     const kept: MemoryEntry[] = [];
     for (let at = 0; at < drafts.length; at += BATCH_MAX) {
@@ -317,10 +325,15 @@ export class OpenMemory implements Memory {
     return kept;
   }
 
+  #assertEmbedder({ settings }: EntryStore): void {
+    const { embedder, storage } = this.#options;
+    assertEmbedder(settings, embedder, storage.folder);
+  }
+
   /** Unit vectors of the drafts' texts, and whose they are. */
   async #embed(store: EntryStore, drafts: readonly Draft[], signal?: AbortSignal) {
     const { embedder, clock, random } = this.#options;
-    assertEmbedder(store.settings, embedder);
+    this.#assertEmbedder(store);
     const pinned = store.settings?.dimensions ?? null;
     const { vectors, dimensions } = await embedTexts(embedder, textsOf(drafts), pinned, {
       use: "store",

@@ -9,6 +9,8 @@ export interface MemoryStorage {
   /** For messages. */
   readonly name: string;
   open(): Promise<KeyValue>;
+  /** Of the local disk; null where it is in none. */
+  readonly folder: string | null;
   /** For caches; null where none outlive the process. */
   readonly cacheFolder: string | null;
 }
@@ -17,6 +19,7 @@ export interface MemoryStorage {
 export function folderStorage(folder: string): MemoryStorage {
   return {
     name: folder,
+    folder,
     open: async () => openLevelFolder(await prepareFolder(join(folder, "entries"))),
     cacheFolder: join(folder, "index"),
   };
@@ -24,5 +27,5 @@ export function folderStorage(folder: string): MemoryStorage {
 
 /** This process's memory. */
 export function volatileStorage(): MemoryStorage {
-  return { name: "memory", open: async () => memoryKeyValue(), cacheFolder: null };
+  return { name: "memory", folder: null, open: async () => memoryKeyValue(), cacheFolder: null };
 }

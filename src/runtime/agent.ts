@@ -5,6 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import { OrchestraError, type ErrorData } from "../base/errors.ts";
 import type { FailureClass } from "../actors/facts.ts";
 import type { Place } from "../actors/place.ts";
+import type { StepMemory } from "./agent-memory.ts";
 import { isRecordLike, shown } from "./option-schema.ts";
 import { readAnswer } from "./prompts.ts";
 
@@ -133,18 +134,8 @@ export interface AgentContext {
   heartbeat(): void;
   /** Runs another topology as a nested run and waits for its result. Options as for `Orchestra.run`. */
   run(options: any): Promise<any>;
-  /** What is remembered beyond the run, as seen from this step; absent without the option `memory`. Its type is `StepMemory` of `orchestra/memory`. */
-  readonly memory?: any;
-}
-
-/** Gives each step its view of a memory. */
-export interface MemoryOfSteps {
-  forStep(step: {
-    readonly sessionId: string;
-    readonly runId: string;
-    readonly node: string;
-    readonly signal: AbortSignal;
-  }): unknown;
+  /** What is remembered beyond the run, as seen from this step; absent without the option `memory`. */
+  readonly memory?: StepMemory;
 }
 
 export type AgentFunction<I = any, O = any> = (input: I, ctx: AgentContext) => MaybePromise<O | Command>;

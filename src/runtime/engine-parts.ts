@@ -13,7 +13,7 @@ import type { Bus, Inbox, InboxCommand } from "../bus/ports.ts";
 import type { Commit, SessionEntry, SessionStore } from "../state/ports.ts";
 import type { RetentionPolicy } from "../state/retention.ts";
 import { isEnded } from "../state/run-status.ts";
-import type { MemoryOfSteps } from "./agent.ts";
+import type { MemoryOfSteps } from "./agent-memory.ts";
 import { factsOfAskedCheckpoint } from "./asked-checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { EnginePorts } from "./engine-ports.ts";
@@ -157,8 +157,10 @@ export function openEngineParts(options: EngineOptions, engine: Engine, hooks: E
     runtime: {
       values,
       logger,
-      memory: ({ sessionId, runId, body, signal }) =>
-        options.memory?.forStep({ sessionId, runId, node: body.offer.node, signal }),
+      memory({ sessionId, runId, body, signal }) {
+        const { stepId, node } = body.offer;
+        return options.memory?.forStep({ sessionId, runId, stepId, node, signal });
+      },
       chunks(execution) {
         if (execution.body.offer.streamedFrom === undefined) return undefined;
         return (

@@ -10,7 +10,7 @@ import type { InspectionEvent } from "xstate";
 import type { Bus } from "../bus/ports.ts";
 import type { SessionStore } from "../state/ports.ts";
 import type { TopologyInput } from "../topology/read.ts";
-import type { MemoryOfSteps } from "./agent.ts";
+import type { MemoryOfSteps } from "./agent-memory.ts";
 import { isAgentDirectory, type AgentDirectory, type AgentLike } from "./agent-source.ts";
 import type { Channel } from "./channel.ts";
 import type { CommunicationManager } from "./communication.ts";

@@ -7,6 +7,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Stored } from "../base/stored.ts";
 import { copyValue } from "../base/value.ts";
 import { next } from "./agent.ts";
+import type { StepMemory } from "./agent-memory.ts";
 import type { AgentContext, ArrivalValue, DecideShare, MaybePromise, UsageReport } from "./agent.ts";
 import { shown } from "./option-schema.ts";
 import type { StepBody } from "./step-wire.ts";
@@ -25,7 +26,7 @@ export interface StepAttempt {
 export interface StepRuntime<A extends StepAttempt> {
   readonly values: Values;
   readonly logger: Logger;
-  memory(attempt: A): unknown;
+  memory(attempt: A): StepMemory | undefined;
   chunks(attempt: A): AsyncIterable<unknown> | undefined;
   /** Records a result of `once`; resolves with the recorded value, which is another's when that came first. */
   journal(attempt: A, key: string, value: unknown): Promise<unknown>;
@@ -48,6 +49,7 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   #task: { value: unknown } | undefined;
   #context: Readonly<Record<string, unknown>> | undefined;
   #session: Session | undefined;
+  #memory: StepMemory | undefined;
   #logger: Logger | undefined;
   #state: AgentContext["state"] | undefined;
   #writes: Map<string, { value: unknown } | null> | undefined;
@@ -104,8 +106,9 @@ export class StepContext<A extends StepAttempt = StepAttempt> implements AgentCo
   get chunks(): AsyncIterable<unknown> {
     return this.#runtime.chunks(this.#attempt) as AsyncIterable<unknown>;
   }
-  get memory(): unknown {
-    return this.#runtime.memory(this.#attempt);
+  get memory(): StepMemory {
+    // As `error`: absent unless the run has a memory.
+    return (this.#memory ??= this.#runtime.memory(this.#attempt)) as StepMemory;
   }
   get signal(): AbortSignal {
     return this.#attempt.signal;

@@ -189,7 +189,13 @@ describe.each(["folder", "process"])("a memory in a %s", (kind) => {
 
   it("gives an agent memory of its session, with where it comes from", async () => {
     const memory = await open(kind);
-    const step = { sessionId: "s1", runId: "run_1", node: "Coder", signal: new AbortController().signal };
+    const step = {
+      sessionId: "s1",
+      runId: "run_1",
+      stepId: "1.0.1",
+      node: "Coder",
+      signal: new AbortController().signal,
+    };
     const added = await memory.forStep(step).add({ value: "build with make" });
     expect(added.provenance).toEqual({ sessionId: "s1", runId: "run_1", agent: "Coder" });
     const later = memory.forStep({ ...step, runId: "run_2", node: "Reviewer" });

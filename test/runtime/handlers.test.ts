@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { createMemory } from "orchestra/memory";
+import type { AgentContext } from "../../src/runtime/agent.ts";
 import type { TopologyData } from "../../src/topology/types.ts";
 import { request, run, topology, world } from "./world.ts";
 
@@ -69,12 +71,18 @@ describe("step handlers", () => {
 
 describe("memory", () => {
   it("is what agents see as ctx.memory, each step its own view", async () => {
-    const { engine } = world({ memory: { forStep: ({ sessionId, node }) => ({ of: sessionId, at: node }) } });
-    const agents = { A: (_x: unknown, ctx: { memory?: unknown }) => ctx.memory as object };
+    await using memory = createMemory();
+    const { engine } = world({ memory });
+    const A = async (text: string, ctx: AgentContext): Promise<unknown> => {
+      const found = await ctx.memory?.search(text);
+      const { scope, provenance } = (await ctx.memory?.add({ value: text })) ?? {};
+      return { found: found?.length, scope, agent: provenance?.agent };
+    };
     for (const sessionId of ["one", "two"])
-      expect((await run(engine, 1, topology("A"), agents, { sessionId })).finalResponse).toEqual({
-        of: sessionId,
-        at: "A",
+      expect((await run(engine, "otters", topology("A"), { A }, { sessionId })).finalResponse).toEqual({
+        found: 0,
+        scope: { sessionId },
+        agent: "A",
       });
     await engine.close();
   });
