@@ -22,7 +22,7 @@ export interface Finding {
   readonly cure?: string;
 }
 
-const PARTS = ["level", "classic-level", "xstate", "msgpackr", "zod", "commander", "jiti", "pino", "yaml"] as const;
+const PARTS = ["level", "classic-level", "xstate", "zod", "commander", "jiti", "pino", "yaml"] as const;
 
 export function nodeVersion(): Finding {
   const { engines } = createRequire(import.meta.url)("../../package.json") as { engines: { node: string } };
@@ -80,18 +80,7 @@ export async function levelDb(): Promise<Finding> {
   }
 }
 
-/** msgpackr's native part is a choice: without it values are read a little slower. */
-export function msgpackrExtract(): Finding {
-  const name = "msgpackr-extract";
-  try {
-    requireOfPackage("msgpackr")("msgpackr-extract");
-    return { name, verdict: "ok", found: "loads" };
-  } catch {
-    return { name, verdict: "note", found: "not there; msgpackr does without it" };
-  }
-}
-
-/** hnswlib-node is a choice, too: without it a memory looks at every entry, which takes longer where there are many. */
+/** hnswlib-node is a choice: without it a memory looks at every entry, which takes longer where there are many. */
 export function hnswlib(): Finding {
   const name = "hnswlib-node";
   try {

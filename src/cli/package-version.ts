@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 
 const here = createRequire(import.meta.url);
 /** Packages that came with another one, and are found from there. */
-const CAME_WITH: Readonly<Record<string, string>> = { "classic-level": "level", "msgpackr-extract": "msgpackr" };
+const CAME_WITH: Readonly<Record<string, string>> = { "classic-level": "level" };
 
 /** `require` as the package of that name has it. @throws when it is not installed. */
 export function requireOfPackage(name: string): NodeJS.Require {

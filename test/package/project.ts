@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, syml
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { pruneDeclarations } from "../../scripts/prune-declarations.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -37,6 +38,7 @@ export function ensureBuilt(): void {
   const build = (program: string, ...args: string[]) =>
     execFileSync(process.execPath, [join(ROOT, "node_modules", program), ...args], { cwd: ROOT, stdio: "pipe" });
   build("typescript/bin/tsc", "-p", "tsconfig.build.json");
+  pruneDeclarations();
   build("rolldown/bin/cli.mjs", "-c");
 }
 
