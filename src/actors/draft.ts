@@ -15,10 +15,9 @@ import type { Stored } from "../base/stored.ts";
 import { stepIdOf } from "../base/ids.ts";
 import type { Plan } from "../topology/plan.ts";
 import type { BranchStatus, Effect, KernelEvent, Question, StepInput, TerminalReason } from "./effects.ts";
+import { copyOfBranch, copyOfRun, copyOfSession, type Mutable } from "./copies.ts";
 import { IntMap } from "./int-map.ts";
 import type { Barrier, Branch, Frame, Instance, RunState, SessionState } from "./session-state.ts";
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class Draft {
   readonly plan: Plan;
@@ -43,8 +42,8 @@ export class Draft {
   constructor(session: SessionState, run: RunState, plan: Plan, atMs: number) {
     this.plan = plan;
     this.atMs = atMs;
-    this.session = { ...session };
-    this.run = { ...run };
+    this.session = copyOfSession(session);
+    this.run = copyOfRun(run);
   }
 
   nodeName(node: number): string {
@@ -83,12 +82,15 @@ export class Draft {
   }
 
   /** The instances around `instance`, innermost first. All belong to one frame. */
-  *chain(instance: number): IterableIterator<Instance> {
+  chain(instance: number): readonly Instance[] {
+    if (instance === 0) return NO_INSTANCES;
+    const around: Instance[] = [];
     for (let id = instance; id !== 0;) {
       const found = this.instance(id);
-      yield found;
+      around.push(found);
       id = found.parent;
     }
+    return around;
   }
 
   /** Counts `delta` at `end` in an instance and all around it (D2). */
@@ -133,9 +135,9 @@ export class Draft {
       enteredByCall: false,
       mustAnswer: false,
       notify: false,
-      conversed: [],
-      late: [],
-      phase: { kind: "idle" },
+      conversed: NONE,
+      late: NONE,
+      phase: IDLE,
       ...from,
       id: this.run.nextBranch++,
     };
@@ -177,16 +179,15 @@ export class Draft {
         node: this.nodeName(node),
       });
     }
-    return this.putBranch({
-      ...branch,
-      node,
-      instance: into.instance,
-      order: into.order,
-      enteredByCall: false,
-      mustAnswer: false,
-      conversed: [],
-      phase: { kind: "idle" },
-    });
+    const moved = copyOfBranch(branch);
+    moved.node = node;
+    moved.instance = into.instance;
+    moved.order = into.order;
+    moved.enteredByCall = false;
+    moved.mustAnswer = false;
+    moved.conversed = NONE;
+    moved.phase = IDLE;
+    return this.putBranch(moved);
   }
 
   /** Ends a branch with all that hangs on it: its step, its question, the frames it waits for. */
@@ -318,6 +319,11 @@ export class Draft {
     if (!this.run[list].includes(name)) this.run[list] = [...this.run[list], name];
   }
 }
+
+const NO_INSTANCES: readonly Instance[] = Object.freeze([]);
+/** Shared by the many branches that have none of something. */
+const NONE: readonly never[] = Object.freeze([]);
+const IDLE = Object.freeze({ kind: "idle" } as const);
 
 function found<T>(value: T | undefined, what: string, id: number): T {
   if (value === undefined) throw new TypeError(`${what} ${id} is not there`);

@@ -57,13 +57,22 @@ export function decideWarnings({
   usage,
   limits,
   warned,
-}: Pick<RunState, "steps" | "usage" | "limits" | "warned">): BudgetWarning[] {
+}: Pick<RunState, "steps" | "usage" | "limits" | "warned">): readonly BudgetWarning[] {
+  const tokens = usage.inputTokens + usage.outputTokens;
+  if (!isNear(steps, limits.maxSteps) && !isNear(tokens, limits.tokens) && !isNear(usage.costUsd, limits.costUsd))
+    return NO_WARNINGS;
   const warnings: BudgetWarning[] = [];
   const look = (budget: BudgetWarning["budget"], used: number, limit: number | false): void => {
-    if (limit !== false && used >= limit * WARN_AT && !warned.includes(budget)) warnings.push({ budget, used, limit });
+    if (limit !== false && isNear(used, limit) && !warned.includes(budget)) warnings.push({ budget, used, limit });
   };
   look("steps", steps, limits.maxSteps);
-  look("tokens", usage.inputTokens + usage.outputTokens, limits.tokens);
+  look("tokens", tokens, limits.tokens);
   look("costUsd", usage.costUsd, limits.costUsd);
   return warnings;
+}
+
+const NO_WARNINGS: readonly BudgetWarning[] = Object.freeze([]);
+
+function isNear(used: number, limit: number | false): boolean {
+  return limit !== false && used >= limit * WARN_AT;
 }

@@ -1,13 +1,16 @@
 // Persistent map from small whole numbers
 //
 // A radix trie of 32-wide pages (Bagwell, "Ideal Hash Trees", without the hashing): `set` and `delete` copy one
-// page per level and share the rest, so a state of 1,000 branches costs two small copies per change. Iteration
+// page per level and share the rest, so a state of 1,000 branches costs two small copies per change. Of most runs most
+// maps have one entry: it stands in the map itself. Iteration
 // runs in ascending order of keys. A key is a whole number from 0 to 2^32 - 1; any other is never in the map, and
 // setting it is refused: its bits would lead to the page of another key.
 
 const BITS = 5;
 const WIDTH = 1 << BITS;
 const MASK = WIDTH - 1;
+/** In place of a shift: there are no pages but one value. */
+const ONE = -1;
 
 interface Page {
   /** Filled slots. */
@@ -23,14 +26,18 @@ export class IntMap<V extends {} | number | string> {
   static readonly EMPTY: IntMap<never> = new IntMap<never>(EMPTY_PAGE, 0, 0);
 
   readonly size: number;
-  readonly #root: Page;
-  /** Bits to shift at the root: 0 for one level. */
+  /** The value itself of a map with one entry. */
+  readonly #root: Page | V;
+  /** Bits to shift at the root: 0 for one level. `ONE` exactly where there is one entry. */
   readonly #shift: number;
+  /** The key of the one entry. */
+  readonly #only: number;
 
-  private constructor(root: Page, shift: number, size: number) {
+  private constructor(root: Page | V, shift: number, size: number, only = 0) {
     this.#root = root;
     this.#shift = shift;
     this.size = size;
+    this.#only = only;
   }
 
   static empty<V extends {}>(): IntMap<V> {
@@ -44,8 +51,9 @@ export class IntMap<V extends {} | number | string> {
   }
 
   get(key: number): V | undefined {
+    if (this.#shift === ONE) return key === this.#only ? (this.#root as V) : undefined;
     if (key >>> this.#shift >= WIDTH || key >>> 0 !== key) return undefined;
-    let page: Page = this.#root;
+    let page = this.#root as Page;
     for (let shift = this.#shift; shift > 0; shift -= BITS) {
       const below = page.slots[(key >>> shift) & MASK] as Page | undefined;
       if (below === undefined) return undefined;
@@ -61,7 +69,14 @@ export class IntMap<V extends {} | number | string> {
   set(key: number, value: V): IntMap<V> {
     if (key >>> 0 !== key)
       throw new RangeError(`IntMap: expected a whole number from 0 to 2^32 - 1 as key, got ${key}`);
-    let root = this.#root;
+    if (this.size === 0 || (this.#shift === ONE && key === this.#only)) return new IntMap<V>(value, ONE, 1, key);
+    const paged = this.#shift === ONE ? IntMap.empty<V>().#put(this.#only, this.#root as V) : this;
+    return paged.#put(key, value);
+  }
+
+  /** Of a map in pages. */
+  #put(key: number, value: V): IntMap<V> {
+    let root = this.#root as Page;
     let shift = this.#shift;
     while (key >>> shift >= WIDTH) {
       root = root.used === 0 ? root : { used: 1, slots: [root] };
@@ -73,12 +88,16 @@ export class IntMap<V extends {} | number | string> {
 
   delete(key: number): IntMap<V> {
     if (this.get(key) === undefined) return this;
-    if (this.size === 1) return IntMap.empty<V>();
-    return new IntMap<V>(erase(this.#root, this.#shift, key), this.#shift, this.size - 1);
+    if (this.#shift === ONE) return IntMap.empty<V>();
+    const left = erase(this.#root as Page, this.#shift, key);
+    if (this.size > 2) return new IntMap<V>(left, this.#shift, this.size - 1);
+    for (const [only, value] of walk(left, this.#shift, 0)) return new IntMap<V>(value as V, ONE, 1, only);
+    throw new TypeError("IntMap: the last entry is missing");
   }
 
   *entries(): IterableIterator<[number, V]> {
-    yield* walk(this.#root, this.#shift, 0) as Iterable<[number, V]>;
+    if (this.#shift === ONE) yield [this.#only, this.#root as V];
+    else yield* walk(this.#root as Page, this.#shift, 0) as Iterable<[number, V]>;
   }
 
   *values(): IterableIterator<V> {
@@ -87,7 +106,10 @@ export class IntMap<V extends {} | number | string> {
 
   /** The first entry in key order for which `test` holds. */
   find(test: (value: V, key: number) => boolean): V | undefined {
-    return search(this.#root, this.#shift, 0, test as (value: unknown, key: number) => boolean) as V | undefined;
+    if (this.#shift === ONE) return test(this.#root as V, this.#only) ? (this.#root as V) : undefined;
+    return search(this.#root as Page, this.#shift, 0, test as (value: unknown, key: number) => boolean) as
+      | V
+      | undefined;
   }
 
   toJSON(): [number, V][] {

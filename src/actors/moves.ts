@@ -4,6 +4,7 @@ import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import type { PlanEdge } from "../topology/plan.ts";
 import { arrive, ownerOf, ownsEnd, type Fired } from "./barriers.ts";
+import type { Mutable } from "./copies.ts";
 import { inputOf, openInstance, type Draft } from "./draft.ts";
 import type { Arrival, StepInput } from "./effects.ts";
 import { NO_RECORDS, recordsAhead, withRecord, type StepJournal } from "./journal.ts";
@@ -179,12 +180,14 @@ function plainInput({ load }: Cargo): StepInput {
 }
 
 function alongOf(draft: Draft, edge: PlanEdge, { load, stepId, ahead }: Cargo): Entering {
-  const streams = edge.data.type === "stream" && stepId !== undefined;
-  return {
-    ...("error" in load ? { error: load.error } : {}),
-    ...(streams ? { streamedFrom: stepId, journal: journalAhead(ahead, draft.nodeName(edge.to)) } : {}),
-    ...(edge.data.timeoutMs === undefined ? {} : { edgeTimeoutMs: edge.data.timeoutMs }),
-  };
+  const along: Mutable<Entering> = {};
+  if ("error" in load) along.error = load.error;
+  if (edge.data.type === "stream" && stepId !== undefined) {
+    along.streamedFrom = stepId;
+    along.journal = journalAhead(ahead, draft.nodeName(edge.to));
+  }
+  if (edge.data.timeoutMs !== undefined) along.edgeTimeoutMs = edge.data.timeoutMs;
+  return along;
 }
 
 function journalAhead(ahead: StepJournal = NO_RECORDS, node: string): StepJournal {

@@ -6,6 +6,7 @@ import type { Stored } from "../base/stored.ts";
 import type { PlanEdge } from "../topology/plan.ts";
 import { failBranch } from "./barriers.ts";
 import { decideCommand, type Addressed } from "./commands.ts";
+import type { Mutable } from "./copies.ts";
 import { inputOf, type Draft } from "./draft.ts";
 import type { Arrival, StepInput } from "./effects.ts";
 import { deliver, deliverFinal, notify, openConversation, skip, startCalls, takeTurn } from "./frames.ts";
@@ -171,12 +172,10 @@ export function leave(draft: Draft, branch: Branch, value: Stored, source: Sourc
 }
 
 function cargoOf(draft: Draft, branch: Branch, value: Stored, { stepId, journal }: Source): Cargo {
-  return {
-    from: draft.nodeName(branch.node),
-    load: { value },
-    ...(stepId === undefined ? {} : { stepId }),
-    ...(journal === undefined ? {} : { ahead: journal }),
-  };
+  const cargo: Mutable<Cargo> = { from: draft.nodeName(branch.node), load: { value } };
+  if (stepId !== undefined) cargo.stepId = stepId;
+  if (journal !== undefined) cargo.ahead = journal;
+  return cargo;
 }
 
 function wouldHold(edge: PlanEdge, held: readonly number[]): boolean {
@@ -195,6 +194,10 @@ const NO_EDGES: readonly PlanEdge[] = Object.freeze([]);
 /** The edges of a group that hold; `else` edges where no conditional sibling does. */
 function choose(draft: Draft, ids: readonly number[], held: readonly number[]): readonly PlanEdge[] {
   if (ids.length === 0) return NO_EDGES;
+  if (ids.length === 1) {
+    const edge = draft.plan.edges[ids[0]!]!;
+    return holds(draft, edge, held) || (edge.isElse && !isSpent(draft, edge)) ? [edge] : NO_EDGES;
+  }
   const edges = ids.map((id) => draft.plan.edges[id]!);
   const holding = edges.filter((edge) => holds(draft, edge, held));
   if (holding.some((edge) => edge.conditional)) return holding;

@@ -43,7 +43,7 @@ export function initialState(sessionId: string): SessionState {
 }
 
 export function planOfRun(run: RunState): Plan {
-  return compilePlan(run.topology, { errorRouting: run.limits.errorRouting });
+  return compilePlan(run.topology, run.limits);
 }
 
 export function reduce(state: SessionState, fact: Fact, atMs: number): Reduction {

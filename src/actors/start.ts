@@ -1,6 +1,8 @@
 // How a run begins.
 
 import { compilePlan } from "../topology/compile.ts";
+import type { Plan } from "../topology/plan.ts";
+import { copyOfSession, type Mutable } from "./copies.ts";
 import { Draft } from "./draft.ts";
 import { cancelRun } from "./ending.ts";
 import { NO_USAGE, type Fact } from "./facts.ts";
@@ -22,15 +24,17 @@ export function startRun(
   if (live && fact.fresh !== true)
     return { state, effects: [], events: [], refused: "the session has a run that has not ended" };
   const ended = live ? endBefore(state, atMs) : { state, effects: [], events: [] };
-  const cleared = fact.fresh === true ? { ...ended.state, context: {}, agentState: {}, runs: [] } : ended.state;
-  const session: SessionState = {
-    ...cleared,
-    status: "running",
-    runCount: state.runCount + 1,
-    context: fact.context === undefined ? cleared.context : { ...cleared.context, ...fact.context },
-  };
-  const plan = compilePlan(fact.topology, { errorRouting: fact.limits.errorRouting });
-  const draft = new Draft(session, newRun(fact, session.runCount, plan.nodes.length, atMs), plan, atMs);
+  const session = copyOfSession(ended.state);
+  session.status = "running";
+  session.runCount = state.runCount + 1;
+  if (fact.fresh === true) {
+    session.context = {};
+    session.agentState = {};
+    session.runs = [];
+  }
+  if (fact.context !== undefined) session.context = { ...session.context, ...fact.context };
+  const plan = compilePlan(fact.topology, fact.limits);
+  const draft = new Draft(session, newRun(fact, session.runCount, plan, atMs), plan, atMs);
   draft.effects.push(...ended.effects);
   draft.events.push(...ended.events, {
     type: "run.started",
@@ -46,18 +50,18 @@ export function startRun(
     parent: null,
     call: 0,
     node: plan.entry,
-    callers: [],
+    callers: NONE,
     live: 0,
-    deliveries: [],
+    deliveries: NONE,
     failed: 0,
-    failures: [],
-    skipped: [],
+    failures: NONE,
+    skipped: NONE,
   });
   if (fact.limits.durationMs !== false) {
     draft.armTimer("duration", { kind: "duration", dueAtMs: atMs + fact.limits.durationMs, heldSinceMs: null });
   }
   const input = { kind: "value", value: fact.task } as const;
-  const root = draft.startBranch({ parent: null, frame: 0, instance: 0, order: [], node: plan.entry, input });
+  const root = draft.startBranch({ parent: null, frame: 0, instance: 0, order: NONE, node: plan.entry, input });
   if (plan.nodes[plan.entry]!.act === "pass") leave(draft, root, fact.task, { held: fact.held, input });
   else enter(draft, root, input);
   return finish(draft, fact.held);
@@ -66,13 +70,18 @@ export function startRun(
 /** `fresh` on a session that has a run: that run is cancelled first. */
 function endBefore(state: SessionState, atMs: number): Reduction {
   const run = state.run!;
-  const draft = new Draft(state, run, compilePlan(run.topology, { errorRouting: run.limits.errorRouting }), atMs);
+  const draft = new Draft(state, run, compilePlan(run.topology, run.limits), atMs);
   cancelRun(draft, "the session was started over");
   return { state: { ...draft.session, run: draft.run }, effects: draft.effects, events: draft.events };
 }
 
-function newRun(fact: Started, seq: number, nodeCount: number, atMs: number): RunState {
-  return {
+/** Shared by all runs, which begin with none of most things. */
+const NONE: readonly never[] = Object.freeze([]);
+const NO_VISITS: RunState["visits"] = Object.freeze({});
+const NO_TIMERS: RunState["timers"] = Object.freeze({});
+
+function newRun(fact: Started, seq: number, plan: Plan, atMs: number): RunState {
+  const run: Mutable<RunState> = {
     runId: fact.runId,
     seq,
     topology: fact.topology,
@@ -84,30 +93,31 @@ function newRun(fact: Started, seq: number, nodeCount: number, atMs: number): Ru
     parent: fact.parent ?? null,
     idempotencyKey: fact.idempotencyKey ?? null,
     followUp: fact.followUp ?? false,
-    ...(fact.conditions !== undefined && { conditions: fact.conditions }),
     steps: 0,
     usage: NO_USAGE,
-    invocations: Array.from({ length: nodeCount }, () => 0),
+    invocations: plan.nodes.map(() => 0),
     ignored: 0,
     nextBranch: 1,
     nextStep: 1,
     nextFrame: 1,
     nextInstance: 1,
     nextQuestion: 1,
-    visits: {},
+    visits: NO_VISITS,
     branches: IntMap.empty(),
     frames: IntMap.empty(),
     instances: IntMap.empty(),
     steppers: IntMap.empty(),
-    queue: [],
-    timers: {},
-    questions: [],
-    boundsHit: [],
-    missing: [],
-    timedOut: [],
+    queue: NONE,
+    timers: NO_TIMERS,
+    questions: NONE,
+    boundsHit: NONE,
+    missing: NONE,
+    timedOut: NONE,
     partial: false,
-    warned: [],
+    warned: NONE,
     pause: null,
     end: null,
   };
+  if (fact.conditions !== undefined) run.conditions = fact.conditions;
+  return run;
 }

@@ -35,15 +35,15 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
   if (fact.type === "step.succeeded") {
     const refusal = refusalOf(draft, branch, fact.outcome);
     if (refusal !== undefined) {
-      const idle = settleStep(draft, branch, work);
+      settleStep(draft, work);
       draft.events.push(failure(draft, fact, branch, refusal));
-      failStep(draft, idle, refusal, source);
+      failStep(draft, branch, refusal, source);
       return undefined;
     }
-    const idle = settleStep(draft, branch, work);
-    writeState(draft, branch, fact.state ?? []);
+    settleStep(draft, work);
+    if (fact.state !== undefined) writeState(draft, branch, fact.state);
     draft.events.push(success(draft, fact, branch));
-    applyOutcome(draft, idle, fact.outcome, source);
+    applyOutcome(draft, branch, fact.outcome, source);
     return undefined;
   }
   if (fact.retryAtMs !== undefined) {
@@ -59,10 +59,10 @@ export function stepEnded(draft: Draft, fact: StepEnd): string | undefined {
     offer(draft, branch, { ...work, attempt: work.attempt + 1, notBeforeMs: fact.retryAtMs });
     return undefined;
   }
-  const idle = settleStep(draft, branch, work);
+  settleStep(draft, work);
   draft.events.push(failure(draft, fact, branch, fact.error));
   if (refuseByBudget(draft, fact.error, draft.nodeName(branch.node))) return undefined;
-  failStep(draft, idle, fact.error, source);
+  failStep(draft, branch, fact.error, source);
   return undefined;
 }
 
@@ -92,13 +92,10 @@ function failure(draft: Draft, { stepId, attempt, tookMs }: StepEnd, branch: Bra
   };
 }
 
-/** The step is out no more; its branch stands idle while its outcome is followed, which writes down where it goes. */
-function settleStep(draft: Draft, branch: Branch, work: StepWork): Branch {
+/** The step is out no more; what follows of its outcome writes down where its branch goes. */
+function settleStep(draft: Draft, work: StepWork): void {
   draft.run.steppers = draft.run.steppers.delete(work.step);
-  return { ...branch, phase: IDLE };
 }
-
-const IDLE = { kind: "idle" } as const;
 
 function account(draft: Draft, { usage }: StepEnd): void {
   if (usage === undefined) return;

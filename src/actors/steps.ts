@@ -3,6 +3,7 @@
 import type { ErrorData } from "../base/errors.ts";
 import type { Stored } from "../base/stored.ts";
 import type { PlanEdge } from "../topology/plan.ts";
+import { copyOfBranch, type Mutable } from "./copies.ts";
 import { asked, branchName, type Draft } from "./draft.ts";
 import type { Arrival, StepInput, StepOffer } from "./effects.ts";
 import { decideGate, decideWarnings, type GateVerdict } from "./gate.ts";
@@ -103,11 +104,10 @@ function handOut(draft: Draft, branch: Branch, work: StepWork): void {
 /** Offers a step that is already counted: its first attempt, or another one. */
 export function offer(draft: Draft, branch: Branch, work: StepWork): void {
   draft.run.steppers = draft.run.steppers.set(work.step, branch.id);
-  const busy = draft.putBranch({
-    ...branch,
-    input: work.question === undefined ? work.input : branch.input,
-    phase: { kind: "step", work },
-  });
+  const busy = copyOfBranch(branch);
+  if (work.question === undefined) busy.input = work.input;
+  busy.phase = { kind: "step", work };
+  draft.putBranch(busy);
   const made = offerOf(draft.session, busy, draft.nodeName(branch.node), draft.run.seq);
   draft.effects.push({ type: "step.offer", offer: made });
   draft.events.push({
@@ -145,8 +145,6 @@ export function offerOf(
   if (work.answers !== NO_ANSWERS && Object.keys(work.answers).length > 0) made.answers = work.answers;
   return made;
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Shared by the many steps that have none. */
 const NO_ANSWERS: Readonly<Record<string, Stored>> = Object.freeze({});

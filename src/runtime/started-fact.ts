@@ -20,7 +20,7 @@ export function startedFact(
 ): Fact {
   const task = values.store(request.task, "task", blobs);
   const context = request.context === undefined ? undefined : values.storeAll(request.context, "context", blobs);
-  const plan = compilePlan(request.topology, { errorRouting: request.limits.errorRouting });
+  const plan = compilePlan(request.topology, request.limits);
   const edges = entryEdgesToJudge(plan);
   const view = { output: request.task, input: request.task, context: request.context ?? {}, task: request.task };
   const held = edges.length === 0 ? [] : judge(plan, edges, view, request.code.conditions);
