@@ -5,6 +5,7 @@ import { copyValue } from "../base/value.ts";
 import { assertOptions, check, durationMs, list, object, required } from "../runtime/option-schema.ts";
 import type { Draft } from "./entry-store.ts";
 import type { MemoryInput, MemoryOrigin, MemoryProvenance, MemoryScope } from "./ports.ts";
+import { breathe, Pace } from "./pace.ts";
 import { encodeContent, hashOf, textOf, type Content } from "./records.ts";
 import { scopeKey } from "./scopes.ts";
 import { hashBytes } from "../base/crc.ts";
@@ -16,6 +17,10 @@ const NAME_CHARS_MAX = 500;
 
 /** Entries that are written together. */
 export const BATCH_MAX = 1000;
+
+// What a draft takes; see Pace.
+const DRAFTING_US = 40;
+const DRAFTED_BYTES_PER_US = 100;
 
 const HALF_A_CHARACTER = /\p{Surrogate}/u;
 const name = check(
@@ -57,12 +62,21 @@ export interface DraftTerms {
 }
 
 /**
+ * All of them, or none.
+ *
  * @throws {OrchestraError} `ORCH_BAD_OPTION` and `ORCH_NOT_SERIALIZABLE` with the path, `ORCH_PAYLOAD_TOO_LARGE` above 256 KiB.
  */
-export function draftsOf(inputs: readonly MemoryInput[], terms: DraftTerms): Draft[] {
+export async function draftsOf(inputs: readonly MemoryInput[], terms: DraftTerms): Promise<Draft[]> {
   if (!Array.isArray(inputs))
     throw new OrchestraError("ORCH_BAD_OPTION", `entries: expected an array, got ${typeof inputs}`);
-  return inputs.map((input, i) => draftOf(input, terms, `entries[${i}]`));
+  const drafts: Draft[] = [];
+  const pace = new Pace();
+  for (const [i, input] of inputs.entries()) {
+    const draft = draftOf(input, terms, `entries[${i}]`);
+    drafts.push(draft);
+    if (pace.isDue(draftingUs(draft))) await breathe();
+  }
+  return drafts;
 }
 
 export function draftOf(input: MemoryInput, terms: DraftTerms, path: string): Draft {
@@ -94,8 +108,13 @@ export function draftOf(input: MemoryInput, terms: DraftTerms, path: string): Dr
   return {
     id: hashOf(scopeKey(terms.scope), content.namespace, key),
     content,
+    bytes,
     expiresAtMs: ttlMs === false ? null : terms.nowMs + ttlMs,
   };
+}
+
+export function draftingUs({ bytes }: Draft): number {
+  return DRAFTING_US + bytes / DRAFTED_BYTES_PER_US;
 }
 
 /** What is searched of each, as it is embedded. */

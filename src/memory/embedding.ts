@@ -1,6 +1,7 @@
 // Embedding: vectors of texts, as checked.
 
 import { OrchestraError } from "../base/errors.ts";
+import { breathe } from "./pace.ts";
 import type { EmbedOptions, Embedder } from "./ports.ts";
 import { unitVector } from "./vectors.ts";
 
@@ -22,6 +23,7 @@ export async function embedTexts(
   const vectors: Float32Array[] = [];
   let dimensions = pinned ?? embedder.dimensions;
   for (let at = 0; at < texts.length; at += PAGE) {
+    if (at > 0) await breathe();
     signal?.throwIfAborted();
     const page = texts.slice(at, at + PAGE);
     const given: unknown = await embedder.embed(page, {

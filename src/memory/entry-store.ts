@@ -37,12 +37,15 @@ import {
   type Settings,
 } from "./records.ts";
 import { encodeRecord } from "../base/record.ts";
+import { breathe, Pace } from "./pace.ts";
 import { scopesOf } from "./scopes.ts";
 
 /** What is about to become an entry. */
 export interface Draft {
   readonly id: string;
   readonly content: Content;
+  /** Of the content, encoded. */
+  readonly bytes: number;
   readonly expiresAtMs: number | null;
 }
 
@@ -54,6 +57,13 @@ export interface Change {
 
 const NO_CHANGE: Change = { added: [], removed: [] };
 const PAGE = 500;
+const READ_PAGE = 200;
+
+// What an entry takes; see Pace.
+const DECODING_US = 20;
+const DECODED_BYTES_PER_US = 200;
+const ENCODING_US = 30;
+const ENCODED_BYTES_PER_US = 200;
 
 export class EntryStore {
   readonly #kv: KeyValue;
@@ -100,15 +110,21 @@ export class EntryStore {
   }
 
   async get(id: string): Promise<Kept | null> {
-    const seq = await this.#seqOfId(id);
-    return seq === null ? null : ((await this.read([seq]))[0] ?? null);
+    return (await this.#byId([id])).get(id) ?? null;
   }
 
   /** In the order asked for; undefined for those that are gone. @throws {OrchestraError} `ORCH_STORE_CORRUPT` */
   async read(seqs: readonly number[]): Promise<(Kept | undefined)[]> {
-    const wanted = seqs.map(keys.entry);
-    const records = await this.#kv.getMany(wanted);
-    return records.map((record, i) => (record === undefined ? undefined : decodeEntry(record, wanted[i] as string)));
+    const entries: (Kept | undefined)[] = [];
+    const pace = new Pace();
+    for (let at = 0; at < seqs.length; at += READ_PAGE) {
+      const wanted = seqs.slice(at, at + READ_PAGE).map(keys.entry);
+      for (const [i, record] of (await this.#kv.getMany(wanted)).entries()) {
+        if (pace.isDue(DECODING_US + (record?.byteLength ?? 0) / DECODED_BYTES_PER_US)) await breathe();
+        entries.push(record === undefined ? undefined : decodeEntry(record, wanted[i] as string));
+      }
+    }
+    return entries;
   }
 
   async vectors(seqs: readonly number[]): Promise<(Float32Array | undefined)[]> {
@@ -131,10 +147,18 @@ export class EntryStore {
     return (await this.#kv.range(keys.entry(seq + 1), "e0", { limit: PAGE })).map(([key]) => seqOf(key));
   }
 
-  /** Whether the entry with that id is the same already, so that it need not be put again. */
-  async holds({ id, content, expiresAtMs }: Draft): Promise<boolean> {
-    const kept = await this.get(id);
-    return kept !== null && kept.expiresAtMs === null && expiresAtMs === null && isSame(kept, content);
+  /** Those of the drafts that are kept already, just as they are, so that they need not be put again; by id. */
+  async known(drafts: readonly Draft[]): Promise<ReadonlyMap<string, Kept>> {
+    const kept = await this.#byId(drafts.map(({ id }) => id));
+    const known = new Map<string, Kept>();
+    const pace = new Pace();
+    for (const { id, content, bytes, expiresAtMs } of drafts) {
+      if (pace.isDue(bytes / ENCODED_BYTES_PER_US)) await breathe();
+      const entry = kept.get(id);
+      if (entry !== undefined && entry.expiresAtMs === null && expiresAtMs === null && isSame(entry, content))
+        known.set(id, entry);
+    }
+    return known;
   }
 
   /**
@@ -159,9 +183,13 @@ export class EntryStore {
         const removed: Kept[] = [];
         const added: { entry: Kept; vector: Float32Array }[] = [];
         // Of two drafts with one id the later counts.
-        for (const draft of new Map(drafts.map((one) => [one.id, one])).values()) {
-          const before = await this.get(draft.id);
-          if (before !== null) {
+        const last = new Map(drafts.map((one) => [one.id, one]));
+        const replaced = await this.#byId([...last.keys()]);
+        const pace = new Pace();
+        for (const draft of last.values()) {
+          if (pace.isDue(ENCODING_US + draft.bytes / ENCODED_BYTES_PER_US)) await breathe();
+          const before = replaced.get(draft.id);
+          if (before !== undefined) {
             removed.push(before);
             ops.push(...this.#removal(before));
           }
@@ -192,13 +220,11 @@ export class EntryStore {
 
   /** E4 */
   async delete(ids: readonly string[]): Promise<readonly Kept[]> {
-    const seqs = (await Promise.all(ids.map((id) => this.#seqOfId(id)))).filter((seq) => seq !== null);
+    const seqs = (await this.#seqsOfIds(ids)).filter((seq) => seq !== null);
     await this.#purge(seqs);
     const removed = await this.#write(async (ops) => {
       const gone: Kept[] = [];
-      for (const id of new Set(ids)) {
-        const entry = await this.get(id);
-        if (entry === null) continue;
+      for (const entry of (await this.#byId([...new Set(ids)])).values()) {
         gone.push(entry);
         ops.push(...this.#removal(entry));
       }
@@ -264,10 +290,17 @@ export class EntryStore {
     ].map((key) => ({ type: "del", key }));
   }
 
-  async #seqOfId(id: string): Promise<number | null> {
-    const key = keys.id(id);
-    const record = await this.#kv.get(key);
-    return record === undefined ? null : decodeNumber(record, key);
+  async #seqsOfIds(ids: readonly string[]): Promise<(number | null)[]> {
+    const wanted = ids.map(keys.id);
+    const records = await this.#kv.getMany(wanted);
+    return records.map((record, i) => (record === undefined ? null : decodeNumber(record, wanted[i] as string)));
+  }
+
+  /** Those of them that there are. */
+  async #byId(ids: readonly string[]): Promise<ReadonlyMap<string, Kept>> {
+    const seqs = (await this.#seqsOfIds(ids)).filter((seq) => seq !== null);
+    const entries = (await this.read(seqs)).filter((entry) => entry !== undefined);
+    return new Map(entries.map((entry) => [entry.id, entry]));
   }
 
   async #purge(seqs: readonly number[]): Promise<void> {

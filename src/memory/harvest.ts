@@ -3,9 +3,10 @@
 import { encodeValue } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { BATCH_MAX, draftOf } from "./drafts.ts";
+import { BATCH_MAX, draftingUs, draftOf } from "./drafts.ts";
 import type { Draft } from "./entry-store.ts";
 import type { ArtifactScores, HarvestOptions, MemoryArtifact, MemoryProvenance, MemoryScope } from "./ports.ts";
+import { breathe, Pace } from "./pace.ts";
 import { encodeContent, type Kept } from "./records.ts";
 import { parseScope } from "./scopes.ts";
 
@@ -23,18 +24,21 @@ export interface Harvest {
  *
  * @throws {OrchestraError} `ORCH_MEMORY_PROVENANCE`, `ORCH_BAD_OPTION`, `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`
  */
-export function decideHarvest(
+export async function decideHarvest(
   runId: string,
   artifacts: readonly MemoryArtifact[],
   scores: ArtifactScores,
   options: HarvestOptions,
   nowMs: number,
-): Harvest {
+): Promise<Harvest> {
   if (!Array.isArray(artifacts))
     throw new OrchestraError("ORCH_BAD_OPTION", `artifacts: expected an array, got ${typeof artifacts}`);
   if (artifacts.length > BATCH_MAX) throw tooMany(artifacts.length);
   const scope = parseScope(options.scope ?? "global");
-  const drafts = artifacts.map((artifact, i) => {
+  const drafts: Draft[] = [];
+  const parts: unknown[] = [];
+  const pace = new Pace();
+  for (const [i, artifact] of artifacts.entries()) {
     const path = `artifacts[${i}]`;
     if (typeof artifact?.key !== "string" || artifact.key === "")
       throw new OrchestraError("ORCH_BAD_OPTION", `${path}.key: expected a non-empty text`);
@@ -42,13 +46,15 @@ export function decideHarvest(
     assertProvenance(provenance, `${path} (${JSON.stringify(artifact.key)})`);
     const given = artifact.quality ?? scoreOf(scores, artifact.key, i, artifacts.length);
     const { quality: _replaced, ...input } = artifact;
-    return draftOf(
+    const draft = draftOf(
       { ...input, key: `${runId}/${artifact.key}`, provenance, ...(given === undefined ? {} : { quality: given }) },
       { scope, origin: "harvested", provenance: {}, nowMs },
       path,
     );
-  });
-  const parts = drafts.map(({ id, content }) => [id, encodeContent(content)]);
+    drafts.push(draft);
+    parts.push([draft.id, encodeContent(draft.content)]);
+    if (pace.isDue(2 * draftingUs(draft))) await breathe();
+  }
   return { receiptId: hashBytes(encodeValue([runId, scope, parts])).slice(0, 32), scope, drafts };
 }
 

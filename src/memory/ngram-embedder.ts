@@ -10,12 +10,15 @@
 // entries stay what they are while others come and go.
 
 import { OrchestraError } from "../base/errors.ts";
+import { breathe, Pace } from "./pace.ts";
 import type { Embedder } from "./ports.ts";
 import { countWords } from "./words.ts";
 
 const DIMENSIONS = 384;
 const DIMENSIONS_MIN = 64;
 const DIMENSIONS_MAX = 4096;
+/** Of a text; see Pace. */
+const CHARS_PER_US = 4;
 const GRAM_CHARS = [3, 4, 5] as const;
 
 /** The default embedder of a memory. `dimensions`: 64 to 4096, default 384. @throws {OrchestraError} `ORCH_BAD_OPTION` */
@@ -28,8 +31,16 @@ export function ngramEmbedder({ dimensions = DIMENSIONS }: { readonly dimensions
   return {
     name: `orchestra:ngrams-1-${dimensions}`,
     dimensions,
-    embed: async (texts, { use, rarity }) =>
-      texts.map((text) => vectorOf(text, dimensions, use === "search" && rarity !== undefined ? rarity : () => 1)),
+    async embed(texts, { use, rarity }) {
+      const weigh = use === "search" && rarity !== undefined ? rarity : () => 1;
+      const vectors: Float32Array[] = [];
+      const pace = new Pace();
+      for (const text of texts) {
+        if (pace.isDue(text.length / CHARS_PER_US)) await breathe();
+        vectors.push(vectorOf(text, dimensions, weigh));
+      }
+      return vectors;
+    },
   };
 }
 

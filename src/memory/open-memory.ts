@@ -11,11 +11,12 @@ import { createIds } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { readContents } from "./contents.ts";
-import { BATCH_MAX, draftsOf, textsOf } from "./drafts.ts";
+import { BATCH_MAX, draftingUs, draftsOf, textsOf } from "./drafts.ts";
 import { embedTexts } from "./embedding.ts";
 import { assertEmbedder } from "./embedder-pin.ts";
 import { EntryStore, type Draft } from "./entry-store.ts";
 import { assertProvenance, decideHarvest, learningDraft, tooMany } from "./harvest.ts";
+import { breathe, Pace } from "./pace.ts";
 import type {
   ArtifactScores,
   Embedder,
@@ -103,16 +104,19 @@ export class OpenMemory implements Memory {
   ): Promise<HarvestReceipt> {
     parseScope({ runId });
     const nowMs = this.#options.clock.nowMs();
-    const harvest = decideHarvest(runId, artifacts, scores, options, nowMs);
+    const harvest = await decideHarvest(runId, artifacts, scores, options, nowMs);
     const { store, shelves } = await this.#parts();
     const known = await store.receipt(harvest.receiptId);
     if (known !== null) return known;
     const provenance = { ...options.provenance, runId };
-    const learnings = (await this.#learnings(store, runId)).map((learning) => {
+    const learnings: Draft[] = [];
+    const pace = new Pace();
+    for (const learning of await this.#learnings(store, runId)) {
       const draft = learningDraft(learning, harvest, provenance, nowMs);
       assertProvenance(draft.content.provenance, `learning ${JSON.stringify(learning.key)}`);
-      return draft;
-    });
+      learnings.push(draft);
+      if (pace.isDue(draftingUs(draft))) await breathe();
+    }
     const drafts = [...harvest.drafts, ...learnings];
     if (drafts.length > BATCH_MAX) throw tooMany(drafts.length);
     const { vectors, pin } = await this.#embed(store, drafts);
@@ -123,7 +127,7 @@ export class OpenMemory implements Memory {
       learnings: learnings.map(({ id }) => id),
       harvestedAtMs: nowMs,
     });
-    shelves.changed(change);
+    await shelves.changed(change);
     return receipt as HarvestReceipt;
   }
 
@@ -287,7 +291,7 @@ export class OpenMemory implements Memory {
     signal?: AbortSignal,
   ): Promise<readonly MemoryEntry[]> {
     const nowMs = this.#options.clock.nowMs();
-    const drafts = draftsOf(entries, { scope, origin, provenance, nowMs });
+    const drafts = await draftsOf(entries, { scope, origin, provenance, nowMs });
     const parts = await this.#parts();
     const { store, shelves } = parts;
     this.#assertEmbedder(store);
@@ -295,32 +299,19 @@ export class OpenMemory implements Memory {
     const kept: MemoryEntry[] = [];
     for (let at = 0; at < drafts.length; at += BATCH_MAX) {
       const batch = drafts.slice(at, at + BATCH_MAX);
+      // Of two with one id the later counts.
+      const last = [...new Map(batch.map((draft) => [draft.id, draft])).values()];
       // What is there already costs no model call.
-      const isKnown = await Promise.all(batch.map((draft) => store.holds(draft)));
-      const open = batch.filter((_draft, i) => isKnown[i] !== true);
+      const known = await store.known(last);
+      const added = new Map<string, Kept>();
+      const open = last.filter(({ id }) => !known.has(id));
       if (open.length > 0) {
         const { vectors, pin } = await this.#embed(store, open, signal);
         const { change } = await store.put(withVectors(open, vectors), pin, nowMs);
-        shelves.changed(change);
+        await shelves.changed(change);
+        for (const { entry } of change.added) added.set(entry.id, entry);
       }
-      const stored = await Promise.all(batch.map(({ id }) => store.get(id)));
-      stored.forEach((entry, i) => {
-        const draft = batch[i] as Draft;
-        // Deleted or replaced by somebody else in between: as it was.
-        kept.push(
-          entry === null
-            ? {
-                ...shown({
-                  ...draft.content,
-                  id: draft.id,
-                  seq: 0,
-                  createdAtMs: nowMs,
-                  expiresAtMs: draft.expiresAtMs,
-                }),
-              }
-            : shown(entry),
-        );
-      });
+      for (const { id } of batch) kept.push(shown((added.get(id) ?? known.get(id)) as Kept));
     }
     return kept;
   }
@@ -356,7 +347,7 @@ export class OpenMemory implements Memory {
 
   async #delete({ store, shelves }: Parts, ids: readonly string[]): Promise<number> {
     const removed = await store.delete(ids);
-    shelves.changed({ added: [], removed });
+    await shelves.changed({ added: [], removed });
     await shelves.forgetFiles(removed);
     return removed.length;
   }

@@ -102,7 +102,8 @@ export interface MemoryContents {
 
 export interface Memory extends MemoryOfSteps {
   /**
-   * Keeps entries in one scope. Up to 1,000 are kept all or none; of more, each thousand.
+   * Keeps entries in one scope. Up to 1,000 are kept all or none; of more, each thousand. They are read while others have
+   * their turn, and are not to be changed until it resolves.
    *
    * @throws {OrchestraError} `ORCH_BAD_OPTION`, `ORCH_NOT_SERIALIZABLE`, `ORCH_PAYLOAD_TOO_LARGE`; `ORCH_MEMORY_EMBEDDER` when
    *   the entries were embedded by another embedder, or its vectors are not what they must be.

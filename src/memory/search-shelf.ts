@@ -1,13 +1,13 @@
 // Search of one shelf: by looking at every entry, or, where an index covers it, at those the index gives and the few that came since.
 
-import { breathe } from "./breathe.ts";
+import { breathe, Pace } from "./pace.ts";
 import type { MemorySearchOptions } from "./ports.ts";
 import { Best, diversify, fuse } from "./ranking.ts";
 import type { ScopeIndex } from "./scope-index.ts";
 import type { Shelf, ShelfFilter } from "./shelf.ts";
 
-/** Comparisons between which others have their turn: about four milliseconds at 384 dimensions. */
-const SLICE = 4096;
+/** Of two vectors that are compared; see Pace. */
+const DIMENSIONS_PER_US = 400;
 /** How many more than asked for are looked at where they are judged again, and how many at least. */
 const POOL_FACTOR = 4;
 const POOL_MIN = 50;
@@ -54,9 +54,10 @@ export async function searchShelf(
   const candidates =
     covered === 0 ? null : await candidatesOf(shelf, index, query, allowed?.bytes ?? null, words, pool);
   const looked = async (slots: Iterable<number>): Promise<void> => {
-    let since = 0;
+    const pace = new Pace();
+    const comparingUs = vector.length / DIMENSIONS_PER_US;
     for (const slot of slots) {
-      if (++since % SLICE === 0) {
+      if (pace.isDue(comparingUs)) {
         await breathe();
         query.signal?.throwIfAborted();
       }

@@ -18,6 +18,10 @@ export interface ShelfFilter {
   readonly minQuality: number | null;
 }
 
+const ADDING_US = 10;
+/** Of a text whose words are counted. */
+const CHARS_PER_US = 8;
+
 interface Mark {
   readonly seq: number;
   readonly namespace: string;
@@ -47,15 +51,17 @@ export class Shelf {
     return this.#slots.size;
   }
 
-  /** One that is here already changes nothing. */
-  add(entry: Kept, vector: Float32Array): void {
-    if (this.#slots.has(entry.seq)) return;
+  /** One that is here already changes nothing. Returns what it took; see Pace. */
+  add(entry: Kept, vector: Float32Array): number {
+    if (this.#slots.has(entry.seq)) return 0;
     const { seq, namespace, tags, quality, expiresAtMs } = entry;
     this.#slots.set(seq, this.#marks.length);
     this.#marks.push({ seq, namespace, tags, quality, expiresAtMs });
     this.vectors.add(vector);
-    this.words.add(textOf(entry));
+    const text = textOf(entry);
+    this.words.add(text);
     if (expiresAtMs !== null) this.#expiring += 1;
+    return ADDING_US + text.length / CHARS_PER_US;
   }
 
   /** Its slot, or null when it is not here. */

@@ -4,15 +4,15 @@
 // Does not:  write entries; it is told of every change after it is on disk.
 //
 // H1  A shelf has every entry of its scope that was on disk when it was asked for, and hears of every change from then on:
-//     changes that come while it is being filled are applied behind what was read.
+//     filling it, and changes in their order, follow one another, and a search waits for those that it came after.
 // H2  At most `residentEntries` are held, over all shelves; those of the scope searched longest ago go first. The one in use stays.
 // H3  An index that fails costs speed only.
 
-import { breathe } from "./breathe.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Change, EntryStore } from "./entry-store.ts";
 import { IndexCache } from "./index-cache.ts";
 import { IndexClient } from "./index-client.ts";
+import { breathe, Pace } from "./pace.ts";
 import type { MemoryScope, MemoryStats } from "./ports.ts";
 import { scopeHash, type Kept } from "./records.ts";
 import { ScopeIndex } from "./scope-index.ts";
@@ -33,9 +33,10 @@ interface Held {
   readonly scope: MemoryScope;
   readonly shelf: Shelf;
   readonly cache: IndexCache | null;
-  /** Changes that came while it is being filled; null from then on. */
-  waiting: Change[] | null;
-  filled: Promise<void>;
+  /** H1 */
+  settled: Promise<void>;
+  /** Of what `settled` waits for, how much there is. */
+  unsettled: number;
   index: ScopeIndex | null;
   indexing: Promise<void> | null;
 }
@@ -65,12 +66,11 @@ export class Shelves {
     if (held !== null) await this.#index(held);
   }
 
-  /** To be told in the order of the writes, before anybody hears that they were made. */
-  changed(change: Change): void {
-    for (const held of this.#held.values()) {
-      if (held.waiting === null) applyTo(held, change);
-      else held.waiting.push(change);
-    }
+  /** To be told in the order of the writes. Resolves when no search is blind to them. */
+  async changed(change: Change): Promise<void> {
+    const all = [...this.#held.values()];
+    // One that could not be filled is not held any more, and whoever asked for it hears of it.
+    await Promise.all(all.map((held) => settle(held, () => applyTo(held, change)).catch(() => undefined)));
   }
 
   /** Deletes the files that hold vectors of these entries. */
@@ -86,7 +86,7 @@ export class Shelves {
     const all = [...this.#held.values()];
     this.#held.clear();
     for (const held of all) {
-      await held.filled.catch(() => undefined);
+      await held.settled.catch(() => undefined);
       await held.indexing;
       await held.index?.drop().catch(() => undefined);
       await held.cache?.forget();
@@ -119,7 +119,7 @@ export class Shelves {
     const held = this.#held.get(key) ?? this.#fill(scope);
     this.#held.delete(key);
     this.#held.set(key, held);
-    await held.filled;
+    await held.settled;
     await this.#makeRoom(held);
     return held;
   }
@@ -132,15 +132,14 @@ export class Shelves {
       scope,
       shelf: new Shelf(settings.dimensions),
       cache: cacheFolder === null ? null : new IndexCache(cacheFolder, scopeHash(scope), settings),
-      waiting: [],
-      filled: Promise.resolve(),
+      settled: Promise.resolve(),
+      unsettled: 0,
       index: null,
       indexing: null,
     };
-    held.filled = this.#read(held).catch((error: unknown) => {
+    settle(held, () => this.#read(held)).catch(() => {
       // To be tried again by the next search.
       if (this.#held.get(scopeKey(scope)) === held) this.#held.delete(scopeKey(scope));
-      throw error;
     });
     return held;
   }
@@ -148,18 +147,16 @@ export class Shelves {
   async #read(held: Held): Promise<void> {
     const { store } = this.#options;
     const seqs = await store.members(held.scope);
+    const pace = new Pace();
     for (let at = 0; at < seqs.length; at += PAGE) {
       const page = seqs.slice(at, at + PAGE);
       const [entries, vectors] = await Promise.all([store.read(page), store.vectors(page)]);
-      entries.forEach((entry, i) => {
+      for (const [i, entry] of entries.entries()) {
         const vector = vectors[i];
-        if (entry !== undefined && vector !== undefined) held.shelf.add(entry, vector);
-      });
-      await breathe();
+        if (entry === undefined || vector === undefined) continue;
+        if (pace.isDue(held.shelf.add(entry, vector))) await breathe();
+      }
     }
-    const { waiting } = held;
-    held.waiting = null;
-    for (const change of waiting ?? []) applyTo(held, change);
   }
 
   /** H2 */
@@ -168,7 +165,7 @@ export class Shelves {
     for (const { shelf } of this.#held.values()) resident += shelf.live;
     for (const [key, held] of this.#held) {
       if (resident <= this.#options.residentEntries) return;
-      if (held === inUse || held.waiting !== null || held.indexing !== null) continue;
+      if (held === inUse || held.unsettled > 0 || held.indexing !== null) continue;
       this.#held.delete(key);
       resident -= held.shelf.live;
       await this.#save(held);
@@ -230,13 +227,24 @@ export class Shelves {
   }
 }
 
-function applyTo({ scope, shelf, index }: Held, { added, removed }: Change): void {
+function settle(held: Held, work: () => Promise<void>): Promise<void> {
+  held.unsettled += 1;
+  held.settled = held.settled.then(work).finally(() => (held.unsettled -= 1));
+  return held.settled;
+}
+
+async function applyTo(held: Held, { added, removed }: Change): Promise<void> {
+  const { scope, shelf } = held;
   const key = scopeKey(scope);
+  const pace = new Pace();
+  for (const { entry, vector } of added) {
+    if (!scopesOf(entry.scope, entry.provenance).some((one) => scopeKey(one) === key)) continue;
+    if (pace.isDue(shelf.add(entry, vector))) await breathe();
+  }
+  // Last: what takes their place is there already. What is gone from disk is shown to nobody.
   for (const { seq } of removed) {
     const slot = shelf.remove(seq);
     // A dead slot is passed over; the index may take its time, and one that fails is found out by the next search.
-    if (slot !== null) index?.remove(slot).catch(() => undefined);
+    if (slot !== null) held.index?.remove(slot).catch(() => undefined);
   }
-  for (const { entry, vector } of added)
-    if (scopesOf(entry.scope, entry.provenance).some((one) => scopeKey(one) === key)) shelf.add(entry, vector);
 }
