@@ -4,7 +4,17 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { isAgentDirectory, type AgentLike } from "../runtime/agent-source.ts";
-import { assertOptions, anything, check, count, having, isRecord, object, required } from "../runtime/option-schema.ts";
+import {
+  assertOptions,
+  anything,
+  check,
+  count,
+  flag,
+  having,
+  isRecord,
+  object,
+  required,
+} from "../runtime/option-schema.ts";
 import type { Memory } from "../memory/ports.ts";
 import { executionConfigSchema, maxStepsSchema } from "../runtime/execution-config.ts";
 import type { RunObserver, SharedBus } from "../runtime/run-options.ts";
@@ -20,6 +30,8 @@ export interface OrchestratorConfig extends Team {
   readonly stateManager?: StateManager;
   /** Hosts that share the runs: `natsBus(…)` of `orchestra/nats`. */
   readonly bus?: SharedBus;
+  /** From first use on, takes over runs of its team whose host on the bus is gone. Default false: it goes on with what it is asked to resume. */
+  readonly adopt?: boolean;
   /** Commands behind `lint: true`, `typecheck: true` and `tests: true`. Default: the npm scripts of these names. */
   readonly commands?: Readonly<Record<string, Exclude<CommandCriterion, boolean>>>;
   /** Criteria that runs name in `successCriteria.custom`. A run that another process goes on with needs its criteria here. */
@@ -50,6 +62,7 @@ const configSchema = object({
   backend: anything,
   stateManager: having("a StateManager", "acquire"),
   bus: anything,
+  adopt: flag,
   commands: check((value) => value === undefined || isRecord(value), "commands by the name of their check"),
   criteria: check(
     (value) =>

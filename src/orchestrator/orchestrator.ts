@@ -31,9 +31,9 @@ import type {
 } from "../memory/ports.ts";
 import { NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
 import { readRunInput, type ReadRun, type StartRunInput } from "./run-input.ts";
-import { namesOf } from "./team.ts";
+import { agentNamesOf, assertTeamFits, runTeamOf } from "./team.ts";
 import { RunMemory, unknownRun, type RunStage } from "./run-memory.ts";
-import type { RunProvenance } from "./run-spec.ts";
+import type { RunProvenance, RunSpec } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
 import { assertConfig, DESCRIPTION_LENGTH_MAX, type OrchestratorConfig } from "./orchestrator-config.ts";
 import { commandOf, DEFAULT_COMMANDS, type CommandSpec, type CustomCriterion } from "./success-criteria.ts";
@@ -88,26 +88,45 @@ export class Orchestrator implements AsyncDisposable {
             stageOf: (runId) => this.#stageOf(runId),
             provenanceOf: async (runId) => (await this.#reader.specOf(runId)).provenance,
           });
-    this.#instance = new OrchestraInstance({
-      topology: LOOP_TOPOLOGY,
-      agents: loopAgents({
-        team: config,
-        backend: readBackend(config.backend),
-        acceptance: config.acceptance,
-        custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
-        lackCustom: (runId, name) => this.#leaveFor(runId, name),
-        learned: async (runId) => (await this.#memory?.learned(runId)) ?? [],
-      }),
-      maxSteps: false,
-      ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
-      ...(config.bus !== undefined && { bus: config.bus }),
-      ...(memory !== undefined && { memory }),
-      ...(config.observers !== undefined && { observers: config.observers }),
-      ...(config.logger !== undefined && { logger: config.logger }),
-      ...(config.clock !== undefined && { clock: config.clock }),
-      ...(config.random !== undefined && { random: config.random }),
-    });
+    this.#instance = new OrchestraInstance(
+      {
+        topology: LOOP_TOPOLOGY,
+        agents: loopAgents({
+          team: config,
+          backend: readBackend(config.backend),
+          acceptance: config.acceptance,
+          custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
+          lackCustom: (runId, name) => this.#leaveFor(runId, name),
+          learned: async (runId) => (await this.#memory?.learned(runId)) ?? [],
+        }),
+        maxSteps: false,
+        ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
+        ...(config.bus !== undefined && { bus: config.bus }),
+        ...(memory !== undefined && { memory }),
+        ...(config.observers !== undefined && { observers: config.observers }),
+        ...(config.logger !== undefined && { logger: config.logger }),
+        ...(config.clock !== undefined && { clock: config.clock }),
+        ...(config.random !== undefined && { random: config.random }),
+      },
+      {
+        adopts: config.adopt === true && config.bus !== undefined,
+        code: {
+          stays: true,
+          assertFits: (runId, task) => assertTeamFits(config, runId, task as RunSpec),
+        },
+      },
+    );
     this.#reader = new RunReader(this.#instance);
+  }
+
+  /**
+   * Opens the store and the bus, as any first use does: interrupted runs of its team that are found in the store go on, and
+   * with `adopt` those that hosts on the bus leave behind from now on.
+   *
+   * @throws {OrchestraError} `ORCH_STORE_*`, what the bus throws.
+   */
+  async open(): Promise<void> {
+    await this.#instance.listSessions({ limit: 1 });
   }
 
   /**
@@ -123,6 +142,7 @@ export class Orchestrator implements AsyncDisposable {
       commands: this.#commands,
       customNames: Object.keys(criteria),
       judges: acceptance !== undefined,
+      team: runTeamOf(this.#config),
     });
     const runId = parseSessionId(read.runId ?? this.#ids.next("run"));
     const result = this.#start(runId, read);
@@ -270,7 +290,7 @@ export class Orchestrator implements AsyncDisposable {
 
   /** Of the team. */
   agentNames(): readonly string[] {
-    return namesOf(this.#config.agents);
+    return agentNamesOf(this.#config);
   }
 
   get memory(): Memory | undefined {

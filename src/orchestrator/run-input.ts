@@ -21,6 +21,7 @@ import {
   type Priority,
   type RunProvenance,
   type RunSpec,
+  type RunTeam,
   type SeededEntry,
   type Strategy,
 } from "./run-spec.ts";
@@ -67,6 +68,7 @@ export interface InputDefaults {
   /** Names of criteria that the orchestrator has itself. */
   readonly customNames: readonly string[];
   readonly judges: boolean;
+  readonly team: RunTeam;
 }
 
 const oneOf = (names: readonly string[]): ReturnType<typeof check> =>
@@ -106,6 +108,7 @@ export function readRunInput(input: StartRunInput, defaults: InputDefaults): Rea
   const bounded = allowedPaths !== undefined || forbiddenPaths.length > 0;
   const spec: RunSpec = {
     description,
+    team: defaults.team,
     strategy: input.strategy ?? "adaptive",
     priority: input.priority ?? "medium",
     cwd: resolve(input.cwd ?? "."),

@@ -1,6 +1,7 @@
 // Run spec: what a run was asked to do, as plain data. It is the task of the run's session, so any process can go on with it.
 
 import type { RetryOption } from "../runtime/retry-option.ts";
+import type { Topology } from "../runtime/topology.ts";
 
 export const STRATEGIES = ["parallel", "sequential", "adaptive", "balanced"] as const;
 export type Strategy = (typeof STRATEGIES)[number];
@@ -46,8 +47,17 @@ export interface RunBudget {
   readonly durationMs?: number;
 }
 
+/** Who works on a run. */
+export interface RunTeam {
+  /** In the order in which they were given. */
+  readonly agents: readonly string[];
+  /** Absent: made from the agents by the strategy. */
+  readonly topology?: Topology["data"];
+}
+
 export interface RunSpec {
   readonly description: string;
+  readonly team: RunTeam;
   readonly strategy: Strategy;
   readonly priority: Priority;
   /** Absolute. */

@@ -2,7 +2,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { OrchestraResult } from "../runtime/result.ts";
-import { isAgentDirectory, type AgentDirectory } from "../runtime/agent-source.ts";
+import { assertAgentsKnown, missingAgents } from "../runtime/agent-source.ts";
 import type { AgentContext } from "../runtime/agent.ts";
 import type { AgentsOption, Condition } from "../runtime/run-options.ts";
 import type { ExecutionConfig } from "../runtime/execution-config.ts";
@@ -11,7 +11,9 @@ import type { TopologyInput } from "../topology/read.ts";
 import type { CheckResult } from "./check-result.ts";
 import type { TeamOutcome } from "./loop.ts";
 import { budgetOf } from "./run-events.ts";
-import type { Priority, RunSpec, SeededEntry, Strategy } from "./run-spec.ts";
+import { agentsOf } from "../runtime/run-code.ts";
+import { Topology } from "../runtime/topology.ts";
+import type { Priority, RunSpec, RunTeam, SeededEntry, Strategy } from "./run-spec.ts";
 
 export interface Team {
   readonly agents: AgentsOption;
@@ -67,13 +69,35 @@ function memoryOf({ seeds, recalled = [] }: RunSpec): readonly SeededEntry[] {
   return [...seeds, ...recalled];
 }
 
+/** The team as a run keeps it. @throws {OrchestraError} `ORCH_BAD_OPTION`, `ORCH_AGENT_UNKNOWN` */
+export function runTeamOf(team: Team): RunTeam {
+  const agents = agentsOf(team, team.topology);
+  const names = agents.names();
+  if (names.length === 0)
+    throw new OrchestraError("ORCH_BAD_OPTION", "createOrchestrator.agents: expected at least one agent");
+  if (team.topology === undefined) return { agents: names };
+  const { data } = Topology.from(team.topology);
+  assertAgentsKnown(data, agents);
+  return { agents: names, topology: data };
+}
+
+/** @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` when the run was begun by a team that has other agents. */
+export function assertTeamFits(team: Team, runId: string, { team: wanted, strategy }: RunSpec): void {
+  const { data } = Topology.from(wanted.topology ?? topologyFor(strategy, wanted.agents));
+  const missing = missingAgents(data, agentsOf(team, team.topology));
+  if (missing === undefined) return;
+  throw new OrchestraError("ORCH_AGENT_UNKNOWN", `run "${runId}" is of another team: ${missing.message}`, {
+    details: { sessionId: runId, ...missing.details },
+  });
+}
+
 /** One go of the team. What it fails of is an outcome; what it throws is the runtime's. */
 export async function runTeam(team: Team, spec: RunSpec, task: IterationTask, ctx: AgentContext): Promise<TeamOutcome> {
-  const { agents, conditions, executionConfig = {}, maxSteps } = team;
+  const { conditions, executionConfig = {}, maxSteps } = team;
   const result: OrchestraResult = await ctx.run({
     task,
-    topology: team.topology ?? topologyFor(spec.strategy, agents),
-    agents,
+    topology: spec.team.topology ?? topologyFor(spec.strategy, spec.team.agents),
+    agents: agentsOf(team, team.topology),
     ...(conditions !== undefined && { conditions }),
     ...(maxSteps !== undefined && { maxSteps }),
     executionConfig: {
@@ -89,11 +113,8 @@ export async function runTeam(team: Team, spec: RunSpec, task: IterationTask, ct
 }
 
 /** Agents in the order in which they were given. adaptive and balanced: the first leads the others. */
-export function topologyFor(strategy: Strategy, agents: AgentsOption): TopologyInput {
-  const names = namesOf(agents);
-  const [first, ...others] = names;
-  if (first === undefined)
-    throw new OrchestraError("ORCH_BAD_OPTION", "createOrchestrator.agents: expected at least one agent");
+function topologyFor(strategy: Strategy, names: readonly string[]): TopologyInput {
+  const [first = "", ...others] = names;
   if (others.length === 0) return { nodes: [first], edges: [] };
   switch (strategy) {
     case "sequential":
@@ -106,6 +127,6 @@ export function topologyFor(strategy: Strategy, agents: AgentsOption): TopologyI
   }
 }
 
-export function namesOf(agents: AgentsOption): readonly string[] {
-  return isAgentDirectory(agents) ? (agents satisfies AgentDirectory).names() : Object.keys(agents);
+export function agentNamesOf(team: Team): readonly string[] {
+  return agentsOf(team, team.topology).names();
 }

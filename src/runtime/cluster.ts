@@ -91,7 +91,7 @@ export class Cluster {
     const { hosting, worker, live } = this.#ports;
     if (hosting === undefined || this.#hosting !== undefined) return;
     this.#hosting = hosting;
-    worker.host(hosting);
+    if (hosting.code.stays !== true) worker.host(hosting);
     this.#presence.update(true);
     try {
       await this.#presence.announced();
@@ -172,9 +172,10 @@ export class Cluster {
   #info(): HostInfo {
     const { host, worker, live, hosting } = this.#ports;
     const serving = this.#hosting;
+    const isIdle = hosting !== undefined && hosting.code.stays !== true && serving === undefined;
     return {
       host,
-      agents: hosting !== undefined && serving === undefined ? [] : [...worker.agents],
+      agents: isIdle ? [] : [...worker.agents],
       sessions: live.size,
       version: hosting?.version ?? FORMAT_VERSION,
       slots: serving?.slots ?? 0,

@@ -72,6 +72,10 @@ export interface RunCode {
   readonly migrations?: Migrations;
   /** For runs that are resumed; one that is started says it in its request. */
   readonly autoCheckpoint?: StartRequest["autoCheckpoint"];
+  /** Its steps, and those of runs nested in them, run on the host that owns the session, past the queue. */
+  readonly stays?: true;
+  /** Asked before a run that is in the store goes on with this code. @throws {OrchestraError} `ORCH_AGENT_UNKNOWN` when the code is not for this task. */
+  readonly assertFits?: (sessionId: string, task: unknown) => void;
 }
 
 export interface StartRequest {

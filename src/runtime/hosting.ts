@@ -3,7 +3,7 @@
 import type { RunCode } from "./engine-api.ts";
 
 export interface HostingOptions {
-  /** The agents whose steps it takes, and the conditions it can judge by. */
+  /** The agents whose steps it takes, unless the code stays, and the conditions it can judge by. */
   readonly code: RunCode;
   /** Steps at a time, in all. */
   readonly slots: number;

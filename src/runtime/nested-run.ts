@@ -51,6 +51,7 @@ export function planNestedRun(options: unknown, around: RunCode): Omit<StartRequ
       ...rest.code,
       retry: nested.executionConfig?.retry === undefined ? around.retry : rest.code.retry,
       ...(nested.executionConfig?.steeringMode === undefined && { steeringMode: around.steeringMode ?? "auto" }),
+      ...(around.stays === true && { stays: true }),
     },
   };
 }

@@ -30,6 +30,7 @@ import type {
   SessionInfo,
   Step,
 } from "./instance-types.ts";
+import type { HostingOptions } from "./hosting.ts";
 import { groundsOf, openKernel, type Grounds, type Kernel } from "./kernel.ts";
 import { resolveMigrations } from "./migrations.ts";
 import { assertOptions } from "./option-schema.ts";
@@ -50,6 +51,15 @@ import {
 import { checkTopology, planRun, type CheckedTopology } from "./run-plan.ts";
 import { checkUpgrade, codeByName, type UpgradeVerdict } from "./upgrade-check.ts";
 
+/** What a program that is made of sessions says beside the options that are everybody's. */
+export interface ProgramOptions {
+  /** Goes on, on first use, with sessions that were interrupted. Default true. */
+  readonly recover?: boolean;
+  readonly code?: Pick<RunCode, "stays" | "assertFits">;
+  /** Takes over sessions on the bus whose host is gone, from first use on. Default false. */
+  readonly adopts?: boolean;
+}
+
 export class OrchestraInstance implements AsyncDisposable {
   readonly #options: InstanceOptions;
   readonly #grounds: Grounds;
@@ -57,6 +67,7 @@ export class OrchestraInstance implements AsyncDisposable {
   readonly #detach: () => void;
   readonly #running = new Set<Promise<unknown>>();
   readonly #recovering: boolean;
+  readonly #program: ProgramOptions;
   /** What was recovered and is still going on. */
   readonly #live = new Map<string, RecoveredSession & { readonly result: Promise<OrchestraResult> }>();
   /** The topology as it was at the first run. */
@@ -65,11 +76,12 @@ export class OrchestraInstance implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** Opens nothing. @throws {OrchestraError} `ORCH_BAD_OPTION` */
-  constructor(options: InstanceOptions, { recover = true }: { recover?: boolean } = {}) {
+  constructor(options: InstanceOptions, program: ProgramOptions = {}) {
     assertInstanceOptions(options);
     this.#options = options;
     this.#grounds = groundsOf(options);
-    this.#recovering = recover;
+    this.#recovering = program.recover ?? true;
+    this.#program = program;
     this.#communication =
       options.communicationManager ??
       new CommunicationManager({ channel: toChannel(options.communicationConfig?.channel) ?? "none" });
@@ -363,9 +375,10 @@ export class OrchestraInstance implements AsyncDisposable {
     // Time and chance that were handed in may be those of an earlier process.
     const idIsChance = sessionIdOf(options) === undefined && options.idempotencyKey === undefined;
     const idIsNew = idIsChance && this.#options.random === undefined;
+    const code = { ...request.code, ...this.#program.code };
     const run = (one: typeof request): Promise<OrchestraResult> =>
-      driveRun(kernel, sessionId, () => kernel.engine.start(one), {
-        ...this.#driveOptions(one.code, execution, observers, options.signal),
+      driveRun(kernel, sessionId, () => kernel.engine.start({ ...one, code }), {
+        ...this.#driveOptions(code, execution, observers, options.signal),
         idIsNew: one.idIsNew === true,
       });
     const first = run({ ...request, followUp, idIsNew });
@@ -402,10 +415,18 @@ export class OrchestraInstance implements AsyncDisposable {
   /** The functions for sessions whose topology is in their log. */
   #code(): RunCode {
     const execution = mergeExecutionConfig(this.#options.initialConfig ?? {}, {});
-    const code = runCodeOf(agentsOf(this.#options, this.#options.topology), this.#options, execution);
+    const own = runCodeOf(agentsOf(this.#options, this.#options.topology), this.#options, execution);
+    const code = { ...own, ...this.#program.code };
     const { migrations } = this.#options;
     if (migrations === undefined) return code;
     return { ...code, migrations: resolveMigrations(migrations, this.#checkedTopology().topology) };
+  }
+
+  #hosting(): HostingOptions {
+    const { hash } = this.#checkedTopology().topology;
+    const code = this.#code();
+    const slots = code.maxConcurrency ?? 0;
+    return { code, slots, perAgent: {}, adopts: true, topologies: [hash], version: "" };
   }
 
   #checkedTopology(): CheckedTopology {
@@ -440,10 +461,17 @@ export class OrchestraInstance implements AsyncDisposable {
         ...(maxSessions !== undefined && { maxSessions }),
         ...(unserved !== undefined && { unserved }),
         ...(unservedAfterMs !== undefined && { unservedAfterMs }),
+        ...(this.#program.adopts === true && { hosting: this.#hosting() }),
       },
       this.#grounds,
     );
-    await recover(kernel);
+    try {
+      await recover(kernel);
+      if (this.#program.adopts === true) await kernel.engine.host();
+    } catch (error) {
+      await kernel.close();
+      throw error;
+    }
     return kernel;
   }
 

@@ -95,6 +95,7 @@ export class Resuming {
     const nowMs = ports.clock.nowMs();
     const move = moveOnResume(state, code, nowMs);
     assertCodeWhole(sessionId, move?.state.run ?? run, code, await this.#elsewhere.served());
+    code.assertFits?.(sessionId, await ports.values.resolve(run.task));
     // Down-time moves open deadlines only when the run was moving; a pause moves them by itself.
     const downMs = state.status === "running" && options.takesOver !== true ? Math.max(0, nowMs - lastAtMs) : 0;
     const facts: Fact[] = [{ type: "owned", host: ports.host, epoch: epoch + 1, shiftMs: downMs }];
@@ -106,6 +107,7 @@ export class Resuming {
       replayed: loaded.replayed,
       maxConcurrency: code.maxConcurrency ?? this.#parts.maxConcurrency,
       continues: true,
+      interrupted: state.status === "running",
     };
     const { live: opened } = await live.open(start, facts, blobs);
     this.#checkpoints.automate(opened.session, code.autoCheckpoint, run.steps);

@@ -67,6 +67,8 @@ export interface SessionStart {
   readonly maxConcurrency: number;
   /** The session continues a run that others began: its first commit is followed by all that is outstanding. */
   readonly continues: boolean;
+  /** It says that it runs, so whoever had it has died or let go of it in the middle. */
+  readonly interrupted?: boolean;
 }
 
 export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
@@ -88,6 +90,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
   #streams: Streams | undefined;
   #nested: Map<string, Set<string>> | undefined;
   #served: readonly string[] = [];
+  readonly #interrupted: boolean;
   #continues: boolean;
   #open = true;
   #finishing = false;
@@ -98,6 +101,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
     this.code = start.code;
     this.#ports = ports;
     this.#owner = owner;
+    this.#interrupted = start.interrupted ?? false;
     this.#continues = start.continues;
     this.#held = start.continues;
     this.committer = new Committer(start.sessionId, ports, start.position, this);
@@ -217,6 +221,7 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       worker.join([], this.code);
       return;
     }
+    if (this.stays) return;
     const names = new Set<string>();
     for (const node of this.state.run?.topology.nodes ?? []) {
       if (node.kind === "user" || node.kind === "start" || node.kind === "end") continue;
@@ -282,6 +287,18 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       case "run.settled":
         return;
     }
+  }
+
+  get stays(): boolean {
+    return this.#ports.shared && this.code.stays === true;
+  }
+
+  async countHanding({ stepId, attempt }: StepOffer): Promise<number> {
+    if (!this.#interrupted) return 0;
+    const prefix = `handed:${attempt}:`;
+    const before = (await this.journal.list(stepId)).filter(({ key }) => key.startsWith(prefix)).length;
+    await this.journal.put({ stepId, key: `${prefix}${before + 1}`, value: { v: null } });
+    return before + 1;
   }
 
   agentOf(offer: StepOffer): string {

@@ -16,6 +16,8 @@
 //     the run has ended, nobody may be there who takes it.
 // D6  That a step waits for people may still stand in the register when they have answered, for its owner died before it was
 //     taken out. It is taken out then, and the step is offered again.
+// D7  Steps of a session that stays are run by the worker of this process, past the queue. How often each was gone on with
+//     by another owner is counted in the session's journal, as a queue counts: at most `HANDED_MAX` times.
 
 import type { Inspect } from "../actors/live-actor.ts";
 import { createStepActor } from "../actors/step-machine.ts";
@@ -51,6 +53,10 @@ export interface RegistryOwner {
   onRecalled(stepId: string, reason: AbortReason): void;
   /** Nothing is handed out any more. */
   onIdle(): void;
+  /** D7 */
+  readonly stays: boolean;
+  /** Notes that a step is begun that another owner may have died of, and says how often that was noted, this time included. */
+  countHanding(offer: StepOffer): Promise<number>;
 }
 
 interface Entry {
@@ -93,6 +99,7 @@ const REOFFER_MS_MAX = 5_000;
 const LOOK_MS = 5_000;
 const LOOK_DOUBLINGS_MAX = 4;
 const UNRECORDED_MAX = 64;
+const HANDED_MAX = 10;
 
 export class StepRegistry {
   readonly #sessionId: string;
@@ -296,7 +303,11 @@ export class StepRegistry {
     const nowMs = this.#ports.clock.monotonicMs();
     const steps: OutStep[] = [];
     for (const { phase, offer, outSinceMs, lookAtMs, unservedTold } of this.#entries.values())
-      if (phase === "out" && !this.#ports.worker.isRunning(this.#sessionId, offer.stepId))
+      if (
+        phase === "out" &&
+        !this.#ports.worker.isRunning(this.#sessionId, offer.stepId) &&
+        !this.#ports.worker.hasHere(this.#sessionId, offer.stepId)
+      )
         steps.push({ offer, outForMs: nowMs - outSinceMs, isDue: nowMs >= lookAtMs, unservedTold });
     return steps;
   }
@@ -380,8 +391,8 @@ export class StepRegistry {
   }
 
   #hand(entry: Entry): void {
-    const message = this.#owner.messageOf(entry.offer);
-    this.#ports.bus.steps.offer(entry.again && this.#ports.shared ? { ...message, recovered: true } : message).then(
+    const handed = this.#owner.stays ? this.#handHere(entry) : this.#offer(entry);
+    handed.then(
       (answer) => {
         entry.refused = answer === "queued" ? null : answer;
         if (answer !== "queued") this.#handLater(entry);
@@ -395,6 +406,23 @@ export class StepRegistry {
         this.#handLater(entry);
       },
     );
+  }
+
+  #offer(entry: Entry): Promise<"queued" | "already" | "full"> {
+    const message = this.#owner.messageOf(entry.offer);
+    return this.#ports.bus.steps.offer(entry.again && this.#ports.shared ? { ...message, recovered: true } : message);
+  }
+
+  /** D7 */
+  async #handHere(entry: Entry): Promise<"queued"> {
+    const { offer } = entry;
+    const message = this.#owner.messageOf(offer);
+    const handed = await (entry.again ? this.#owner.countHanding(offer) : 0);
+    // It may have been let go meanwhile.
+    if (entry.phase !== "out" || this.#entries.get(offer.stepId) !== entry) return "queued";
+    if (handed <= HANDED_MAX) this.#ports.worker.runHere(message);
+    else this.fail(offer, poisoned({ agent: message.agent, deliveries: handed, reason: "its hosts ended" }, offer));
+    return "queued";
   }
 
   #handLater(entry: Entry): void {

@@ -10,7 +10,7 @@
 // W3  A result that the register cannot take for now stays here, its claim alive, until it can: what an agent has done is
 //     not done again because the bus was away or full. Only a host that stops hands the step back.
 
-import type { Bus, Claim, StepServer } from "../bus/ports.ts";
+import type { Bus, Claim, StepMessage, StepServer } from "../bus/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import { isOrchestraError, OrchestraError } from "../base/errors.ts";
 import { errorToData } from "../base/error-data.ts";
@@ -73,6 +73,8 @@ export class Worker {
   #all: StepServer | undefined;
   #hosted: { readonly code: RunCode; readonly agents: ReadonlySet<string>; readonly slots: HostSlots } | undefined;
   readonly #attempts = new Map<string, Writable<AttemptCounts>>();
+  /** Steps that did not come from the queue, until their results are in the register. */
+  readonly #here = new Set<string>();
   #lateResults = 0;
   /** Ends of attempts that ran here: they were made by this program, and need not be checked. */
   readonly #made = new WeakSet<object>();
@@ -201,6 +203,27 @@ export class Worker {
     const execution = this.#running.get(`${sessionId}/${stepId}`);
     execution?.abort(reason);
     return execution !== undefined;
+  }
+
+  /** Runs a step of a session that is ours past the queue. Where it comes to nothing its owner offers it again. */
+  runHere(step: StepMessage): void {
+    const key = `${step.sessionId}/${step.stepId}`;
+    const over = (): Promise<void> => Promise.resolve();
+    this.#here.add(key);
+    this.#claimed({ step, delivery: 1, beat: () => undefined, done: over, retry: over, giveUp: over })
+      .catch((error: unknown) =>
+        this.#ports.logger.error(
+          { sessionId: step.sessionId, stepId: step.stepId, error: errorToData(error) },
+          "a step came to nothing; it is offered again",
+        ),
+      )
+      .finally(() => this.#here.delete(key))
+      .catch(() => undefined);
+  }
+
+  /** Whether the step was begun by `runHere`, and its result is not in the register yet. */
+  hasHere(sessionId: string, stepId: string): boolean {
+    return this.#here.has(`${sessionId}/${stepId}`);
   }
 
   /** Since when the step runs on this host, on the monotonic clock. */
