@@ -2,6 +2,7 @@
 
 import { OrchestraError } from "../base/errors.ts";
 import type { KeyValue, WriteOp } from "./key-value.ts";
+import { SortedKeys } from "./sorted-keys.ts";
 
 /** Survives nothing, and forgets all when it is closed. */
 export function memoryKeyValue(): KeyValue {
@@ -10,8 +11,7 @@ export function memoryKeyValue(): KeyValue {
 
 class MemoryKeyValue implements KeyValue {
   readonly #values = new Map<string, Uint8Array>();
-  /** Null until the keys are asked for in order. */
-  #sorted: string[] | null = null;
+  readonly #keys = new SortedKeys();
   #bytes = 0;
   #closed = false;
 
@@ -37,8 +37,7 @@ class MemoryKeyValue implements KeyValue {
 
   async keys(from: string, to: string): Promise<readonly string[]> {
     this.#assertOpen();
-    this.#sorted ??= [...this.#values.keys()].sort(byBytes);
-    return this.#sorted.slice(firstFrom(this.#sorted, from), firstFrom(this.#sorted, to));
+    return this.#keys.between(from, to);
   }
 
   async write(ops: readonly WriteOp[]): Promise<void> {
@@ -47,7 +46,8 @@ class MemoryKeyValue implements KeyValue {
       const before = this.#values.get(op.key);
       if (op.type === "put") this.#values.set(op.key, op.value);
       else this.#values.delete(op.key);
-      if ((before === undefined) !== (op.type === "del")) this.#sorted = null;
+      if (op.type === "put" && before === undefined) this.#keys.add(op.key);
+      if (op.type === "del" && before !== undefined) this.#keys.delete(op.key);
       this.#bytes += (op.type === "put" ? op.value.byteLength : 0) - (before?.byteLength ?? 0);
     }
   }
@@ -66,19 +66,4 @@ class MemoryKeyValue implements KeyValue {
   #assertOpen(): void {
     if (this.#closed) throw new OrchestraError("ORCH_CLOSED", "this memory is closed");
   }
-}
-
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-/** Place of the first key that is not before `key`. */
-function firstFrom(sorted: readonly string[], key: string): number {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (byBytes(sorted[middle] as string, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
