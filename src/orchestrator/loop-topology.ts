@@ -13,6 +13,7 @@ import { listFiles, type FileList } from "./changed-files.ts";
 import type { CheckResult } from "./check-result.ts";
 import { makeCheck, type CheckPorts, type CheckTask } from "./checks.ts";
 import { decideNext, LOOP_START, type LoopAction, type LoopReply, type LoopState, type TeamOutcome } from "./loop.ts";
+import { beginningOf, fitting } from "./event-room.ts";
 import { commitsSince, headOf } from "./git-history.ts";
 import type { MemoryKey, Prepared, Recorded, RunEnd } from "./run-events.ts";
 import { DEFAULT_NAMESPACE, type RunSpec, type SeededEntry } from "./run-spec.ts";
@@ -37,7 +38,7 @@ export interface LoopPorts extends CheckPorts {
 export function loopAgents(ports: LoopPorts): Readonly<Record<string, AgentLike>> {
   return {
     loop: (_input: unknown, ctx: AgentContext) => loop(ctx),
-    prepare: (_input: unknown, ctx: AgentContext) => prepare(specOf(ctx)),
+    prepare: (_input: unknown, ctx: AgentContext) => prepare(ctx),
     files: (_input: unknown, ctx: AgentContext): Promise<FileList> => listFiles(specOf(ctx).cwd),
     team: {
       timeoutMs: false,
@@ -60,12 +61,15 @@ function loop(ctx: AgentContext): unknown {
   if (reply === undefined) return next.invoke("prepare");
   if (reply.error !== undefined) return next.fail(reply.error);
   if (reply.from === "prepare") ctx.state.set("head", (reply.value as Prepared).head);
+  if (reply.from === "prepare" && (reply.value as Prepared).more) return next.invoke("prepare");
   if (reply.from === "prepare" && spec.checks.some(({ kind }) => kind === "paths")) return next.invoke("files");
   if (reply.from === "team" && (reply.value as TeamOutcome).type === "done") {
     ctx.state.set("output", (reply.value as TeamOutcome & { type: "done" }).output);
     return next.invoke("record", ctx.state.get("head") ?? null);
   }
   const known = noted(ctx, reply);
+  if (reply.from === "record" && (reply.value as Recorded).more)
+    return next.invoke("record", ctx.state.get("head") ?? null);
   const decided = decideNext(spec, ctx.state.get<LoopState>("loop") ?? LOOP_START, known);
   ctx.state.set("loop", decided.state);
   return carriedOut(decided.action, decided.state, spec, ctx);
@@ -123,24 +127,40 @@ function carriedOut(
   }
 }
 
-async function prepare({ seeds, recalled, checks, maxIterations, cwd }: RunSpec): Promise<Prepared> {
+/** T2 */
+async function prepare(ctx: AgentContext): Promise<Prepared> {
+  const { description, seeds, recalled, checks, maxIterations, cwd } = specOf(ctx);
+  const seeded = keysOf(seeds);
+  const found = keysOf(recalled ?? []);
+  const from = ctx.state.get<number>("prepared") ?? 0;
+  const to = from + fitting([...seeded, ...found].slice(from));
+  ctx.state.set("prepared", to);
+  const page = found.slice(Math.max(0, from - seeded.length), Math.max(0, to - seeded.length));
   return {
-    seeded: keysOf(seeds),
-    ...(recalled !== undefined && { recalled: keysOf(recalled) }),
+    description: beginningOf(description),
+    seeded: seeded.slice(from, to),
+    ...(recalled !== undefined && (page.length > 0 || found.length === 0) && { recalled: page }),
     checks: checks.map(({ name }) => name),
     maxIterations,
     head: await headOf(cwd),
+    more: to < seeded.length + found.length,
   };
 }
 
-/** @param head the commit that was known before */
+/** T2. @param head the last commit that was known before */
 async function record({ learned }: LoopPorts, head: string | null, ctx: AgentContext): Promise<Recorded> {
   const told = ctx.state.get<number>("told") ?? 0;
-  const all = await learned(ctx.sessionId);
-  ctx.state.set("told", all.length);
+  const news = [
+    ...(head === null ? [] : await commitsSince(specOf(ctx).cwd, head)).map((commit) => ({ commit })),
+    ...(await learned(ctx.sessionId)).slice(told).map((key) => ({ key })),
+  ];
+  const page = news.slice(0, fitting(news));
+  const keys = page.flatMap((one) => ("key" in one ? [one.key] : []));
+  ctx.state.set("told", told + keys.length);
   return {
-    commits: head === null ? [] : await commitsSince(specOf(ctx).cwd, head),
-    learned: all.slice(told),
+    commits: page.flatMap((one) => ("commit" in one ? [one.commit] : [])),
+    learned: keys,
+    more: page.length < news.length,
   };
 }
 

@@ -4,6 +4,7 @@
 //
 // V1  `seq` counts from 1 without a hole; the same event has the same number in every process, and after a crash.
 // V2  `run.terminal` is told once, and nothing after it.
+// V3  `run.started` waits for the first step: a task of more than 16 KiB is listed by its reference, and the step tells what it says.
 
 import type { ErrorData } from "../base/errors.ts";
 import type { RunEvent } from "../runtime/engine-api.ts";
@@ -18,23 +19,29 @@ export interface MemoryKey {
   readonly namespace: string;
 }
 
-/** What one go of the team left behind. */
+/** What one go of the team left behind, a page of it. */
 export interface Recorded {
   readonly commits: readonly Commit[];
   readonly learned: readonly MemoryKey[];
+  /** There is another page. */
+  readonly more: boolean;
 }
 
-/** What a run begins with, as its first step tells. */
+/** What a run begins with, as its first steps tell: a page of its memory each. */
 export interface Prepared {
+  /** Its first 6 KiB. */
+  readonly description: string;
   /** What its memory was given. */
   readonly seeded: readonly MemoryKey[];
   /** What earlier runs left that fits its description. Absent: it did not ask. */
   readonly recalled?: readonly MemoryKey[];
-  /** The commit that was checked out; `null` where there is none. */
+  /** The commit that was checked out; `""` before the first of a repository, `null` without one. */
   readonly head: string | null;
   /** Names of its checks, in the order in which they are made. */
   readonly checks: readonly string[];
   readonly maxIterations: number;
+  /** There is another page. */
+  readonly more: boolean;
 }
 
 /** How a run ended; the value of its session. */
@@ -46,7 +53,9 @@ export interface RunEnd {
 }
 
 interface Payloads {
+  /** Of a run that was given much, the description's first 6 KiB. */
   "run.started": { readonly description: string };
+  /** More than fits one event is told by several. */
   "memory.seeded": { readonly entries: readonly MemoryKey[] };
   /** Before the first iteration, by its description. */
   "memory.searched": { readonly entries: readonly MemoryKey[] };
@@ -76,6 +85,8 @@ export type OrchestratorEvent = {
   };
 }[OrchestratorEventType];
 
+const NOT_PREPARED = Object.freeze({ checks: [], maxIterations: 1 });
+
 type Told = {
   [T in OrchestratorEventType]: { readonly type: T; readonly payload: Payloads[T] };
 }[OrchestratorEventType];
@@ -89,7 +100,9 @@ export class RunProjection {
   #failed = 0;
   #isOver = false;
   #isStill = false;
-  #prepared: Prepared = { seeded: [], checks: [], maxIterations: 1, head: null };
+  #description = "";
+  #isStarted = false;
+  #prepared: Pick<Prepared, "checks" | "maxIterations"> = NOT_PREPARED;
   #checked = 0;
   readonly #begun = new Set<string>();
 
@@ -108,7 +121,7 @@ export class RunProjection {
 
   next(event: RunEvent): readonly OrchestratorEvent[] {
     if (this.#isOver) return [];
-    return this.#tell(event).map((told): OrchestratorEvent => ({
+    return this.#fromStart(this.#tell(event)).map((told): OrchestratorEvent => ({
       seq: ++this.#seq,
       ts: event.at,
       runId: this.#runId,
@@ -116,10 +129,18 @@ export class RunProjection {
     }));
   }
 
+  /** V3 */
+  #fromStart(told: readonly Told[]): readonly Told[] {
+    if (this.#isStarted || (told.length === 0 && this.#prepared.checks === NOT_PREPARED.checks)) return told;
+    this.#isStarted = true;
+    return [{ type: "run.started", payload: { description: this.#description } }, ...told];
+  }
+
   #tell(event: RunEvent): readonly Told[] {
     switch (event.type) {
       case "run.started":
-        return [{ type: "run.started", payload: { description: descriptionIn(event.task) } }];
+        this.#description = descriptionIn(event.task);
+        return [];
       case "step.started":
         return this.#begin(event.node, event.stepId);
       case "step.succeeded":
@@ -179,8 +200,9 @@ export class RunProjection {
       return [{ type: result.passed ? "check.passed" : "check.failed", payload }];
     }
     if (node === "prepare") {
-      this.#prepared = outcome as Prepared;
-      const { seeded, recalled } = this.#prepared;
+      const { seeded, recalled, ...prepared } = outcome as Prepared;
+      this.#prepared = prepared;
+      if (this.#description === "") this.#description = prepared.description;
       return [
         ...(seeded.length > 0 ? [{ type: "memory.seeded", payload: { entries: seeded } } as const] : []),
         ...(recalled !== undefined ? [{ type: "memory.searched", payload: { entries: recalled } } as const] : []),

@@ -14,6 +14,7 @@ import {
   shown,
   text,
 } from "../runtime/option-schema.ts";
+import { NAME_LENGTH_MAX } from "./event-room.ts";
 import { loopPolicySchema, readLoopPolicy, type CommandSpec, type LoopPolicy } from "./loop-policy.ts";
 import {
   PRIORITIES,
@@ -74,8 +75,12 @@ export interface InputDefaults {
 const oneOf = (names: readonly string[]): ReturnType<typeof check> =>
   check((value) => value === undefined || names.includes(value as string), names.map((name) => `"${name}"`).join(", "));
 const texts = list(text);
+const name = check(
+  (value) => value === undefined || (typeof value === "string" && value !== "" && value.length <= NAME_LENGTH_MAX),
+  `a text of 1 to ${NAME_LENGTH_MAX} characters`,
+);
 const seeds = list(
-  object({ key: text, value: anything, namespace: text, metadata: check(isRecordOrNothing, "an object") }),
+  object({ key: name, value: anything, namespace: name, metadata: check(isRecordOrNothing, "an object") }),
 );
 
 const inputSchema = object({

@@ -14,6 +14,7 @@ import {
   text,
 } from "../runtime/option-schema.ts";
 import type { CheckResult } from "./check-result.ts";
+import { NAMES_BYTES_MAX } from "./event-room.ts";
 import type { CheckSpec } from "./run-spec.ts";
 
 /** What a criterion of your own is judged on. */
@@ -102,8 +103,13 @@ export function readSuccessCriteria(
   });
   const custom = customOf(given.custom, customNames);
   const taken = new Set(["paths", "acceptance", ...checks.map(({ name }) => name)]);
-  for (const { name } of custom.checks)
+  for (const { name } of custom.checks) {
     if (taken.has(name)) throw bad("custom", `${shown(name)} is the name of another check`);
+    taken.add(name);
+  }
+  const bytes = Buffer.byteLength(JSON.stringify([...taken]));
+  if (bytes > NAMES_BYTES_MAX)
+    throw bad("custom", `the names of all checks come to ${bytes} bytes; expected at most ${NAMES_BYTES_MAX}`);
   return { checks: [...checks, ...custom.checks], custom: custom.functions };
 }
 
