@@ -112,7 +112,10 @@ function exact(query: Float32Array): number[] {
   const places: number[] = [];
   const sums: number[] = [];
   for (let place = 0, from = 0; place < count; place++, from += DIMENSIONS) {
-    let [a, b, c, d] = [0, 0, 0, 0];
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
     for (let i = 0; i < DIMENSIONS; i += 4) {
       a += (vectors[from + i] as number) * (query[i] as number);
       b += (vectors[from + i + 1] as number) * (query[i + 1] as number);

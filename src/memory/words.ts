@@ -1,5 +1,7 @@
 // Words: what a text is made of, for searching by words and for vectors without a model.
 
+/** Most words, of which nothing more need be asked. */
+const PLAIN = /^[a-z0-9]+$/;
 /** Letters and digits with their marks. */
 const RUN = /[\p{L}\p{N}\p{M}]+/gu;
 /** `parseHeader` is two words, `HTTPServer` is two. */
@@ -14,8 +16,9 @@ const WORD_CHARS_MAX = 64;
 /** Words in order, in lower case, with repeats. */
 export function wordsOf(text: string): string[] {
   const words: string[] = [];
-  for (const [run] of text.normalize("NFKC").matchAll(RUN)) {
-    if (UNSPACED.test(run)) words.push(...pairsOf(run));
+  for (const run of text.normalize("NFKC").match(RUN) ?? []) {
+    if (PLAIN.test(run)) words.push(run.slice(0, WORD_CHARS_MAX));
+    else if (UNSPACED.test(run)) words.push(...pairsOf(run));
     else for (const part of run.split(INNER)) words.push(part.slice(0, WORD_CHARS_MAX).toLowerCase());
   }
   return words;
