@@ -1,19 +1,24 @@
 // What a person is told of a run's event.
 
-import type { OrchestratorEvent } from "../orchestrator/index.ts";
+import type { MemoryKey, OrchestratorEvent } from "../orchestrator/index.ts";
+import { fit } from "./style.ts";
 
 const SAID_LINES_MAX = 5;
+const COLUMNS_MAX = 300;
 
 export function runEventLine(event: OrchestratorEvent): string {
   switch (event.type) {
     case "run.started":
       return `run ${event.runId}`;
     case "memory.seeded":
-      return `memory: given ${named(event.payload.entries)}`;
-    case "memory.searched":
-      return `memory: found ${named(event.payload.entries)}`;
+      return `memory: given ${named(event.payload)}`;
+    case "memory.searched": {
+      const { agent, query, iteration } = event.payload;
+      const who = agent === undefined ? "searched" : `${agent} searched`;
+      return fit(`${iteration === 0 ? "" : "  "}memory: ${who} "${query}", found ${named(event.payload)}`, COLUMNS_MAX);
+    }
     case "memory.learned":
-      return `memory: learned ${named(event.payload.entries)}`;
+      return `  memory: learned ${named(event.payload)}`;
     case "iteration.started":
       return `iteration ${event.payload.iteration} of ${event.payload.of}`;
     case "iteration.completed":
@@ -39,8 +44,9 @@ export function runEventLine(event: OrchestratorEvent): string {
   }
 }
 
-function named(entries: readonly { readonly key: string }[]): string {
-  return entries.length === 0 ? "nothing" : entries.map(({ key }) => key).join(", ");
+function named({ entries, more }: { readonly entries: readonly MemoryKey[]; readonly more?: number }): string {
+  const keys = entries.map(({ key }) => key).join(", ");
+  return more === undefined ? keys || "nothing" : `${keys} and ${more} more`;
 }
 
 function endOf(output: string): string[] {

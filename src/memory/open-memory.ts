@@ -239,8 +239,8 @@ export class OpenMemory implements Memory {
     return readContents(store, (entry) => !this.#isExpired(entry));
   }
 
-  forStep(step: MemoryStep): StepMemory {
-    return stepMemory(this, step);
+  forStep({ sessionId, runId, node, signal }: MemoryStep): StepMemory {
+    return stepMemory(this, { scope: { sessionId }, provenance: { sessionId, runId, agent: node }, signal });
   }
 
   close(): Promise<void> {

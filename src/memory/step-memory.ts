@@ -1,14 +1,19 @@
 // Step memory: the memory as an agent sees it. What it adds says where it comes from, and a step that is aborted stops searching.
 
-import type { Memory, MemoryStep, StepMemory } from "./ports.ts";
+import type { Memory, MemoryProvenance, MemoryScope, StepMemory } from "./ports.ts";
 
-export function stepMemory(memory: Memory, step: MemoryStep): StepMemory {
-  const { sessionId, runId, node, signal } = step;
-  const own = { sessionId };
+export interface StepView {
+  /** Where the agent searches and adds unless it says. */
+  readonly scope: MemoryScope;
+  /** Of what it adds. */
+  readonly provenance: MemoryProvenance;
+  readonly signal: AbortSignal;
+}
+
+export function stepMemory(memory: Memory, { scope: own, provenance, signal }: StepView): StepMemory {
   return {
     search: (query, options = {}) => memory.search(query, { signal, ...options, scope: options.scope ?? own }),
     async add(entry, { scope = own } = {}) {
-      const provenance = { sessionId, runId, agent: node };
       const [added] = await memory.add([entry], { scope, provenance, signal });
       if (added === undefined) throw new TypeError("an entry was added and is not there");
       return added;

@@ -25,3 +25,22 @@ export function beginningOf(text: string): string {
     .toString()
     .replace(/\uFFFD+$/, "")}…`;
 }
+
+/** The first of a list, as many as fit into so many bytes, and how many there are besides. */
+export function shortList<T>(
+  list: readonly T[],
+  bytesMax: number,
+): { readonly shown: readonly T[]; readonly more: number } {
+  let bytes = 0;
+  const fitting = list.findIndex((one) => (bytes += Buffer.byteLength(JSON.stringify(one))) > bytesMax);
+  return fitting < 0 ? { shown: list, more: 0 } : { shown: list.slice(0, fitting), more: list.length - fitting };
+}
+
+const QUERY_CHARS_MAX = 200;
+
+/** The first 200 characters; one of two halves is not cut through. */
+export function shortQuery(query: string): string {
+  if (query.length <= QUERY_CHARS_MAX) return query;
+  const characters = [...query.slice(0, 2 * QUERY_CHARS_MAX)];
+  return `${characters.slice(0, QUERY_CHARS_MAX).join("")}…`;
+}

@@ -34,6 +34,7 @@ export type {
   OrchestratorEvent,
   OrchestratorEventType,
   RunEnd,
+  Searched,
   TerminalReason,
 } from "./run-events.ts";
 export type { CheckResult } from "./check-result.ts";

@@ -15,8 +15,9 @@ import { makeCheck, type CheckPorts, type CheckTask } from "./checks.ts";
 import { decideNext, LOOP_START, type LoopAction, type LoopReply, type LoopState, type TeamOutcome } from "./loop.ts";
 import { beginningOf, fitting } from "./event-room.ts";
 import { commitsSince, headOf } from "./git-history.ts";
-import type { MemoryKey, Prepared, Recorded, RunEnd } from "./run-events.ts";
+import type { MemoryKey, Prepared, Recorded, RunEnd, Searches } from "./run-events.ts";
 import { DEFAULT_NAMESPACE, type RunSpec, type SeededEntry } from "./run-spec.ts";
+import type { TeamMemory } from "./team-memory.ts";
 import { iterationTask, runTeam, type IterationTask, type Team } from "./team.ts";
 
 export const LOOP_TOPOLOGY = new Topology({
@@ -31,6 +32,8 @@ export function isRunTopology(hash: string | null): boolean {
 
 export interface LoopPorts extends CheckPorts {
   readonly team: Team;
+  /** Absent: runs have no memory. */
+  readonly memory?: TeamMemory;
   /** What the run has learned, all of it. */
   learned(runId: string): Promise<readonly MemoryKey[]>;
 }
@@ -42,10 +45,9 @@ export function loopAgents(ports: LoopPorts): Readonly<Record<string, AgentLike>
     files: (_input: unknown, ctx: AgentContext): Promise<FileList> => listFiles(specOf(ctx).cwd),
     team: {
       timeoutMs: false,
-      run: (task: unknown, ctx: AgentContext): Promise<TeamOutcome> =>
-        runTeam(ports.team, specOf(ctx), task as IterationTask, ctx),
+      run: (task: unknown, ctx: AgentContext): Promise<TeamOutcome> => goOfTeam(ports, task as IterationTask, ctx),
     },
-    record: (head: unknown, ctx: AgentContext) => record(ports, head as string | null, ctx),
+    record: (left: unknown, ctx: AgentContext) => record(ports, left as ToRecord, ctx),
     check: {
       // Each check has a limit of its own.
       timeoutMs: false,
@@ -64,12 +66,12 @@ function loop(ctx: AgentContext): unknown {
   if (reply.from === "prepare" && (reply.value as Prepared).more) return next.invoke("prepare");
   if (reply.from === "prepare" && spec.checks.some(({ kind }) => kind === "paths")) return next.invoke("files");
   if (reply.from === "team" && (reply.value as TeamOutcome).type === "done") {
-    ctx.state.set("output", (reply.value as TeamOutcome & { type: "done" }).output);
-    return next.invoke("record", ctx.state.get("head") ?? null);
+    const { output, searched } = reply.value as TeamOutcome & { type: "done" };
+    ctx.state.set("output", output);
+    return next.invoke("record", toRecord(ctx, searched));
   }
   const known = noted(ctx, reply);
-  if (reply.from === "record" && (reply.value as Recorded).more)
-    return next.invoke("record", ctx.state.get("head") ?? null);
+  if (reply.from === "record" && (reply.value as Recorded).more) return next.invoke("record", toRecord(ctx));
   const decided = decideNext(spec, ctx.state.get<LoopState>("loop") ?? LOOP_START, known);
   ctx.state.set("loop", decided.state);
   return carriedOut(decided.action, decided.state, spec, ctx);
@@ -147,8 +149,27 @@ async function prepare(ctx: AgentContext): Promise<Prepared> {
   };
 }
 
-/** T2. @param head the last commit that was known before */
-async function record({ learned }: LoopPorts, head: string | null, ctx: AgentContext): Promise<Recorded> {
+async function goOfTeam({ team, memory }: LoopPorts, task: IterationTask, ctx: AgentContext): Promise<TeamOutcome> {
+  const spec = specOf(ctx);
+  const go = (): Promise<TeamOutcome> => runTeam(team, spec, task, ctx);
+  if (memory === undefined) return go();
+  const { value, searches } = await memory.during(ctx, spec, go);
+  return searches.shown.length === 0 ? value : { ...value, searched: searches };
+}
+
+interface ToRecord {
+  /** The last commit that was known before. */
+  readonly head: string | null;
+  /** For the first page. */
+  readonly searched?: Searches;
+}
+
+function toRecord({ state }: AgentContext, searched?: Searches): ToRecord {
+  return { head: state.get<string | null>("head") ?? null, ...(searched !== undefined && { searched }) };
+}
+
+/** T2 */
+async function record({ learned }: LoopPorts, { head, searched }: ToRecord, ctx: AgentContext): Promise<Recorded> {
   const told = ctx.state.get<number>("told") ?? 0;
   const news = [
     ...(head === null ? [] : await commitsSince(specOf(ctx).cwd, head)).map((commit) => ({ commit })),
@@ -160,6 +181,7 @@ async function record({ learned }: LoopPorts, head: string | null, ctx: AgentCon
   return {
     commits: page.flatMap((one) => ("commit" in one ? [one.commit] : [])),
     learned: keys,
+    ...(searched !== undefined && { searched }),
     more: page.length < news.length,
   };
 }

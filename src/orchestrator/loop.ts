@@ -8,7 +8,7 @@
 import type { ErrorData } from "../base/errors.ts";
 import type { CheckResult } from "./check-result.ts";
 import type { RunSpec } from "./run-spec.ts";
-import type { BudgetName } from "./run-events.ts";
+import type { BudgetName, Searches } from "./run-events.ts";
 
 export interface LoopState {
   /** From 1; 0 before the first. */
@@ -24,10 +24,11 @@ export type LoopReply =
   | { readonly from: "team"; readonly outcome: { readonly type: "done" } | Exclude<TeamOutcome, { type: "done" }> }
   | { readonly from: "check"; readonly result: CheckResult };
 
-export type TeamOutcome =
+export type TeamOutcome = { readonly searched?: Searches } & (
   | { readonly type: "done"; readonly output: unknown }
   | { readonly type: "failed"; readonly error: ErrorData }
-  | { readonly type: "exhausted"; readonly budget: BudgetName };
+  | { readonly type: "exhausted"; readonly budget: BudgetName }
+);
 
 export type LoopAction =
   | { readonly type: "team"; readonly iteration: number; readonly feedback: readonly CheckResult[] }

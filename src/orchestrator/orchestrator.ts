@@ -32,6 +32,7 @@ import type {
 import { NO_ARTIFACTS, type RunArtifacts } from "./run-artifacts.ts";
 import { readRunInput, type ReadRun, type StartRunInput } from "./run-input.ts";
 import { agentNamesOf, assertTeamFits, runTeamOf } from "./team.ts";
+import { TeamMemory } from "./team-memory.ts";
 import { RunMemory, unknownRun, type RunStage } from "./run-memory.ts";
 import type { RunProvenance, RunSpec } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
@@ -88,6 +89,7 @@ export class Orchestrator implements AsyncDisposable {
             stageOf: (runId) => this.#stageOf(runId),
             provenanceOf: async (runId) => (await this.#reader.specOf(runId)).provenance,
           });
+    const teamMemory = memory === undefined ? undefined : new TeamMemory(memory);
     this.#instance = new OrchestraInstance(
       {
         topology: LOOP_TOPOLOGY,
@@ -97,12 +99,13 @@ export class Orchestrator implements AsyncDisposable {
           acceptance: config.acceptance,
           custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
           lackCustom: (runId, name) => this.#leaveFor(runId, name),
+          ...(teamMemory !== undefined && { memory: teamMemory }),
           learned: async (runId) => (await this.#memory?.learned(runId)) ?? [],
         }),
         maxSteps: false,
         ...(config.stateManager !== undefined && { stateManager: config.stateManager }),
         ...(config.bus !== undefined && { bus: config.bus }),
-        ...(memory !== undefined && { memory }),
+        ...(teamMemory !== undefined && { memory: teamMemory }),
         ...(config.observers !== undefined && { observers: config.observers }),
         ...(config.logger !== undefined && { logger: config.logger }),
         ...(config.clock !== undefined && { clock: config.clock }),

@@ -9,6 +9,7 @@
 import type { ErrorData } from "../base/errors.ts";
 import type { RunEvent } from "../runtime/engine-api.ts";
 import type { CheckResult } from "./check-result.ts";
+import { shortQuery } from "./event-room.ts";
 import type { Commit } from "./git-history.ts";
 
 export type BudgetName = "iterations" | "duration" | "tokens" | "cost";
@@ -19,10 +20,29 @@ export interface MemoryKey {
   readonly namespace: string;
 }
 
+/** A search of memory, and what it found, best first. */
+export interface Searched {
+  /** Name of the node that searched; absent where the run did, before its first iteration. */
+  readonly agent?: string;
+  /** Its first 200 characters. */
+  readonly query: string;
+  readonly entries: readonly MemoryKey[];
+  /** Entries found besides. */
+  readonly more?: number;
+}
+
+/** As many as are told one by one, and how many there were besides. */
+export interface Searches {
+  readonly shown: readonly Searched[];
+  readonly more: number;
+}
+
 /** What one go of the team left behind, a page of it. */
 export interface Recorded {
   readonly commits: readonly Commit[];
   readonly learned: readonly MemoryKey[];
+  /** On the first page. */
+  readonly searched?: Searches;
   /** There is another page. */
   readonly more: boolean;
 }
@@ -57,8 +77,11 @@ interface Payloads {
   "run.started": { readonly description: string };
   /** More than fits one event is told by several. */
   "memory.seeded": { readonly entries: readonly MemoryKey[] };
-  /** Before the first iteration, by its description. */
-  "memory.searched": { readonly entries: readonly MemoryKey[] };
+  /**
+   * In iteration 0 the run, by its description; else an agent by `ctx.memory`, told when the team's go has ended, a search that a
+   * step repeats when it runs again once. `moreSearches`: those after it that are not told one by one.
+   */
+  "memory.searched": Searched & { readonly iteration: number; readonly moreSearches?: number };
   "memory.learned": { readonly iteration: number; readonly entries: readonly MemoryKey[] };
   /** `of`: how many there may be. */
   "iteration.started": { readonly iteration: number; readonly of: number };
@@ -203,17 +226,39 @@ export class RunProjection {
       const { seeded, recalled, ...prepared } = outcome as Prepared;
       this.#prepared = prepared;
       if (this.#description === "") this.#description = prepared.description;
+      const query = shortQuery(this.#description);
       return [
         ...(seeded.length > 0 ? [{ type: "memory.seeded", payload: { entries: seeded } } as const] : []),
-        ...(recalled !== undefined ? [{ type: "memory.searched", payload: { entries: recalled } } as const] : []),
+        ...(recalled !== undefined
+          ? [{ type: "memory.searched", payload: { iteration: 0, query, entries: recalled } } as const]
+          : []),
       ];
     }
+    if (node === "team") {
+      // Of a team that came to something `record` tells, whose outcome is small.
+      const { type, searched } = outcome as { type?: string; searched?: Searches };
+      return type === "done" ? [] : this.#searched(searched);
+    }
     if (node === "record") {
-      const { learned } = outcome as Recorded;
+      const { learned, searched } = outcome as Recorded;
       const payload = { iteration: this.#iteration, entries: learned };
-      return learned.length === 0 ? [] : [{ type: "memory.learned", payload }];
+      return [
+        ...this.#searched(searched),
+        ...(learned.length > 0 ? [{ type: "memory.learned", payload } as const] : []),
+      ];
     }
     return [];
+  }
+
+  #searched({ shown, more }: Searches = { shown: [], more: 0 }): readonly Told[] {
+    return shown.map((search, i) => ({
+      type: "memory.searched",
+      payload: {
+        iteration: this.#iteration,
+        ...search,
+        ...(more > 0 && i === shown.length - 1 && { moreSearches: more }),
+      },
+    }));
   }
 
   #completed(): readonly Told[] {

@@ -70,7 +70,7 @@ export class RunReader {
 
   /** @throws {OrchestraError} `ORCH_SESSION_STATE` before its first step has ended. */
   async specOf(runId: string): Promise<RunSpec> {
-    for await (const step of this.#instance.trace(runId)) return step.input as RunSpec;
+    for await (const step of this.#instance.trace(runId, { inFull: true })) return step.input as RunSpec;
     throw new OrchestraError("ORCH_SESSION_STATE", `run "${runId}" has just begun`, { details: { sessionId: runId } });
   }
 
@@ -87,12 +87,12 @@ export class RunReader {
   }
 
   artifacts(runId: string): Promise<RunArtifacts> {
-    return artifactsOf(this.#instance.trace(runId));
+    return artifactsOf(this.#instance.trace(runId, { inFull: true }));
   }
 
   async result({ runId, payload }: OrchestratorEvent & { type: "run.terminal" }): Promise<RunResult> {
     let output: unknown = null;
-    for await (const step of this.#instance.trace(runId)) {
+    for await (const step of this.#instance.trace(runId, { inFull: true })) {
       const outcome = step.node === "team" ? (step.output as TeamOutcome | null) : null;
       if (outcome?.type === "done") output = outcome.output;
     }

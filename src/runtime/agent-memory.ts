@@ -93,7 +93,7 @@ export interface StepMemory {
     query: string,
     options?: Omit<MemorySearchOptions, "scope"> & { readonly scope?: MemoryScope },
   ): Promise<readonly MemorySearchResult[]>;
-  /** Default scope: the session, so that later runs in it find the entry. Added again by a re-run of the step it is the same entry. */
+  /** Default scope: the session, so that later runs in it find the entry; in a run of an orchestrator, that run. Added again by a re-run of the step it is the same entry. */
   add(entry: MemoryInput, options?: { readonly scope?: MemoryScope }): Promise<MemoryEntry>;
   get(id: string): Promise<MemoryEntry | null>;
   delete(id: string): Promise<boolean>;

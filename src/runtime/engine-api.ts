@@ -96,6 +96,11 @@ export interface StartRequest {
   readonly autoCheckpoint?: { readonly everySteps?: number; readonly keep?: number };
 }
 
+export interface TraceOptions {
+  /** Values above 16 KiB, too, which otherwise are listed as `{ $blob, bytes }`. Default false. */
+  readonly inFull?: boolean;
+}
+
 export interface RecordedStep {
   readonly stepId: string;
   readonly node: string;
@@ -242,7 +247,7 @@ export interface Engine {
   isLive(sessionId: string): boolean;
   events(sessionId: string, options?: EngineEventsOptions): AsyncIterable<RunEvent>;
   /** All steps of the last run, from the log. */
-  trace(sessionId: string): AsyncIterable<RecordedStep>;
+  trace(sessionId: string, options?: TraceOptions): AsyncIterable<RecordedStep>;
   why(sessionId: string): Promise<Why>;
   /** Where two histories part. Each side is a session id or a checkpoint id. */
   diff(

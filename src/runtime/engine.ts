@@ -25,6 +25,7 @@ import type {
   EngineEventsOptions,
   HostStatus,
   RecordedStep,
+  TraceOptions,
   RunEvent,
   RunHandle,
   RunCode,
@@ -300,8 +301,8 @@ class LocalEngine implements Engine {
     );
   }
 
-  trace(sessionId: string): AsyncIterable<RecordedStep> {
-    return traceFromLog(this.#parts.ports, sessionId);
+  trace(sessionId: string, options?: TraceOptions): AsyncIterable<RecordedStep> {
+    return traceFromLog(this.#parts.ports, sessionId, options);
   }
 
   async why(sessionId: string): Promise<Why> {

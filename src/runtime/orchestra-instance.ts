@@ -16,7 +16,7 @@ import type { RunStatus } from "../actors/effects.ts";
 import type { Why } from "./why.ts";
 import { Topology } from "./topology.ts";
 import { CommunicationManager, toChannel, type PendingQuestion } from "./communication.ts";
-import type { Engine, RunCode, RunEvent, RunHandle } from "./engine-api.ts";
+import type { Engine, RunCode, RunEvent, RunHandle, TraceOptions } from "./engine-api.ts";
 import { EventBuffer } from "./event-buffer.ts";
 import { mergeExecutionConfig, type ExecutionConfig } from "./execution-config.ts";
 import { followUps } from "./follow-ups.ts";
@@ -249,8 +249,8 @@ export class OrchestraInstance implements AsyncDisposable {
   }
 
   /** All steps of the session's last run, from its log. */
-  async *trace(sessionId: string): AsyncGenerator<Step, void, undefined> {
-    yield* (await this.#engine()).trace(parseSessionId(sessionId));
+  async *trace(sessionId: string, options?: TraceOptions): AsyncGenerator<Step, void, undefined> {
+    yield* (await this.#engine()).trace(parseSessionId(sessionId), options);
   }
 
   /** The result of the session's last run, as its log tells it. @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` */

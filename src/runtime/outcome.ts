@@ -5,7 +5,7 @@ import type { RunState, SessionState } from "../actors/session-state.ts";
 import { OrchestraError } from "../base/errors.ts";
 import { onFirstUse } from "../base/on-first-use.ts";
 import type { Commit, SessionStore } from "../state/ports.ts";
-import type { RecordedStep, RunOutcome } from "./engine-api.ts";
+import type { RecordedStep, RunOutcome, TraceOptions } from "./engine-api.ts";
 import { foldLog, foldStart, loadSession } from "./log-fold.ts";
 import { Recorder } from "./recorder.ts";
 import type { Values } from "./values.ts";
@@ -124,8 +124,12 @@ export async function outcomeFromLog(ports: OutcomePorts, sessionId: string): Pr
 }
 
 /** All steps of the last run, in commit order, however many. */
-export async function* traceFromLog(ports: OutcomePorts, sessionId: string): AsyncGenerator<RecordedStep> {
-  const { store } = ports;
+export async function* traceFromLog(
+  ports: OutcomePorts,
+  sessionId: string,
+  { inFull = false }: TraceOptions = {},
+): AsyncGenerator<RecordedStep> {
+  const { store, values } = ports;
   const loaded = await loadSession(store, sessionId);
   if (loaded === null) throw unknownSession(sessionId);
   const runId = loaded.position.state.run?.runId;
@@ -134,8 +138,9 @@ export async function* traceFromLog(ports: OutcomePorts, sessionId: string): Asy
     for (const event of reduction.events) {
       const before = recorder.endedSteps;
       recorder.fold([event], commit.atMs);
-      const step = recorder.endedSteps > before ? recorder.lastStep() : undefined;
-      if (step !== undefined && reduction.state.run?.runId === runId) yield step;
+      if (recorder.endedSteps === before || reduction.state.run?.runId !== runId) continue;
+      const step = inFull ? await recorder.lastStepInFull(values) : recorder.lastStep();
+      if (step !== undefined) yield step;
     }
   }
 }

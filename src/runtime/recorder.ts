@@ -65,8 +65,22 @@ export class Recorder {
   }
   /** The attempt recorded last, for readers that walk a log. */
   lastStep(): RecordedStep | undefined {
-    const last = this.#trace[(this.#next + TRACE_MAX - 1) % TRACE_MAX];
+    const last = this.#last();
     return last === undefined ? undefined : shown(last);
+  }
+  /** The same, with values in full that are kept by reference. */
+  async lastStepInFull(values: Values): Promise<RecordedStep | undefined> {
+    const last = this.#last();
+    if (last === undefined) return undefined;
+    const { input, outcome } = last;
+    return {
+      ...shown(last),
+      input: await values.resolveInput(input),
+      output: outcome === null ? null : await outcomeInFull(outcome, values),
+    };
+  }
+  #last(): EndedStep | undefined {
+    return this.#trace[(this.#next + TRACE_MAX - 1) % TRACE_MAX];
   }
 
   /** Takes in what happened in one commit. */
@@ -252,18 +266,30 @@ function shown(step: EndedStep): RecordedStep {
 
 /** A plain value as it is; a command as `{ kind, … }` with its values. */
 export function listedOutcome(outcome: Outcome): unknown {
+  return outcomeData(outcome, listed);
+}
+
+async function outcomeInFull(outcome: Outcome, values: Values): Promise<unknown> {
+  const stored: Stored[] = [];
+  outcomeData(outcome, (one) => stored.push(one));
+  const pinned = new Map<string, Uint8Array>();
+  await values.pin(stored, pinned);
+  return outcomeData(outcome, (one) => values.peekPinned(one, pinned));
+}
+
+function outcomeData(outcome: Outcome, valueOf: (stored: Stored) => unknown): unknown {
   switch (outcome.kind) {
     case "value":
     case "final":
-      return listed(outcome.value);
+      return valueOf(outcome.value);
     case "ask":
-      return { kind: "ask", prompt: listed(outcome.prompt) };
+      return { kind: "ask", prompt: valueOf(outcome.prompt) };
     case "invoke":
-      return { kind: "invoke", agent: outcome.agent, input: listed(outcome.input) };
+      return { kind: "invoke", agent: outcome.agent, input: valueOf(outcome.input) };
     case "parallel":
       return {
         kind: "parallel",
-        items: outcome.items.map((item) => ({ agent: item.agent, input: listed(item.input) })),
+        items: outcome.items.map((item) => ({ agent: item.agent, input: valueOf(item.input) })),
       };
   }
 }

@@ -47,14 +47,17 @@ function problemOfNpm([command = "", script = ""]: readonly string[]): string | 
 }
 
 async function problemOfOrchestra(
-  [command = "", ...rest]: readonly string[],
+  [first = "", ...others]: readonly string[],
   mayLeaveOut: boolean,
 ): Promise<string | undefined> {
-  if (command.startsWith("-"))
-    return command === "--help" || command === "--version" ? undefined : `orchestra ${command}`;
-  const help = await helpOf(command);
-  if (help === undefined) return `orchestra ${command}: no such command`;
-  const [, usage = ""] = /^Usage: orchestra \S+(.*)$/m.exec(help) ?? [];
+  if (first.startsWith("-")) return first === "--help" || first === "--version" ? undefined : `orchestra ${first}`;
+  const help = await helpOf(first);
+  if (help === undefined) return `orchestra ${first}: no such command`;
+  const [next = ""] = others;
+  if (/^Commands:$/m.test(help) && next !== "" && !next.startsWith("-"))
+    return problemOfOrchestra([`${first} ${next}`, ...others.slice(1)], mayLeaveOut);
+  const [command, rest] = [first, others];
+  const [, usage = ""] = new RegExp(`^Usage: orchestra ${command}(.*)$`, "m").exec(help) ?? [];
   const takes = new Map(
     [...help.matchAll(/^ {2}(?:(-\w), )?(--[\w-]+)(?: ([<[]\S+))?/gm)].flatMap(([, short, long = "", value]) =>
       [short, long].filter((flag) => flag !== undefined).map((flag) => [flag, value] as const),
@@ -91,7 +94,11 @@ function helpOf(command: string): Promise<string | undefined> {
 
 async function readHelp(command: string): Promise<string | undefined> {
   let help = "";
-  const code = await runCli([command, "--help"], { ...processIo(), out: (text) => (help += text), err: () => {} });
+  const code = await runCli([...command.split(" "), "--help"], {
+    ...processIo(),
+    out: (text) => (help += text),
+    err: () => {},
+  });
   return code === 0 && help.startsWith(`Usage: orchestra ${command}`) ? help : undefined;
 }
 
