@@ -7,13 +7,12 @@ import type { Draft } from "./entry-store.ts";
 import type { MemoryInput, MemoryOrigin, MemoryProvenance, MemoryScope } from "./ports.ts";
 import { breathe, Pace } from "./pace.ts";
 import { encodeContent, hashOf, textOf, type Content } from "./records.ts";
-import { scopeKey } from "./scopes.ts";
+import { isName, NAME_CHARS_MAX, scopeKey } from "./scopes.ts";
 import { hashBytes } from "../base/crc.ts";
 import { encodeValue } from "../base/codec.ts";
 
 const DEFAULT_NAMESPACE = "default";
 const ENTRY_BYTES_MAX = 256 * 1024;
-const NAME_CHARS_MAX = 500;
 
 /** Entries that are written together. */
 export const BATCH_MAX = 1000;
@@ -22,12 +21,7 @@ export const BATCH_MAX = 1000;
 const DRAFTING_US = 40;
 const DRAFTED_BYTES_PER_US = 100;
 
-const HALF_A_CHARACTER = /\p{Surrogate}/u;
-const name = check(
-  (value) =>
-    typeof value === "string" && value !== "" && value.length <= NAME_CHARS_MAX && !HALF_A_CHARACTER.test(value),
-  `a text of 1 to ${NAME_CHARS_MAX} characters`,
-);
+const name = check(isName, `a text of 1 to ${NAME_CHARS_MAX} characters`);
 const quality = check((value) => Number.isFinite(value), "a finite number");
 const plainRecord = check((value) => typeof value === "object" && value !== null && !Array.isArray(value), "an object");
 

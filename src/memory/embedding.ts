@@ -11,7 +11,8 @@ const PAGE = 100;
 /**
  * Vectors of unit length, one per text, in order. `dimensions`: as pinned, or null where the first vector says it.
  *
- * @throws {OrchestraError} `ORCH_MEMORY_EMBEDDER` for what are no such vectors; and whatever the embedder throws.
+ * @throws {OrchestraError} `ORCH_MEMORY_EMBEDDER` for what are no such vectors; whatever the embedder throws; and the reason of
+ *   the signal, whether the embedder heeds it or not.
  */
 export async function embedTexts(
   embedder: Embedder,
@@ -26,11 +27,12 @@ export async function embedTexts(
     if (at > 0) await breathe();
     signal?.throwIfAborted();
     const page = texts.slice(at, at + PAGE);
-    const given: unknown = await embedder.embed(page, {
+    const asked = embedder.embed(page, {
       use,
       ...(rarity === undefined ? {} : { rarity }),
       ...(signal === undefined ? {} : { signal }),
     });
+    const given: unknown = await (signal === undefined ? asked : unlessAborted(asked, signal));
     if (!Array.isArray(given) || given.length !== page.length)
       throw new OrchestraError(
         "ORCH_MEMORY_EMBEDDER",
@@ -42,6 +44,19 @@ export async function embedTexts(
     }
   }
   return { vectors, dimensions: dimensions ?? 0 };
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function lengthOf(vector: unknown): number {

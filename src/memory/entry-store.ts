@@ -6,8 +6,7 @@
 // E1  Writes follow one another; each is one batch, on disk before it resolves.
 // E2  A number (`seq`) is given once, also when its entry is gone: a cache that knows it never takes another entry for it.
 // E3  An entry, its vector, its id and all scopes it is found in appear and go together.
-// E4  What is deleted is deleted from disk. LevelDB keeps a value beside its deletion when both lie in its log, so the log
-//     is written out before, and the tables that hold either are rewritten after.
+// E4  What is deleted is gone at once, and from disk when `forget` resolves (forgetting.ts); so is what was replaced before.
 
 import { encodeValue } from "../base/codec.ts";
 import { GroupCommit } from "../state/group-commit.ts";
@@ -38,6 +37,8 @@ import {
 } from "./records.ts";
 import { encodeRecord } from "../base/record.ts";
 import { breathe, Pace } from "./pace.ts";
+import { assertEmbedder } from "./embedder-pin.ts";
+import { countGone, forget, putGone, readGone } from "./forgetting.ts";
 import { scopesOf } from "./scopes.ts";
 
 /** What is about to become an entry. */
@@ -55,6 +56,11 @@ export interface Change {
   readonly removed: readonly Kept[];
 }
 
+/** Entries that were replaced and may still be on disk; with more, who replaces them waits until they are not. */
+const GONE_MAX = 10_000;
+/** Entries deleted in one batch. */
+const DELETED_MAX = 1_000;
+
 const NO_CHANGE: Change = { added: [], removed: [] };
 const PAGE = 500;
 const READ_PAGE = 200;
@@ -71,16 +77,19 @@ export class EntryStore {
   #settings: Settings | null;
   #seq: number;
   #nextExpiryMs: number;
+  #gone: number;
+  #forgetting: Promise<void> = Promise.resolve();
 
   private constructor(
     name: string,
     kv: KeyValue,
-    read: { settings: Settings | null; seq: number; nextExpiryMs: number },
+    read: { settings: Settings | null; seq: number; nextExpiryMs: number; gone: number },
   ) {
     this.#kv = kv;
     this.#settings = read.settings;
     this.#seq = read.seq;
     this.#nextExpiryMs = read.nextExpiryMs;
+    this.#gone = read.gone;
     this.#commits = new GroupCommit({
       name,
       write: (ops, sync) => kv.write(ops, sync),
@@ -96,6 +105,7 @@ export class EntryStore {
       settings: settings === undefined ? null : decodeSettings(settings, SETTINGS_KEY),
       seq: seq === undefined ? 0 : decodeNumber(seq, SEQ_KEY),
       nextExpiryMs: next === undefined ? Infinity : expiryOf(next[0]),
+      gone: await countGone(kv),
     });
   }
 
@@ -164,6 +174,8 @@ export class EntryStore {
   /**
    * Puts drafts with their vectors, each in place of the entry with its id. The first ever pin the embedder.
    * With a receipt it is done once only: the receipt that is there already is given back, and nothing changes.
+   *
+   * @throws {OrchestraError} `ORCH_MEMORY_EMBEDDER` when the vectors are of another length than those that are there.
    */
   put(
     drafts: readonly (Draft & { readonly vector: Float32Array })[],
@@ -175,11 +187,13 @@ export class EntryStore {
     let seq = this.#seq;
     return this.#write(
       async (ops) => {
-        settings = this.#settings ?? { ...pin, generation: 1 };
+        settings = this.#settings ?? (drafts.length === 0 ? null : { ...pin, generation: 1 });
+        // Those who came first may have learned another length from the same embedder.
+        if (settings !== null && drafts.length > 0) assertEmbedder(settings, { ...pin, name: pin.embedder }, null);
         seq = this.#seq;
         const known = receipt === undefined ? null : await this.receipt(receipt.receiptId);
         if (known !== null) return { change: NO_CHANGE, receipt: known };
-        if (this.#settings === null) ops.push(putSettings(SETTINGS_KEY, settings));
+        if (this.#settings === null && settings !== null) ops.push(putSettings(SETTINGS_KEY, settings));
         const removed: Kept[] = [];
         const added: { entry: Kept; vector: Float32Array }[] = [];
         // Of two drafts with one id the later counts.
@@ -191,13 +205,13 @@ export class EntryStore {
           const before = replaced.get(draft.id);
           if (before !== undefined) {
             removed.push(before);
-            ops.push(...this.#removal(before));
+            ops.push(...this.#removal(before, false));
           }
           seq += 1;
           const { id, content, expiresAtMs, vector } = draft;
           const entry: Kept = { ...content, id, seq, createdAtMs: before?.createdAtMs ?? nowMs, expiresAtMs };
           added.push({ entry, vector });
-          ops.push(...additionOf(entry, vector, settings.generation));
+          ops.push(...additionOf(entry, vector, settings?.generation ?? 1));
         }
         ops.push(putNumber(SEQ_KEY, seq));
         if (receipt !== undefined) ops.push(putReceipt(receipt));
@@ -206,6 +220,7 @@ export class EntryStore {
       ({ change }) => {
         this.#settings = settings;
         this.#seq = seq;
+        this.#gone += change.removed.length;
         for (const { entry } of change.added)
           this.#nextExpiryMs = Math.min(this.#nextExpiryMs, entry.expiresAtMs ?? Infinity);
       },
@@ -218,27 +233,61 @@ export class EntryStore {
     return record === undefined ? null : decodeReceipt(record, key);
   }
 
-  /** E4 */
-  async delete(ids: readonly string[]): Promise<readonly Kept[]> {
-    const seqs = (await this.#seqsOfIds(ids)).filter((seq) => seq !== null);
-    await this.#purge(seqs);
-    const removed = await this.#write(async (ops) => {
-      const gone: Kept[] = [];
-      for (const entry of (await this.#byId([...new Set(ids)])).values()) {
-        gone.push(entry);
-        ops.push(...this.#removal(entry));
-      }
-      return gone;
-    });
-    await this.#purge([...seqs, ...removed.map(({ seq }) => seq)]);
+  /** Those with the ids for which `isMeant` holds when their turn comes. `forget` then takes their bytes from disk. */
+  async delete(ids: readonly string[], isMeant: (entry: Kept) => boolean = () => true): Promise<readonly Kept[]> {
+    const wanted = [...new Set(ids)];
+    const removed: Kept[] = [];
+    for (let at = 0; at < wanted.length; at += DELETED_MAX) {
+      const page = wanted.slice(at, at + DELETED_MAX);
+      const gone = await this.#write(
+        async (ops) => {
+          const meant = [...(await this.#byId(page)).values()].filter(isMeant);
+          for (const entry of meant) ops.push(...this.#removal(entry, true));
+          return meant;
+        },
+        ({ length }) => (this.#gone += length),
+      );
+      removed.push(...gone);
+    }
     return removed;
+  }
+
+  /** Whether so much was replaced that it is time to forget it. */
+  get isForgetful(): boolean {
+    return this.#gone > GONE_MAX;
+  }
+
+  /** Whether a deletion was cut short, so that `forget` has something to do. */
+  async hasUnfinished(): Promise<boolean> {
+    return this.#gone > 0 && (await readGone(this.#kv, Infinity)).some(({ isDeleted }) => isDeleted);
+  }
+
+  /** Resolves when nothing is on disk of what was gone before. `files` is told the scopes of what was deleted, and does away with their files. */
+  forget(files: (scopes: ReadonlySet<string>) => Promise<void>): Promise<void> {
+    const turn = this.#forgetting.then(() => this.#forget(files));
+    this.#forgetting = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #forget(files: (scopes: ReadonlySet<string>) => Promise<void>): Promise<void> {
+    for (;;) {
+      const gone = await readGone(this.#kv, GONE_MAX);
+      if (gone.length === 0) return;
+      await files(new Set(gone.flatMap(({ isDeleted, scopes }) => (isDeleted ? scopes : []))));
+      const generation = this.#settings?.generation ?? 1;
+      await forget(this.#kv, gone, [generation, generation + 1], (ops) => this.apply(ops));
+      this.#gone -= gone.length;
+    }
   }
 
   /** Ids of entries that have outlived their time, a page of them. */
   async expired(nowMs: number): Promise<readonly string[]> {
+    // What comes from now on says so itself, what came before is read.
+    this.#nextExpiryMs = Infinity;
     const due = await this.#kv.range("t/", keys.expiry(nowMs + 1, 0), { limit: PAGE });
     const [next] = await this.#kv.range(keys.expiry(nowMs + 1, 0), "t0", { limit: 1 });
-    this.#nextExpiryMs = due.length === PAGE ? nowMs : next === undefined ? Infinity : expiryOf(next[0]);
+    const nextMs = due.length === PAGE ? nowMs : next === undefined ? Infinity : expiryOf(next[0]);
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, nextMs);
     const entries = await this.read(due.map(([key]) => seqOf(key)));
     return entries.flatMap((entry) => (entry === undefined ? [] : [entry.id]));
   }
@@ -261,12 +310,16 @@ export class EntryStore {
     return this.#kv;
   }
 
-  /** Writes `ops` in their turn. With `settings` these hold from then on. */
-  async apply(ops: readonly WriteOp[], settings?: Settings): Promise<void> {
-    await this.#write(
-      async (all) => void all.push(...ops),
-      () => void (this.#settings = settings ?? this.#settings),
-    );
+  /** Writes `ops` in their turn. */
+  async apply(ops: readonly WriteOp[]): Promise<void> {
+    await this.#write(async (all) => void all.push(...ops));
+  }
+
+  /** Writes what `prepare` adds; nobody else writes in between. The settings it gives hold from then on, unless undefined. */
+  async transact(prepare: (ops: WriteOp[]) => Promise<Settings | null | undefined>): Promise<void> {
+    await this.#write(prepare, (settings) => {
+      if (settings !== undefined) this.#settings = settings;
+    });
   }
 
   /** `done` runs when it is on disk, before anything else is written. */
@@ -277,9 +330,10 @@ export class EntryStore {
     return value;
   }
 
-  #removal({ seq, id, scope, provenance, expiresAtMs }: Kept): WriteOp[] {
+  #removal(entry: Kept, isDeleted: boolean): WriteOp[] {
+    const { seq, id, scope, provenance, expiresAtMs } = entry;
     const generation = this.#settings?.generation ?? 1;
-    return [
+    const gone = [
       keys.entry(seq),
       keys.vector(generation, seq),
       // Where vectors are being made anew, it may have one of these, too.
@@ -287,7 +341,8 @@ export class EntryStore {
       keys.id(id),
       ...scopesOf(scope, provenance).map((one) => keys.member(scopeHash(one), seq)),
       ...(expiresAtMs === null ? [] : [keys.expiry(expiresAtMs, seq)]),
-    ].map((key) => ({ type: "del", key }));
+    ].map((key): WriteOp => ({ type: "del", key }));
+    return this.#kv.purge === undefined ? gone : [...gone, putGone(entry, isDeleted)];
   }
 
   async #seqsOfIds(ids: readonly string[]): Promise<(number | null)[]> {
@@ -301,15 +356,6 @@ export class EntryStore {
     const seqs = (await this.#seqsOfIds(ids)).filter((seq) => seq !== null);
     const entries = (await this.read(seqs)).filter((entry) => entry !== undefined);
     return new Map(entries.map((entry) => [entry.id, entry]));
-  }
-
-  async #purge(seqs: readonly number[]): Promise<void> {
-    if (seqs.length === 0 || this.#kv.purge === undefined) return;
-    const [first, last] = [seqs.reduce((a, b) => Math.min(a, b)), seqs.reduce((a, b) => Math.max(a, b))];
-    const generation = this.#settings?.generation ?? 1;
-    await this.#kv.purge(keys.entry(first), keys.entry(last));
-    for (const each of [generation, generation + 1])
-      await this.#kv.purge(keys.vector(each, first), keys.vector(each, last));
   }
 }
 

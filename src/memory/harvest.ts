@@ -8,10 +8,12 @@ import type { Draft } from "./entry-store.ts";
 import type { ArtifactScores, HarvestOptions, MemoryArtifact, MemoryProvenance, MemoryScope } from "./ports.ts";
 import { breathe, Pace } from "./pace.ts";
 import { encodeContent, type Kept } from "./records.ts";
-import { parseScope } from "./scopes.ts";
+import { isName, NAME_CHARS_MAX, parseScope } from "./scopes.ts";
 
 /** Without these nobody can say later what an entry is worth. */
 const REQUIRED = ["project", "runId", "cardId", "agent"] as const;
+
+const LEARNING = "learning/";
 
 export interface Harvest {
   readonly receiptId: string;
@@ -40,14 +42,14 @@ export async function decideHarvest(
   const pace = new Pace();
   for (const [i, artifact] of artifacts.entries()) {
     const path = `artifacts[${i}]`;
-    if (typeof artifact?.key !== "string" || artifact.key === "")
-      throw new OrchestraError("ORCH_BAD_OPTION", `${path}.key: expected a non-empty text`);
+    if (!isName(artifact?.key))
+      throw new OrchestraError("ORCH_BAD_OPTION", `${path}.key: expected a text of 1 to ${NAME_CHARS_MAX} characters`);
     const provenance = { ...options.provenance, ...artifact.provenance, runId };
     assertProvenance(provenance, `${path} (${JSON.stringify(artifact.key)})`);
     const given = artifact.quality ?? scoreOf(scores, artifact.key, i, artifacts.length);
     const { quality: _replaced, ...input } = artifact;
     const draft = draftOf(
-      { ...input, key: `${runId}/${artifact.key}`, provenance, ...(given === undefined ? {} : { quality: given }) },
+      { ...input, key: keyOf(runId, artifact.key), provenance, ...(given === undefined ? {} : { quality: given }) },
       { scope, origin: "harvested", provenance: {}, nowMs },
       path,
     );
@@ -63,7 +65,7 @@ export function learningDraft(learning: Kept, { scope }: Harvest, provenance: Me
   const { key, value, text, namespace, tags, metadata, quality } = learning;
   const draft = draftOf(
     {
-      key: `${String(provenance.runId)}/learning/${key}`,
+      key: keyOfLearning(String(provenance.runId), key),
       value,
       namespace,
       tags,
@@ -76,6 +78,24 @@ export function learningDraft(learning: Kept, { scope }: Harvest, provenance: Me
     `learning ${key}`,
   );
   return { ...draft, expiresAtMs: learning.expiresAtMs };
+}
+
+/** No two of run and key give the same. */
+function keyOf(runId: string, key: string): string {
+  return fitting(`${escaped(runId)}/${key.startsWith(LEARNING) || key.startsWith("%") ? "%" : ""}${key}`);
+}
+
+function keyOfLearning(runId: string, key: string): string {
+  return fitting(`${escaped(runId)}/${LEARNING}${key}`);
+}
+
+function escaped(runId: string): string {
+  return runId.replaceAll("%", "%25").replaceAll("/", "%2F");
+}
+
+/** Its hash stands for one that is too long. */
+function fitting(key: string): string {
+  return key.length <= NAME_CHARS_MAX ? key : hashBytes(encodeValue(key));
 }
 
 export function assertProvenance(provenance: MemoryProvenance, what: string): void {

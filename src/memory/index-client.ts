@@ -38,7 +38,7 @@ export class IndexClient {
   /** Rejects with why where `hnswlib-node` is not installed, or was not built for this machine. */
   static async start(settings: ThreadSettings = THREAD_SETTINGS): Promise<IndexClient> {
     const hnswlib = createRequire(import.meta.url).resolve("hnswlib-node");
-    const client = new IndexClient(new Worker(SOURCE, { eval: true, workerData: { hnswlib, settings } }));
+    const client = new IndexClient(new Worker(SOURCE, { eval: true, execArgv: [], workerData: { hnswlib, settings } }));
     try {
       // Answered once hnswlib has been loaded.
       await client.ask({ type: "drop", index: 0 });

@@ -7,10 +7,19 @@
 
 import type { Clock } from "../base/clock.ts";
 import { OrchestraError } from "../base/errors.ts";
+import { assertOptions } from "../runtime/option-schema.ts";
 import { createIds } from "../base/ids.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { readContents } from "./contents.ts";
+import {
+  addOptions,
+  deleteScopeOptions,
+  harvestOptions,
+  listOptions,
+  reembedOptions,
+  seedOptions,
+} from "./call-options.ts";
 import { BATCH_MAX, draftingUs, draftsOf, textsOf } from "./drafts.ts";
 import { embedTexts } from "./embedding.ts";
 import { assertEmbedder } from "./embedder-pin.ts";
@@ -37,7 +46,7 @@ import type {
   StepMemory,
 } from "./ports.ts";
 import type { Kept } from "./records.ts";
-import { reembed, type ReembedOptions } from "./reembed.ts";
+import { clearVectors, reembed, type ReembedOptions } from "./reembed.ts";
 import { isScope, parseScope, scopeKey } from "./scopes.ts";
 import { parseSearch } from "./search-options.ts";
 import { searchShelf } from "./search-shelf.ts";
@@ -58,6 +67,8 @@ export interface ResolvedMemory {
 type Parts = { readonly store: EntryStore; readonly shelves: Shelves };
 
 const READ_PAGE = 200;
+/** How often a search looks again when what it found was replaced or deleted meanwhile. */
+const LOOKS = 3;
 
 export class OpenMemory implements Memory {
   readonly #options: ResolvedMemory;
@@ -72,7 +83,8 @@ export class OpenMemory implements Memory {
     entries: readonly MemoryInput[],
     options: { readonly scope: MemoryScope; readonly provenance?: MemoryProvenance; readonly signal?: AbortSignal },
   ): Promise<readonly MemoryEntry[]> {
-    return this.#add(entries, parseScope(options?.scope), "added", options.provenance, options.signal);
+    assertOptions(addOptions, options, "add");
+    return this.#add(entries, parseScope(options.scope), "added", options.provenance, options.signal);
   }
 
   async seedMemory(
@@ -80,6 +92,7 @@ export class OpenMemory implements Memory {
     entries: readonly MemoryInput[],
     options: { readonly provenance?: MemoryProvenance; readonly signal?: AbortSignal } = {},
   ): Promise<readonly MemoryEntry[]> {
+    assertOptions(seedOptions, options, "seedMemory");
     const provenance = { ...options.provenance, runId };
     return this.#add(entries, parseScope({ runId }), "seeded", provenance, options.signal);
   }
@@ -103,6 +116,7 @@ export class OpenMemory implements Memory {
     options: HarvestOptions = {},
   ): Promise<HarvestReceipt> {
     parseScope({ runId });
+    assertOptions(harvestOptions, options, "harvestMemory");
     const nowMs = this.#options.clock.nowMs();
     const harvest = await decideHarvest(runId, artifacts, scores, options, nowMs);
     const { store, shelves } = await this.#parts();
@@ -157,20 +171,21 @@ export class OpenMemory implements Memory {
     });
     const [vector] = vectors as [Float32Array];
     parsed.signal?.throwIfAborted();
-    const found = await searchShelf(
-      opened.shelf,
-      opened.index,
-      { ...parsed, vector },
-      {
-        exactUpTo: this.#options.exactUpTo,
-        nowMs: this.#options.clock.nowMs(),
-      },
-    );
-    const entries = await store.read(found.map(({ seq }) => seq));
-    return found.flatMap(({ score, similarity }, i) => {
-      const entry = entries[i];
-      return entry === undefined ? [] : [{ ...shown(entry), score, similarity }];
-    });
+    for (let look = 1; ; look++) {
+      const { shelf, index } = opened;
+      const times = { exactUpTo: this.#options.exactUpTo, nowMs: this.#options.clock.nowMs() };
+      const found = await searchShelf(shelf, index, { ...parsed, vector }, times);
+      const entries = await store.read(found.map(({ seq }) => seq));
+      // One that was replaced in between is there all the time: the shelf has heard of it by now.
+      if (look < LOOKS && entries.includes(undefined)) {
+        await breathe();
+        continue;
+      }
+      return found.flatMap(({ score, similarity }, i) => {
+        const entry = entries[i];
+        return entry === undefined ? [] : [{ ...shown(entry), score, similarity }];
+      });
+    }
   }
 
   async get(id: string): Promise<MemoryEntry | null> {
@@ -181,8 +196,10 @@ export class OpenMemory implements Memory {
 
   async *list(
     scope: MemoryScope,
-    { namespace }: { readonly namespace?: string | readonly string[] } = {},
+    options: { readonly namespace?: string | readonly string[] } = {},
   ): AsyncIterable<MemoryEntry> {
+    assertOptions(listOptions, options, "list");
+    const { namespace } = options;
     const { store } = await this.#parts();
     const namespaces = namespace === undefined ? null : [namespace].flat();
     const seqs = await store.members(parseScope(scope));
@@ -199,6 +216,7 @@ export class OpenMemory implements Memory {
   }
 
   async deleteScope(scope: MemoryScope, options: { readonly namespace?: string } = {}): Promise<number> {
+    assertOptions(deleteScopeOptions, options, "deleteScope");
     const key = scopeKey(parseScope(scope));
     const ids: string[] = [];
     for await (const entry of this.list(scope, options)) if (scopeKey(entry.scope) === key) ids.push(entry.id);
@@ -210,6 +228,7 @@ export class OpenMemory implements Memory {
   }
 
   async reembed(options: ReembedOptions = {}): Promise<number> {
+    assertOptions(reembedOptions, options, "reembed");
     const { store, shelves } = await this.#parts();
     const total = await reembed(store, this.#options.embedder, options);
     await shelves.clear();
@@ -275,6 +294,8 @@ export class OpenMemory implements Memory {
     try {
       const store = await EntryStore.open(storage.name, kv);
       const shelves = new Shelves({ store, cacheFolder: storage.cacheFolder, exactUpTo, residentEntries, logger });
+      await clearVectors(store);
+      if (await store.hasUnfinished()) await store.forget((scopes) => shelves.forgetFiles(scopes));
       await this.#sweep({ store, shelves });
       return { store, shelves };
     } catch (error) {
@@ -310,6 +331,7 @@ export class OpenMemory implements Memory {
         const { change } = await store.put(withVectors(open, vectors), pin, nowMs);
         await shelves.changed(change);
         for (const { entry } of change.added) added.set(entry.id, entry);
+        if (store.isForgetful) await store.forget((scopes) => shelves.forgetFiles(scopes));
       }
       for (const { id } of batch) kept.push(shown((added.get(id) ?? known.get(id)) as Kept));
     }
@@ -345,10 +367,15 @@ export class OpenMemory implements Memory {
     );
   }
 
-  async #delete({ store, shelves }: Parts, ids: readonly string[]): Promise<number> {
-    const removed = await store.delete(ids);
+  async #delete(
+    { store, shelves }: Parts,
+    ids: readonly string[],
+    isMeant?: (entry: Kept) => boolean,
+  ): Promise<number> {
+    const removed = await store.delete(ids, isMeant);
     await shelves.changed({ added: [], removed });
-    await shelves.forgetFiles(removed);
+    // Also where nothing is removed: somebody else may be about to, or may have replaced it.
+    await store.forget((scopes) => shelves.forgetFiles(scopes));
     return removed.length;
   }
 
@@ -357,7 +384,8 @@ export class OpenMemory implements Memory {
     for (;;) {
       const ids = await parts.store.expired(this.#options.clock.nowMs());
       if (ids.length === 0) return swept;
-      swept += await this.#delete(parts, ids);
+      // One that was put again meanwhile has more time.
+      swept += await this.#delete(parts, ids, (entry) => this.#isExpired(entry));
     }
   }
 

@@ -1,4 +1,4 @@
-// Ranking: which of many are the best, and which of the best to show. Pure.
+// Ranking: which of many are the best, and which of the best to show.
 
 /** Keeps the best `size` of all that is offered: a heap with the worst of them on top. */
 export class Best {
@@ -67,14 +67,15 @@ export function fuse(similarity: number, words: number): number {
 
 /**
  * Takes `count` of the ranked: each the one that fits best less `diversity` times what it is like the nearest taken before
- * it. Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking".
+ * it. Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking". `turn` is told how many comparisons come next, and waited for.
  */
-export function diversify<T extends { readonly score: number }>(
+export async function diversify<T extends { readonly score: number }>(
   ranked: readonly T[],
   count: number,
   diversity: number,
   similarity: (a: T, b: T) => number,
-): T[] {
+  turn: (comparisons: number) => Promise<void>,
+): Promise<T[]> {
   const rest = ranked.map((item) => ({ item, nearest: 0 }));
   const taken: T[] = [];
   while (taken.length < count && rest.length > 0) {
@@ -85,6 +86,7 @@ export function diversify<T extends { readonly score: number }>(
       if (worth(rest[i] as (typeof rest)[0]) > worth(rest[best] as (typeof rest)[0])) best = i;
     const [next] = rest.splice(best, 1) as [(typeof rest)[0]];
     taken.push(next.item);
+    await turn(rest.length);
     for (const other of rest) other.nearest = Math.max(other.nearest, similarity(other.item, next.item));
   }
   return taken;

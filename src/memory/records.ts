@@ -9,6 +9,7 @@
 //   s/<scope>/<seq>            the entry is found in that scope
 //   t/<expiresAtMs>/<seq>      the entry has a time to live
 //   h/<receipt>                receipt of a harvest
+//   g/<seq>                    an entry that is gone, and of which something may still be on disk
 //
 // No text of a user stands in a key: scopes are hashed, so that what is deleted leaves no key behind that tells of it.
 
@@ -59,6 +60,7 @@ export const keys = {
   member: (scope: string, seq: number): string => `s/${scope}/${padded(seq)}`,
   expiry: (atMs: number, seq: number): string => `t/${padded(Math.min(Math.ceil(atMs), 1e15), 16)}/${padded(seq)}`,
   receipt: (id: string): string => `h/${id}`,
+  gone: (seq: number): string => `g/${padded(seq)}`,
 };
 
 export function hashOf(...parts: readonly string[]): string {

@@ -2,8 +2,10 @@
 //
 // All vectors made anew, beside the old ones, which count until the last is there.
 //
-// R1  The settings change in one write, after every entry has its new vector. Cut short before it, the old ones still hold.
+// R1  The settings change in one write, which finds that every entry has its new vector, those that came meanwhile, too. Cut short
+//     before it, the old ones still hold.
 // R2  Taken up again with the same embedder, entries that have their new vector are passed over.
+// R3  An entry that is deleted meanwhile gets no vector.
 
 import {
   decodeVector,
@@ -21,20 +23,24 @@ import type { Embedder } from "./ports.ts";
 import { embedTexts } from "./embedding.ts";
 
 const PAGE = 100;
+/** More than there will be. */
+const GENERATIONS = 999_999;
 
 export interface ReembedOptions {
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Resolves with how many entries there are. Nobody may add entries meanwhile. */
+/** Resolves with how many entries there were. */
 export async function reembed(store: EntryStore, embedder: Embedder, options: ReembedOptions): Promise<number> {
   const { settings } = store;
   if (settings === null) return 0;
   const total = await store.count();
   let next: Settings | null = await begun(store, embedder, settings);
   let done = 0;
-  for (let last = 0, page = await store.seqsAfter(0); page.length > 0; page = await store.seqsAfter(last)) {
+  let last = 0;
+  do {
+    const page = await store.seqsAfter(last);
     for (let at = 0; at < page.length; at += PAGE) {
       options.signal?.throwIfAborted();
       const seqs = page.slice(at, at + PAGE);
@@ -42,9 +48,9 @@ export async function reembed(store: EntryStore, embedder: Embedder, options: Re
       done += seqs.length;
       options.onProgress?.(done, total);
     }
-    last = page.at(-1) as number;
-  }
-  if (next !== null) await conclude(store, settings, next);
+    last = page.at(-1) ?? last;
+  } while (!(await conclude(store, last, next)));
+  await clearVectors(store);
   return total;
 }
 
@@ -56,7 +62,8 @@ async function begun(store: EntryStore, embedder: Embedder, settings: Settings):
   const isSame =
     before.embedder === embedder.name && (embedder.dimensions === null || embedder.dimensions === before.dimensions);
   if (isSame && before.generation === settings.generation + 1) return before;
-  await clearVectors(store, before.generation);
+  await store.transact(async (ops) => void ops.push({ type: "del", key: REEMBED_KEY }));
+  await clearVectors(store);
   return null;
 }
 
@@ -83,10 +90,13 @@ async function embedPage(
     dimensions,
     generation: settings.generation + 1,
   };
-  await store.apply([
-    ...(begunAs === null ? [putSettings(REEMBED_KEY, next)] : []),
-    ...open.map(({ seq }, i) => putVector(keys.vector(next.generation, seq), vectors[i] as Float32Array)),
-  ]);
+  await store.transact(async (ops) => {
+    if (begunAs === null) ops.push(putSettings(REEMBED_KEY, next));
+    const there = await store.read(open.map(({ seq }) => seq));
+    for (const [i, entry] of there.entries())
+      if (entry !== undefined) ops.push(putVector(keys.vector(next.generation, entry.seq), vectors[i] as Float32Array));
+    return undefined;
+  });
   return next;
 }
 
@@ -101,17 +111,30 @@ async function withoutVector(store: EntryStore, next: Settings, entries: readonl
   });
 }
 
-/** R1 */
-async function conclude(store: EntryStore, before: Settings, next: Settings): Promise<void> {
-  await store.apply([putSettings(SETTINGS_KEY, next), { type: "del", key: REEMBED_KEY }], next);
-  await clearVectors(store, before.generation);
+/** R1. Whether it could: false where entries came after the `last` that was looked at. Without entries nothing is pinned. */
+async function conclude(store: EntryStore, last: number, next: Settings | null): Promise<boolean> {
+  let isDone = false;
+  await store.transact(async (ops) => {
+    isDone = (await store.seqsAfter(last)).length === 0;
+    if (!isDone) return undefined;
+    ops.push({ type: "del", key: REEMBED_KEY });
+    ops.push(next === null ? { type: "del", key: SETTINGS_KEY } : putSettings(SETTINGS_KEY, next));
+    return next;
+  });
+  return isDone;
 }
 
-async function clearVectors(store: EntryStore, generation: number): Promise<void> {
-  const [from, to] = [keys.vector(generation, 0), keys.vector(generation + 1, 0)];
-  for (;;) {
-    const page = await store.database.range(from, to, { limit: 1000 });
-    if (page.length === 0) return;
-    await store.apply(page.map(([key]) => ({ type: "del", key })));
+/** Deletes the vectors of all generations but the one that counts, and of one that is being made. */
+export async function clearVectors(store: EntryStore): Promise<void> {
+  const { settings, database } = store;
+  const current = settings?.generation ?? 0;
+  const isAnew = (await database.get(REEMBED_KEY)) !== undefined;
+  const bounds = [0, current, current + (isAnew ? 2 : 1), GENERATIONS].map((each) => keys.vector(each, 0));
+  for (const [from, to] of [bounds.slice(0, 2), bounds.slice(2)] as [string, string][]) {
+    const page = (): Promise<readonly (readonly [string, Uint8Array])[]> => database.range(from, to, { limit: PAGE });
+    let found = await page();
+    if (found.length === 0) continue;
+    for (; found.length > 0; found = await page()) await store.apply(found.map(([key]) => ({ type: "del", key })));
+    await database.purge?.(from, to);
   }
 }

@@ -32,6 +32,8 @@ export class ScopeIndex {
   #ef = 0;
   #extending: Promise<void> | null = null;
   #isSaved = false;
+  /** Removals so far. */
+  #removals = 0;
 
   private constructor(client: IndexClient, shelf: Shelf) {
     this.#client = client;
@@ -55,7 +57,7 @@ export class ScopeIndex {
   }
 
   get covered(): number {
-    return (this.#recall ?? 0) >= RECALL_MIN ? this.#built : 0;
+    return (this.#recall ?? 0) >= RECALL_MIN && this.#client.failure === null ? this.#built : 0;
   }
 
   /** Measured on entries that it did not hold; null before that. */
@@ -93,6 +95,7 @@ export class ScopeIndex {
   /** Resolves when its vector is out of the index. */
   async remove(slot: number): Promise<void> {
     this.#isSaved = false;
+    this.#removals += 1;
     const ordinal = this.#ordinals[slot];
     // One that is being added is removed after that.
     if (ordinal !== undefined) await this.#removeOrdinals([ordinal]);
@@ -101,6 +104,7 @@ export class ScopeIndex {
   async save(cache: IndexCache): Promise<void> {
     if (this.#isSaved || this.covered === 0) return;
     this.#isSaved = true;
+    const removals = this.#removals;
     const answer = await this.#client.ask({ type: "save", index: this.#index, path: await cache.prepare() });
     if (answer.type !== "saved") return;
     await cache.write({
@@ -110,6 +114,8 @@ export class ScopeIndex {
       seqs: this.#slots.map((slot) => this.#shelf.seqAt(slot) ?? 0),
       removed: [...this.#removed],
     });
+    // The file may hold what was removed meanwhile, written after its scope's files were done away with.
+    if (this.#removals !== removals) await cache.forget();
   }
 
   async drop(): Promise<void> {

@@ -7,16 +7,15 @@ import type { MemoryProvenance, MemoryScope } from "./ports.ts";
 const KINDS = ["runId", "sessionId", "project"] as const;
 type Kind = (typeof KINDS)[number];
 
-const NAME_CHARS_MAX = 500;
+export const NAME_CHARS_MAX = 500;
 const HALF_A_CHARACTER = /\p{Surrogate}/u;
+
+export const SCOPE_EXPECTED = `"global" or one of { runId }, { sessionId } and { project } with a text of 1 to ${NAME_CHARS_MAX} characters`;
 
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` */
 export function parseScope(scope: unknown): MemoryScope {
   if (isScope(scope)) return scope;
-  throw new OrchestraError(
-    "ORCH_BAD_OPTION",
-    `scope: expected "global" or one of { runId }, { sessionId } and { project } with a text of 1 to ${NAME_CHARS_MAX} characters, got ${JSON.stringify(scope)}`,
-  );
+  throw new OrchestraError("ORCH_BAD_OPTION", `scope: expected ${SCOPE_EXPECTED}, got ${JSON.stringify(scope)}`);
 }
 
 export function isScope(scope: unknown): scope is MemoryScope {
@@ -43,6 +42,7 @@ export function scopesOf(scope: MemoryScope, provenance: MemoryProvenance): Memo
   return [scope, ...narrower];
 }
 
-function isName(name: unknown): name is string {
+/** Of a scope, key, namespace or tag: short, and not ending in half a character. */
+export function isName(name: unknown): name is string {
   return typeof name === "string" && name !== "" && name.length <= NAME_CHARS_MAX && !HALF_A_CHARACTER.test(name);
 }

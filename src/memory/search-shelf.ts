@@ -48,13 +48,19 @@ export async function searchShelf(
     return mode === "vector" ? similarity : fuse(similarity, words?.[slot] ?? 0);
   };
 
+  const pace = new Pace();
+  const turn = async (comparisons: number): Promise<void> => {
+    if (!pace.isDue((comparisons * vector.length) / DIMENSIONS_PER_US)) return;
+    await breathe();
+    query.signal?.throwIfAborted();
+  };
+
   const best = new Best(pool);
   const eligible = allowed?.count ?? shelf.live;
   const covered = mode !== "words" && index !== null && eligible > exactUpTo ? index.covered : 0;
   const candidates =
     covered === 0 ? null : await candidatesOf(shelf, index, query, allowed?.bytes ?? null, words, pool);
   const looked = async (slots: Iterable<number>): Promise<void> => {
-    const pace = new Pace();
     const comparingUs = vector.length / DIMENSIONS_PER_US;
     for (const slot of slots) {
       if (pace.isDue(comparingUs)) {
@@ -75,7 +81,7 @@ export async function searchShelf(
   });
   return diversity === 0
     ? found
-    : diversify(found, topK, diversity, (a, b) => shelf.vectors.similarity(a.slot, shelf.vectors.at(b.slot)));
+    : diversify(found, topK, diversity, (a, b) => shelf.vectors.similarity(a.slot, shelf.vectors.at(b.slot)), turn);
 }
 
 /** By vectors and by words, those below what the index covers; null when it failed, and all must be looked at. */

@@ -11,6 +11,9 @@ import { textOf } from "./records.ts";
 import { Vectors } from "./vectors.ts";
 import { WordIndex } from "./word-index.ts";
 
+/** More dead slots than this, and than half of all, and it is filled anew. */
+const DEAD_MAX = 1_000;
+
 /** What a search asks of entries beside the query. */
 export interface ShelfFilter {
   readonly namespaces: ReadonlySet<string> | null;
@@ -64,15 +67,22 @@ export class Shelf {
     return ADDING_US + text.length / CHARS_PER_US;
   }
 
+  /** Whether it holds more that is dead than is worth it. */
+  get isWorn(): boolean {
+    const dead = this.size - this.live;
+    return dead > DEAD_MAX && 2 * dead > this.size;
+  }
+
   /** Its slot, or null when it is not here. */
-  remove(seq: number): number | null {
+  remove(entry: Kept): number | null {
+    const { seq } = entry;
     const slot = this.#slots.get(seq);
     if (slot === undefined) return null;
     if (this.#marks[slot]?.expiresAtMs !== null) this.#expiring -= 1;
     this.#slots.delete(seq);
     this.#marks[slot] = null;
     this.vectors.blank(slot);
-    this.words.remove(slot);
+    this.words.remove(slot, textOf(entry));
     return slot;
   }
 

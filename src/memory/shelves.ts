@@ -45,6 +45,9 @@ export class Shelves {
   readonly #options: ShelvesOptions;
   /** Searched longest ago first. */
   readonly #held = new Map<string, Held>();
+  /** Given up, while their indexes are kept: they hear of changes until then. */
+  readonly #leaving = new Set<Held>();
+  #isClosed = false;
   #client: Promise<IndexClient | null> | null = null;
   #hnsw: boolean | null = null;
 
@@ -68,16 +71,21 @@ export class Shelves {
 
   /** To be told in the order of the writes. Resolves when no search is blind to them. */
   async changed(change: Change): Promise<void> {
-    const all = [...this.#held.values()];
-    // One that could not be filled is not held any more, and whoever asked for it hears of it.
-    await Promise.all(all.map((held) => settle(held, () => applyTo(held, change)).catch(() => undefined)));
+    const told: Promise<void>[] = [];
+    for (const [key, own] of byScope(change)) {
+      const all = [...this.#leaving].filter(({ scope }) => scopeKey(scope) === key);
+      const held = this.#held.get(key);
+      if (held !== undefined) all.push(held);
+      // One that could not be filled is not held any more, and whoever asked for it hears of it.
+      told.push(...all.map((one) => settle(one, () => applyTo(one, own)).catch(() => undefined)));
+    }
+    await Promise.all(told);
   }
 
-  /** Deletes the files that hold vectors of these entries. */
-  async forgetFiles(entries: readonly Kept[]): Promise<void> {
+  /** Deletes the files of the scopes, named by their hashes. */
+  async forgetFiles(scopes: ReadonlySet<string>): Promise<void> {
     const { cacheFolder, store } = this.#options;
     if (cacheFolder === null || store.settings === null) return;
-    const scopes = new Set(entries.flatMap(({ scope, provenance }) => scopesOf(scope, provenance).map(scopeHash)));
     for (const name of scopes) await new IndexCache(cacheFolder, name, store.settings).forget();
   }
 
@@ -108,6 +116,7 @@ export class Shelves {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const held of this.#held.values()) await this.#save(held);
     await (await this.#client)?.close();
   }
@@ -116,6 +125,7 @@ export class Shelves {
     const { settings } = this.#options.store;
     if (settings === null) return null;
     const key = scopeKey(scope);
+    await this.#replaceWorn(key);
     const held = this.#held.get(key) ?? this.#fill(scope);
     this.#held.delete(key);
     this.#held.set(key, held);
@@ -163,21 +173,36 @@ export class Shelves {
   async #makeRoom(inUse: Held): Promise<void> {
     let resident = 0;
     for (const { shelf } of this.#held.values()) resident += shelf.live;
-    for (const [key, held] of this.#held) {
+    for (const held of this.#held.values()) {
       if (resident <= this.#options.residentEntries) return;
       if (held === inUse || held.unsettled > 0 || held.indexing !== null) continue;
-      this.#held.delete(key);
       resident -= held.shelf.live;
-      await this.#save(held);
-      await held.index?.drop().catch(() => undefined);
+      await this.#giveUp(held, true);
     }
+  }
+
+  /** What is dead would stay in it, and in its index. The next search fills a shelf anew, and builds its index. */
+  async #replaceWorn(key: string): Promise<void> {
+    const held = this.#held.get(key);
+    if (held === undefined || held.unsettled > 0 || held.indexing !== null) return;
+    if (held.index?.isWorn === true || held.shelf.isWorn) await this.#giveUp(held, false);
+  }
+
+  async #giveUp(held: Held, isKept: boolean): Promise<void> {
+    this.#held.delete(scopeKey(held.scope));
+    this.#leaving.add(held);
+    if (isKept) await this.#save(held);
+    else await held.cache?.forget();
+    this.#leaving.delete(held);
+    await held.index?.drop().catch(() => undefined);
   }
 
   /** One at a time for each shelf. H3 */
   #index(held: Held): Promise<void> {
-    if (held.shelf.live <= this.#options.exactUpTo) return Promise.resolve();
+    if (this.#isClosed || held.shelf.live <= this.#options.exactUpTo) return Promise.resolve();
     held.indexing ??= this.#extendIndex(held)
       .catch((error: unknown) => {
+        held.index?.drop().catch(() => undefined);
         held.index = null;
         this.#options.logger.warn({ err: error, scope: held.scope }, "memory: search goes on without an index");
       })
@@ -189,13 +214,6 @@ export class Shelves {
     const client = await this.#startClient();
     if (client === null || client.failure !== null) {
       this.#hnsw = false;
-      return;
-    }
-    if (held.index?.isWorn) {
-      // What is dead would stay in it. The next search fills a shelf anew, and builds its index.
-      this.#held.delete(scopeKey(held.scope));
-      await held.cache?.forget();
-      await held.index.drop();
       return;
     }
     const isNew = held.index === null;
@@ -233,17 +251,28 @@ function settle(held: Held, work: () => Promise<void>): Promise<void> {
   return held.settled;
 }
 
+/** By the scopes that find what came or went. */
+function byScope({ added, removed }: Change): Map<string, { added: Change["added"][number][]; removed: Kept[] }> {
+  const all = new Map<string, { added: Change["added"][number][]; removed: Kept[] }>();
+  const of = ({ scope, provenance }: Kept) =>
+    scopesOf(scope, provenance).map((one) => {
+      const key = scopeKey(one);
+      const own = all.get(key) ?? { added: [], removed: [] };
+      all.set(key, own);
+      return own;
+    });
+  for (const entry of removed) for (const own of of(entry)) own.removed.push(entry);
+  for (const one of added) for (const own of of(one.entry)) own.added.push(one);
+  return all;
+}
+
 async function applyTo(held: Held, { added, removed }: Change): Promise<void> {
-  const { scope, shelf } = held;
-  const key = scopeKey(scope);
+  const { shelf } = held;
   const pace = new Pace();
-  for (const { entry, vector } of added) {
-    if (!scopesOf(entry.scope, entry.provenance).some((one) => scopeKey(one) === key)) continue;
-    if (pace.isDue(shelf.add(entry, vector))) await breathe();
-  }
+  for (const { entry, vector } of added) if (pace.isDue(shelf.add(entry, vector))) await breathe();
   // Last: what takes their place is there already. What is gone from disk is shown to nobody.
-  for (const { seq } of removed) {
-    const slot = shelf.remove(seq);
+  for (const entry of removed) {
+    const slot = shelf.remove(entry);
     // A dead slot is passed over; the index may take its time, and one that fails is found out by the next search.
     if (slot !== null) held.index?.remove(slot).catch(() => undefined);
   }

@@ -8,8 +8,9 @@
 
 import { OrchestraError } from "../base/errors.ts";
 
-/** Vectors to a block. */
+/** Vectors to a block, but the first, which begins small and grows to it: there may be many scopes with little in each. */
 export const BLOCK_VECTORS = 256;
+const FIRST_VECTORS = 4;
 
 export class Vectors {
   readonly dimensions: number;
@@ -26,11 +27,8 @@ export class Vectors {
   }
 
   add(vector: Float32Array): void {
-    if (this.#count === this.#views.length * BLOCK_VECTORS) {
-      const block = new SharedArrayBuffer(BLOCK_VECTORS * this.dimensions * Float32Array.BYTES_PER_ELEMENT);
-      this.blocks.push(block);
-      this.#views.push(new Float32Array(block));
-    }
+    if (this.#count < BLOCK_VECTORS) this.#growFirst();
+    else if (this.#count === this.#views.length * BLOCK_VECTORS) this.#setBlock(this.blocks.length, BLOCK_VECTORS);
     this.#count += 1;
     this.at(this.#count - 1).set(vector);
   }
@@ -48,6 +46,20 @@ export class Vectors {
   /** Cosine of the angle to a vector of unit length. */
   similarity(slot: number, query: Float32Array): number {
     return dot(this.#block(slot), (slot % BLOCK_VECTORS) * this.dimensions, query);
+  }
+
+  #growFirst(): void {
+    const before = this.#views[0];
+    const room = (before?.length ?? 0) / this.dimensions;
+    if (this.#count < room) return;
+    this.#setBlock(0, Math.max(FIRST_VECTORS, Math.min(2 * room, BLOCK_VECTORS)));
+    if (before !== undefined) this.#views[0]?.set(before);
+  }
+
+  #setBlock(at: number, vectors: number): void {
+    const block = new SharedArrayBuffer(vectors * this.dimensions * Float32Array.BYTES_PER_ELEMENT);
+    this.blocks[at] = block;
+    this.#views[at] = new Float32Array(block);
   }
 
   #block(slot: number): Float32Array {
@@ -92,7 +104,7 @@ export function unitVector(given: unknown, dimensions: number, embedder: string)
   let squares = 0;
   for (let i = 0; i < vector.length; i++) {
     const value = vector[i] as number;
-    if (!Number.isFinite(value)) throw refuse(`${String(given[i])} at position ${i}`);
+    if (!Number.isFinite(value) || typeof given[i] !== "number") throw refuse(`${String(given[i])} at position ${i}`);
     squares += value * value;
   }
   if (!Number.isFinite(squares)) throw refuse("numbers too large to be compared");

@@ -8,8 +8,12 @@ const K1 = 1.2;
 /** How much of a text's length is held against it. */
 const B = 0.75;
 
-/** Slots and counts, two numbers each. */
-type Postings = number[];
+interface Postings {
+  /** Slots and counts, two numbers each; those of dead slots, too. */
+  readonly slots: number[];
+  /** Entries that are there and hold the word. */
+  live: number;
+}
 
 export class WordIndex {
   readonly #postings = new Map<string, Postings>();
@@ -24,23 +28,32 @@ export class WordIndex {
     for (const [word, count] of countWords(text)) {
       length += count;
       const postings = this.#postings.get(word);
-      if (postings === undefined) this.#postings.set(word, [slot, count]);
-      else postings.push(slot, count);
+      if (postings === undefined) this.#postings.set(word, { slots: [slot, count], live: 1 });
+      else {
+        postings.slots.push(slot, count);
+        postings.live += 1;
+      }
     }
     this.#lengths.push(length);
     this.#words += length;
     this.#live += 1;
   }
 
-  /** Its postings stay; whoever searches passes it over. */
-  remove(slot: number): void {
+  /** Its postings stay while others hold its words; whoever searches passes it over. */
+  remove(slot: number, text: string): void {
+    for (const word of countWords(text).keys()) {
+      const postings = this.#postings.get(word);
+      if (postings === undefined) continue;
+      postings.live -= 1;
+      if (postings.live === 0) this.#postings.delete(word);
+    }
     this.#words -= this.#lengths[slot] ?? 0;
     this.#live -= 1;
   }
 
   /** Inverse document frequency, never below 0. */
   rarity(word: string): number {
-    const found = (this.#postings.get(word)?.length ?? 0) / 2;
+    const found = this.#postings.get(word)?.live ?? 0;
     return Math.log(1 + Math.max(0, this.#live - found + 0.5) / (found + 0.5));
   }
 
@@ -53,7 +66,7 @@ export class WordIndex {
     for (const word of countWords(query).keys()) {
       const rarity = this.rarity(word);
       best += rarity * (K1 + 1);
-      const postings = this.#postings.get(word) ?? [];
+      const postings = this.#postings.get(word)?.slots ?? [];
       found ||= postings.length > 0;
       for (let i = 0; i < postings.length; i += 2) {
         const slot = postings[i] as number;
