@@ -64,6 +64,7 @@ const DELETED_MAX = 1_000;
 const NO_CHANGE: Change = { added: [], removed: [] };
 const PAGE = 500;
 const READ_PAGE = 200;
+const KEY_PAGE = 2_000;
 
 // What an entry takes; see Pace.
 const DECODING_US = 20;
@@ -149,7 +150,9 @@ export class EntryStore {
   /** Numbers of the entries a search in the scope finds, oldest first. */
   async members(scope: MemoryScope): Promise<number[]> {
     const hash = scopeHash(scope);
-    return (await this.#kv.keys(`s/${hash}/`, `s/${hash}0`)).map(seqOf);
+    const seqs: number[] = [];
+    for await (const page of this.#keyPages(`s/${hash}/`, `s/${hash}0`)) for (const key of page) seqs.push(seqOf(key));
+    return seqs;
   }
 
   /** Numbers of all entries after `seq`, oldest first, a page of them. */
@@ -293,7 +296,9 @@ export class EntryStore {
   }
 
   async count(): Promise<number> {
-    return (await this.#kv.keys("k/", "k0")).length;
+    let count = 0;
+    for await (const page of this.#keyPages("k/", "k0")) count += page.length;
+    return count;
   }
 
   bytes(): Promise<number> {
@@ -343,6 +348,16 @@ export class EntryStore {
       ...(expiresAtMs === null ? [] : [keys.expiry(expiresAtMs, seq)]),
     ].map((key): WriteOp => ({ type: "del", key }));
     return this.#kv.purge === undefined ? gone : [...gone, putGone(entry, isDeleted)];
+  }
+
+  /** Of records that are nearly nothing but key. */
+  async *#keyPages(from: string, to: string): AsyncIterable<readonly string[]> {
+    for (let next = from; ; await breathe()) {
+      const page = (await this.#kv.range(next, to, { limit: KEY_PAGE })).map(([key]) => key);
+      yield page;
+      if (page.length < KEY_PAGE) return;
+      next = `${page.at(-1)}\0`;
+    }
   }
 
   async #seqsOfIds(ids: readonly string[]): Promise<(number | null)[]> {

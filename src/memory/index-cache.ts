@@ -7,6 +7,7 @@
 
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { breathe } from "./pace.ts";
 import type { Settings } from "./records.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -58,6 +59,7 @@ export class IndexCache {
   async read(shelf: Shelf): Promise<CachedIndex | null> {
     try {
       const page = JSON.parse(await readFile(this.#page, "utf8")) as Page;
+      await breathe();
       return isOf(page, this.#settings) && agrees(page, shelf) ? page : null;
     } catch {
       return null;

@@ -87,9 +87,17 @@ export class ScopeIndex {
       index: this.#index,
       vector,
       count,
-      allowed: allowed === null ? null : Uint8Array.from(this.#slots, (slot) => allowed[slot] ?? 0),
+      allowed: allowed === null ? null : this.#byOrdinal(allowed),
     });
     return answer.type === "found" ? answer.ordinals.map((ordinal) => this.#slots[ordinal] as number) : [];
+  }
+
+  /** What is said by slot. */
+  #byOrdinal(bySlot: Uint8Array): Uint8Array {
+    const bytes = new Uint8Array(this.#slots.length);
+    for (let ordinal = 0; ordinal < bytes.length; ordinal++)
+      bytes[ordinal] = bySlot[this.#slots[ordinal] as number] ?? 0;
+    return bytes;
   }
 
   /** Resolves when its vector is out of the index. */

@@ -30,8 +30,8 @@ class MemoryKeyValue implements KeyValue {
     to: string,
     { limit, reverse = false }: Parameters<KeyValue["range"]>[2],
   ): Promise<readonly (readonly [string, Uint8Array])[]> {
-    const keys = await this.keys(from, to);
-    const taken = reverse ? keys.slice(-limit).reverse() : keys.slice(0, limit);
+    this.#assertOpen();
+    const taken = reverse ? this.#keys.between(from, to).slice(-limit).reverse() : this.#keys.between(from, to, limit);
     return taken.map((key) => [key, this.#values.get(key) as Uint8Array] as const);
   }
 

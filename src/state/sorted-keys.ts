@@ -26,16 +26,16 @@ export class SortedKeys {
     if (chunk.length === 0) this.#chunks.splice(at, 1);
   }
 
-  /** Those with `from` ≤ key < `to`, ascending. */
-  between(from: string, to: string): string[] {
-    const found: string[][] = [];
+  /** Those with `from` ≤ key < `to`, ascending, the first `limit`. */
+  between(from: string, to: string, limit = Infinity): string[] {
+    const found: string[] = [];
     for (let at = this.#chunkFor(from); at < this.#chunks.length; at++) {
       const chunk = this.#chunks[at] as string[];
       const end = placeOf(to, chunk);
-      found.push(chunk.slice(placeOf(from, chunk), end));
-      if (end < chunk.length) break;
+      for (let i = placeOf(from, chunk); i < end && found.length < limit; i++) found.push(chunk[i] as string);
+      if (end < chunk.length || found.length >= limit) break;
     }
-    return found.flat();
+    return found;
   }
 
   /** The last chunk that does not begin behind the key: where it is, if it is anywhere. */

@@ -112,6 +112,15 @@ describe("others have their turn", () => {
     expect(turns).toBeGreaterThanOrEqual(5);
   });
 
+  it("while entries are counted", async () => {
+    const embed: Embedder["embed"] = async (texts) => texts.map(() => [1, 0]);
+    await using memory = createMemory({ embedder: { name: "one", dimensions: 2, embed } });
+    await memory.add(entriesOf(6_500, ""), SCOPE);
+    const { turns, value } = await turnsOf(() => memory.stats());
+    expect(value.entries).toBe(6_500);
+    expect(turns).toBeGreaterThanOrEqual(3);
+  });
+
   it("and a harvest of a thousand is one of those that give it", async () => {
     const { turns, value } = await turnsOf(async () => {
       await using memory = createMemory();
