@@ -7,7 +7,7 @@ import { runCli } from "../../src/cli/program.ts";
 import { processIo } from "../../src/cli/io.ts";
 import { ROOT } from "../package/project.ts";
 
-const NPM_OWN = new Set(["ci", "install", "pack", "test", "start"]);
+const NPM_OWN = new Set(["ci", "init", "install", "pack", "test", "start"]);
 const ELSEWHERE = new Set(["node", "cat", "echo", "jq", "nats-server"]);
 
 /** The commands in a block of shell lines, without `$ ` of a transcript, comments, redirections, variables and `npx`. */
