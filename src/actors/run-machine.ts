@@ -6,11 +6,12 @@
 // No `after`, no invoked promises, no children: timers and steps belong to the runtime.
 
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
+import { Chart } from "./chart.ts";
+import type { ChartTable } from "./chart.ts";
 import { ChartActor } from "./chart-actor.ts";
 import { createInspectedActor } from "./inspected-actor.ts";
 import type { ActorHooks, LiveActor } from "./live-actor.ts";
 import type { Fact } from "./facts.ts";
-import { Chart } from "./remembering.ts";
 import { reduceAll } from "./reduce.ts";
 import type { CommitReduction } from "./reduction.ts";
 import type { SessionState } from "./session-state.ts";
@@ -89,21 +90,35 @@ export const runMachine = onFirstUse(() => {
   });
 });
 
-/** What live sessions are actors of: the machine, with its transitions remembered. */
-const runChart = onFirstUse(
-  () =>
-    new Chart(runMachine(), {
-      begin: (input) => input,
-      fold,
-      kindOf: ({ session }) => session.status,
-    }),
-);
+/** Every status can follow every other; which does is the reducer's to say. */
+const ANY: Readonly<Record<Status, Status>> = {
+  idle: "idle",
+  running: "running",
+  awaiting_user: "awaiting_user",
+  paused: "paused",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+/** What the machine answers, by the status that the facts lead to. */
+export const RUN_TABLE: ChartTable<Status> = {
+  firsts: ANY,
+  rows: { idle: ANY, running: ANY, awaiting_user: ANY, paused: ANY, completed: ANY, failed: ANY, cancelled: ANY },
+};
+
+/** What live sessions are actors of: the machine, by its table. */
+const RUN_CHART = new Chart(runMachine, RUN_TABLE, {
+  begin: (input) => input,
+  fold,
+  kindOf: ({ session }) => session.status,
+});
 
 export type RunActor = LiveActor<ReturnType<typeof runMachine>>;
 
 /** A live session. */
 export function createRunActor(session: SessionState, { onError, inspect }: ActorHooks): RunActor {
   return inspect === undefined
-    ? new ChartActor(runChart(), { session }, onError)
+    ? new ChartActor(RUN_CHART, { session }, onError)
     : createInspectedActor(runMachine(), { session }, { id: `session ${session.sessionId}`, inspect, onError });
 }

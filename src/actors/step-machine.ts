@@ -4,10 +4,11 @@
 // stopping a parent with a thousand children would block for seconds. Deadlines and back-off come in as events.
 
 import { loadedOnFirstUse, onFirstUse } from "../base/on-first-use.ts";
+import { Chart } from "./chart.ts";
+import type { ChartTable } from "./chart.ts";
 import { ChartActor } from "./chart-actor.ts";
 import { createInspectedActor } from "./inspected-actor.ts";
 import type { ActorHooks, LiveActor } from "./live-actor.ts";
-import { Chart } from "./remembering.ts";
 
 const xstate = loadedOnFirstUse<typeof import("xstate")>("xstate");
 
@@ -91,22 +92,40 @@ export const stepMachine = onFirstUse(() => {
   });
 });
 
-/** What live steps are actors of: the machine, with its transitions remembered. */
-const stepChart = onFirstUse(
-  () =>
-    new Chart(stepMachine(), {
-      begin,
-      fold,
-      kindOf: (_, event) =>
-        event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? ""),
-    }),
-);
+type StepState = "queued" | "running" | "backing-off" | "suspended" | "succeeded" | "failed" | "cancelled";
+
+const FROM_ANY = { "step.offer": "queued", "step.cancel": "cancelled" } as const;
+const FROM_OUT = {
+  ...FROM_ANY,
+  "step.succeed": "succeeded",
+  "step.fail": "failed",
+  retry: "backing-off",
+  "step.suspend": "suspended",
+} as const;
+
+/** What the machine answers; `retry` is a `step.fail` with an attempt to follow. */
+export const STEP_TABLE: ChartTable<StepState> = {
+  firsts: { "": "queued" },
+  rows: {
+    queued: { ...FROM_OUT, "step.claim": "running" },
+    running: FROM_OUT,
+    "backing-off": FROM_ANY,
+    suspended: FROM_ANY,
+  },
+};
+
+function kindOf(_: StepContext, event?: StepEvent): string {
+  return event?.type === "step.fail" && event.retryAtMs !== undefined ? "retry" : (event?.type ?? "");
+}
+
+/** What live steps are actors of: the machine, by its table. */
+const STEP_CHART = new Chart(stepMachine, STEP_TABLE, { begin, fold, kindOf });
 
 export type StepActor = LiveActor<ReturnType<typeof stepMachine>>;
 
 /** A live step. */
 export function createStepActor(input: StepInput, { onError, inspect }: ActorHooks): StepActor {
   return inspect === undefined
-    ? new ChartActor(stepChart(), input, onError)
+    ? new ChartActor(STEP_CHART, input, onError)
     : createInspectedActor(stepMachine(), input, { id: `step ${input.stepId} ${input.node}`, inspect, onError });
 }

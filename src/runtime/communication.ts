@@ -3,6 +3,7 @@
 // Owns:      which channel carries questions, and where answers from outside go.
 // Does not:  keep questions; they are facts of their session, so any process that opens the store can answer them.
 
+import { fstatSync } from "node:fs";
 import { OrchestraError } from "../base/errors.ts";
 import type { Channel, UserQuestion } from "./channel.ts";
 import { terminalChannel } from "./terminal-channel.ts";
@@ -73,7 +74,19 @@ export class CommunicationManager {
 
 /** The channel of a configuration: a terminal only where a person sits, unless one is asked for. */
 export function toChannel(channel: "terminal" | "none" | Channel | undefined): Channel | undefined {
-  if (channel === undefined) return process.stdin.isTTY && process.stderr.isTTY ? terminalChannel() : undefined;
+  if (channel === undefined) return isAtTerminal() ? terminalChannel() : undefined;
   if (channel === "none") return undefined;
   return channel === "terminal" ? terminalChannel() : channel;
+}
+
+function isAtTerminal(): boolean {
+  // What is no device is no terminal, and `process.stdin`, which opens a stream for whatever it is, need not be made.
+  const isDevice = (fd: number): boolean => {
+    try {
+      return fstatSync(fd).isCharacterDevice();
+    } catch {
+      return false;
+    }
+  };
+  return isDevice(0) && isDevice(2) && process.stdin.isTTY && process.stderr.isTTY;
 }

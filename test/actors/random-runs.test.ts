@@ -86,7 +86,7 @@ describe("random runs", () => {
     );
   });
 
-  it("are the same on the machine, its transitions remembered or not, as on the bare reducer", () => {
+  it("are the same on the machine, by its table or not, as on the bare reducer", () => {
     fc.assert(
       fc.property(worldArbitrary(false, ["->", "->", "error", "<->"]), fc.integer(), (world, schedule) => {
         if (!startable(world)) return;

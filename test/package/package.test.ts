@@ -189,4 +189,40 @@ describe("the package", () => {
       project.remove();
     }
   });
+
+  it("takes a run to its end in a folder with nothing loaded but LevelDB, and without opening standard input", async () => {
+    const project = createProject();
+    try {
+      const code = `
+        import { createRequire } from "node:module";
+        import { Edge, LevelStorage, OrchestraInstance, StateManager } from "orchestra";
+        const instance = new OrchestraInstance({
+          topology: { nodes: ["A", "B"], edges: [Edge("A", "B")], entryPoint: "A", exitPoints: ["B"] },
+          agents: { A: (text) => \`\${text}a\`, B: (text) => \`\${text}b\` },
+          stateManager: new StateManager({ storage: new LevelStorage("state") }),
+        });
+        const { finalResponse } = await instance.execute({ task: "t" });
+        await instance.close();
+        const files = Object.keys(createRequire(import.meta.url).cache);
+        // What a pipe takes to be a stream.
+        const net = process.moduleLoadList.includes("NativeModule net");
+        console.log(JSON.stringify({ finalResponse, files, net }));`;
+      const { exitCode, stdout, stderr } = await project.run(code, { name: "main.mjs" });
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      const { finalResponse, files, net } = JSON.parse(stdout) as {
+        readonly finalResponse: string;
+        readonly files: readonly string[];
+        readonly net: boolean;
+      };
+      const loaded = (name: string) =>
+        files.some((path) => path.replaceAll("\\", "/").includes(`/node_modules/${name}/`));
+      expect({ finalResponse, net, loaded: SOMETIMES_NEEDED.filter(loaded) }).toEqual({
+        finalResponse: "tab",
+        net: false,
+        loaded: ["classic-level", "level"],
+      });
+    } finally {
+      project.remove();
+    }
+  });
 });
