@@ -11,7 +11,7 @@
 // K2  Foreign bytes end in a coded error or in plain data, whatever they are.
 
 // Without its streams and its native part, which take longer to load than they save on values of usual size.
-import { Packr } from "msgpackr/pack";
+import { Packr, RESERVE_START_SPACE } from "msgpackr/pack";
 import { types } from "node:util";
 import { OrchestraError } from "./errors.ts";
 import { makeError } from "./stored-error.ts";
@@ -38,15 +38,20 @@ const packr = new Packr({
  *   above 64 MiB.
  */
 export function encodeValue(value: unknown): Uint8Array {
-  let bytes: Uint8Array;
+  return encodeBehind(0, value);
+}
+
+/** The same behind as many bytes of room, at most 255, whose content is undefined: for a header that is written there. */
+export function encodeBehind(roomBytes: number, value: unknown): Buffer {
+  let bytes: Buffer;
   try {
-    bytes = packr.pack(box(value));
+    bytes = packr.pack(box(value), RESERVE_START_SPACE | roomBytes);
   } catch (error) {
     throw new OrchestraError("ORCH_NOT_SERIALIZABLE", `value: cannot be encoded: ${(error as Error).message}`, {
       cause: error,
     });
   }
-  if (bytes.byteLength > ENCODED_BYTES_MAX) throw tooLarge(bytes);
+  if (bytes.byteLength - roomBytes > ENCODED_BYTES_MAX) throw tooLarge(bytes);
   return bytes;
 }
 

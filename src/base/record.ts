@@ -3,7 +3,8 @@
 // Bytes in a checked frame: every record on disk and in an export stands in one. LevelDB and file systems hand out
 // changed bytes without a word; the frame is how that is noticed.
 
-import { checksum } from "./crc.ts";
+import { encodeBehind } from "./codec.ts";
+import { checksum, checksumFrom } from "./crc.ts";
 import { OrchestraError } from "./errors.ts";
 
 /** One kind per sort of record: a record of one kind is never read as another. */
@@ -55,10 +56,20 @@ const BEGINNINGS = Object.fromEntries(
 /** `binding` says where the record stands (its key): read from elsewhere it fails its checksum. */
 export function encodeRecord(kind: RecordKind, payload: Uint8Array, binding: string): Uint8Array {
   const record = Buffer.allocUnsafe(RECORD_HEADER_BYTES + payload.byteLength);
+  record.set(payload, RECORD_HEADER_BYTES);
+  return framed(kind, record, binding);
+}
+
+/** The record of a value, which is encoded where it stands. */
+export function encodeValueRecord(kind: RecordKind, value: unknown, binding: string): Uint8Array {
+  return framed(kind, encodeBehind(RECORD_HEADER_BYTES, value), binding);
+}
+
+/** Writes the frame before the payload. */
+function framed(kind: RecordKind, record: Buffer, binding: string): Buffer {
   const begin = BEGINNINGS[kind];
   record.set(begin);
-  record.set(payload, RECORD_HEADER_BYTES);
-  record.writeUInt32LE(checksum(payload, checksum(begin, checksum(binding))), 2);
+  record.writeUInt32LE(checksumFrom(record, RECORD_HEADER_BYTES, checksum(begin, checksum(binding))), 2);
   return record;
 }
 

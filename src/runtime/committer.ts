@@ -61,6 +61,15 @@ interface Submission {
   readonly fail: ((error: OrchestraError) => void) | undefined;
 }
 
+/** An append under way, and what it is for. */
+interface Pending {
+  readonly batch: readonly Submission[];
+  readonly reduction: CommitReduction;
+  readonly request: { -readonly [K in keyof AppendRequest]: AppendRequest[K] };
+  /** How often it was made again. */
+  repeats: number;
+}
+
 /** What the log ends with where another wrote. */
 type FencedBy = { readonly n: number; readonly epoch: number; readonly id: string } | null;
 
@@ -85,7 +94,7 @@ export class Committer {
   #waiting: Submission[] = [];
   #running = false;
   #stopped: OrchestraError | null = null;
-  #idle: (() => void)[] = [];
+  #idle: (() => void)[] | undefined;
 
   constructor(sessionId: string, ports: CommitterPorts, position: LogPosition, owner: CommitterOwner) {
     this.#sessionId = sessionId;
@@ -165,7 +174,7 @@ export class Committer {
   /** Resolves once nothing is being appended. */
   settled(): Promise<void> {
     if (!this.#running) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => (this.#idle ??= []).push(resolve));
   }
 
   #enqueue(submission: Submission): void {
@@ -177,27 +186,30 @@ export class Committer {
     this.#waiting.push(submission);
     if (!this.#running) {
       this.#running = true;
-      void this.#drain();
+      this.#goOn();
     }
   }
 
-  async #drain(): Promise<void> {
+  /** Goes on with what waits, until an append is under way or nothing waits. */
+  #goOn(): void {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
       try {
-        await this.#commitBatch(batch);
+        if (this.#begin(batch)) return;
       } catch (error) {
         this.#halt(coded(error, this.#sessionId), batch);
       }
     }
     this.#running = false;
     const idle = this.#idle;
-    this.#idle = [];
+    if (idle === undefined) return;
+    this.#idle = undefined;
     for (const resolve of idle) resolve();
   }
 
-  async #commitBatch(batch: readonly Submission[]): Promise<void> {
+  /** False when nothing is to be appended. */
+  #begin(batch: readonly Submission[]): boolean {
     const facts = batch.length === 1 ? (batch[0] as Submission).facts : batch.flatMap((submission) => submission.facts);
     const atMs = Math.max(this.#lastAtMs, this.#ports.clock.nowMs());
     const reduction = reduceAll(this.#state, facts, atMs);
@@ -205,59 +217,75 @@ export class Committer {
     const inbox = inboxAfter(batch, this.#inbox);
     if (reduction.accepted.length === 0 && inbox === this.#inbox) {
       answerAll(batch, reduction, this.#n);
-      return;
+      return false;
     }
-    const n = this.#n + 1;
-    const epoch = epochAfter(reduction.accepted, this.#epoch);
-    const plain: Commit = {
+    const commit: { -readonly [K in keyof Commit]: Commit[K] } = {
       v: 1,
-      n,
-      epoch,
+      n: this.#n + 1,
+      epoch: epochAfter(reduction.accepted, this.#epoch),
       id: this.#nextId(),
       host: this.#ports.host,
       atMs,
       facts: reduction.accepted,
     };
-    const commit = inbox > 0 ? { ...plain, inbox } : plain;
-    const entry = this.#entryFor(reduction.state, commit);
+    if (inbox > 0) commit.inbox = inbox;
+    const request: { -readonly [K in keyof AppendRequest]: AppendRequest[K] } = {
+      sessionId: this.#sessionId,
+      expected: this.#n,
+      commit,
+    };
     const blobs = blobsOf(batch);
-    await this.#append(commit, entry, blobs);
-    if (this.#stopped !== null) throw this.#stopped;
-    this.#state = reduction.state;
-    this.#n = commit.n;
-    this.#epoch = commit.epoch;
-    this.#lastAtMs = atMs;
-    this.#inbox = inbox;
-    if (entry !== undefined) this.#entry = entry;
-    this.#owner.onCommitted(commit, reduction);
-    answerAll(batch, reduction, commit.n);
+    if (blobs !== undefined) request.blobs = blobs;
+    const entry = this.#entryFor(reduction.state, commit);
+    if (entry !== undefined) request.entry = entry;
+    if (this.#idIsNew && this.#n === 0) request.idIsNew = true;
+    this.#append({ batch, reduction, request, repeats: 0 });
+    return true;
+  }
+
+  #append(pending: Pending): void {
+    this.#ports.store.append(pending.request).then(
+      (result) => this.#appended(pending, result),
+      (error: unknown) => this.#failed(pending, error),
+    );
+  }
+
+  #appended(pending: Pending, result: AppendResult): void {
+    const { batch, reduction, request } = pending;
+    const { commit, entry } = request;
+    try {
+      if (!result.ok) {
+        // Refused although the log ends where we expect: the refusal is stale (another's append failed meanwhile).
+        if ((result.last?.n ?? 0) !== this.#n || pending.repeats++ === REPEATS_MAX)
+          throw this.#fenced(commit.n, commit.epoch, result.last);
+        delete request.idIsNew;
+        this.#append(pending);
+        return;
+      }
+      if (this.#stopped !== null) throw this.#stopped;
+      this.#state = reduction.state;
+      this.#n = commit.n;
+      this.#epoch = commit.epoch;
+      this.#lastAtMs = commit.atMs;
+      this.#inbox = commit.inbox ?? 0;
+      if (entry !== undefined) this.#entry = entry;
+      this.#owner.onCommitted(commit, reduction);
+      answerAll(batch, reduction, commit.n);
+    } catch (error) {
+      this.#halt(coded(error, this.#sessionId), batch);
+    }
+    this.#goOn();
+  }
+
+  #failed({ batch }: Pending, error: unknown): void {
+    this.#halt(coded(error, this.#sessionId), batch);
+    this.#goOn();
   }
 
   #nextId(): string {
     // Ids are compared at one position of one log only, so the end of one, which is chance, is enough.
     if (this.#nonce === "") this.#nonce = this.#ports.ids.next("cm").slice(-NONCE_LENGTH);
     return `${this.#nonce}.${++this.#appends}`;
-  }
-
-  async #append(commit: Commit, entry: SessionEntry | undefined, blobs: Blobs | undefined): Promise<void> {
-    const request: { -readonly [K in keyof AppendRequest]: AppendRequest[K] } = {
-      sessionId: this.#sessionId,
-      expected: this.#n,
-      commit,
-    };
-    if (blobs !== undefined) request.blobs = blobs;
-    if (entry !== undefined) request.entry = entry;
-    if (this.#idIsNew && this.#n === 0) request.idIsNew = true;
-    for (let repeat = 0; ; repeat++) {
-      const result: AppendResult = await this.#ports.store.append(request);
-      if (result.ok) return;
-      // Refused although the log ends where we expect: the refusal is stale (another's append failed meanwhile).
-      if ((result.last?.n ?? 0) === this.#n && repeat < REPEATS_MAX) {
-        delete request.idIsNew;
-        continue;
-      }
-      throw this.#fenced(commit.n, commit.epoch, result.last);
-    }
   }
 
   #fenced(n: number, epoch: number, last: FencedBy): OrchestraError {

@@ -4,9 +4,9 @@
 // facts, packed]. One upgrade function per step of the format; a commit written by a newer program is refused.
 
 import type { Fact } from "../actors/facts.ts";
-import { decodeValue, encodeValue } from "../base/codec.ts";
+import { decodeValue } from "../base/codec.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { decodeRecord, encodeRecord } from "../base/record.ts";
+import { decodeRecord, encodeValueRecord } from "../base/record.ts";
 import { packFact, unpackFact } from "./packed-facts.ts";
 import type { Commit } from "./ports.ts";
 
@@ -20,9 +20,9 @@ const UPGRADES: readonly ((fields: readonly unknown[]) => readonly unknown[])[] 
 
 export function encodeCommit(commit: Commit, binding: string): Uint8Array {
   const { n, epoch, id, host, atMs, inbox, facts } = commit;
-  return encodeRecord(
+  return encodeValueRecord(
     "commit",
-    encodeValue([COMMIT_FORMAT, n, epoch, id, host, atMs, inbox ?? null, facts.map(packFact)]),
+    [COMMIT_FORMAT, n, epoch, id, host, atMs, inbox ?? null, facts.map(packFact)],
     binding,
   );
 }

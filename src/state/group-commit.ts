@@ -20,7 +20,10 @@ const BYTES_MAX = 4 * 1024 * 1024;
 const QUEUE_MAX = 10_000;
 
 export interface Job<T> {
-  /** Adds to `ops` only what it wants written; throwing fails this job alone. No ops: nothing to wait for but its turn. */
+  /**
+   * Adds what it wants written to `ops`, behind what the batch has already; throwing fails this job alone. No ops: nothing
+   * to wait for but its turn.
+   */
   prepare(ops: WriteOp[]): T | Promise<T>;
   readonly sync: boolean;
   readonly exclusive?: boolean;
@@ -30,6 +33,8 @@ interface Waiting {
   readonly job: Job<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** What it was prepared to be answered with. */
+  value: unknown;
 }
 
 interface Target {
@@ -67,7 +72,7 @@ export class GroupCommit {
 
   #enqueue<T>(job: Job<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ job, resolve: resolve as (value: unknown) => void, reject });
+      this.#queue.push({ job, resolve: resolve as (value: unknown) => void, reject, value: undefined });
       this.#running ??= this.#run();
     });
   }
@@ -100,24 +105,22 @@ export class GroupCommit {
       return;
     }
     const ops: WriteOp[] = [];
-    const done: { readonly waiting: Waiting; readonly value: unknown }[] = [];
+    const done: Waiting[] = [];
     let bytes = 0;
     let sync = false;
     let taken = 0;
     for (; taken < this.#queue.length && taken < JOBS_MAX && bytes < BYTES_MAX; taken++) {
       const waiting = this.#queue[taken] as Waiting;
       if (waiting.job.exclusive && taken > 0) break;
-      const own: WriteOp[] = [];
+      const before = ops.length;
       try {
-        const prepared = waiting.job.prepare(own);
-        const value = prepared instanceof Promise ? await prepared : prepared;
-        done.push({ waiting, value });
-        if (own.length > 0) sync ||= waiting.job.sync;
-        for (const op of own) {
-          ops.push(op);
-          bytes += op.key.length + (op.type === "put" ? op.value.byteLength : 0);
-        }
+        const prepared = waiting.job.prepare(ops);
+        waiting.value = prepared instanceof Promise ? await prepared : prepared;
+        done.push(waiting);
+        if (ops.length > before) sync ||= waiting.job.sync;
+        for (let i = before; i < ops.length; i++) bytes += bytesOf(ops[i] as WriteOp);
       } catch (error) {
+        ops.length = before;
         waiting.reject(error);
       }
       if (waiting.job.exclusive) {
@@ -128,10 +131,10 @@ export class GroupCommit {
     this.#queue = this.#queue.slice(taken);
     try {
       if (ops.length > 0) await this.#write(ops, sync);
-      for (const { waiting, value } of done) waiting.resolve(value);
+      for (const { resolve, value } of done) resolve(value);
     } catch (cause) {
       this.#target.onFailure();
-      for (const { waiting } of done) waiting.reject(failed(this.#target.name, cause));
+      for (const { reject } of done) reject(failed(this.#target.name, cause));
     }
   }
 
@@ -141,6 +144,10 @@ export class GroupCommit {
     this.#suspect = false;
     this.batches += 1;
   }
+}
+
+function bytesOf(op: WriteOp): number {
+  return op.key.length + (op.type === "put" ? op.value.byteLength : 0);
 }
 
 function failed(name: string, cause: unknown): OrchestraError {

@@ -2,10 +2,10 @@
 
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import { decodeValue, ENCODED_BYTES_MAX, encodeValue } from "../base/codec.ts";
+import { decodeValue, ENCODED_BYTES_MAX } from "../base/codec.ts";
 import { hashBytes } from "../base/crc.ts";
 import { OrchestraError } from "../base/errors.ts";
-import { decodeRecord, encodeRecord, recordKind, type RecordKind } from "../base/record.ts";
+import { decodeRecord, encodeRecord, encodeValueRecord, recordKind, type RecordKind } from "../base/record.ts";
 import { keys } from "./level-keys.ts";
 import type { Checkpoint, SessionEntry, Snapshot } from "./ports.ts";
 
@@ -23,7 +23,7 @@ export interface Head {
 }
 
 export function encodeHead(head: Head, key: string): Uint8Array {
-  return encodeRecord("head", encodeValue([head.n, head.epoch, head.id, head.atMs, head.first]), key);
+  return encodeValueRecord("head", [head.n, head.epoch, head.id, head.atMs, head.first], key);
 }
 
 export function decodeHead(record: Uint8Array, key: string): Head {
@@ -42,7 +42,7 @@ export function decodeHead(record: Uint8Array, key: string): Head {
 }
 
 export function encodePlain(kind: RecordKind, value: unknown, key: string): Uint8Array {
-  return encodeRecord(kind, encodeValue(value), key);
+  return encodeValueRecord(kind, value, key);
 }
 
 export function decodeEntry(record: Uint8Array, key: string): SessionEntry {
