@@ -35,15 +35,19 @@ export function createIds(clock: Clock, random: Random): Ids {
 
 const SESSION_ID = /^[\p{L}\p{N}_.:@+-]{1,200}$/u;
 
+export function isSessionId(text: unknown): text is SessionId {
+  return typeof text === "string" && SESSION_ID.test(text);
+}
+
 /** @throws {OrchestraError} `ORCH_BAD_OPTION` unless 1 to 200 letters, digits or `_ . : @ + -`. */
 export function parseSessionId(text: unknown): SessionId {
-  if (typeof text !== "string" || !SESSION_ID.test(text)) {
+  if (!isSessionId(text)) {
     throw new OrchestraError(
       "ORCH_BAD_OPTION",
       `sessionId: expected 1 to 200 letters, digits or _ . : @ + -, got ${JSON.stringify(text)}`,
     );
   }
-  return text as SessionId;
+  return text;
 }
 
 export function stepIdOf(run: number, generation: number, step: number): StepId {

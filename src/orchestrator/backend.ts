@@ -6,6 +6,7 @@ import type { DefinedAgent } from "../agents/define-agent.ts";
 import { OrchestraError } from "../base/errors.ts";
 import type { AgentContext } from "../runtime/agent.ts";
 import { shown } from "../runtime/option-schema.ts";
+import { endingsOf } from "./check-result.ts";
 
 export interface CheckCommand {
   readonly runId: string;
@@ -61,7 +62,7 @@ class ProcessBackend implements Backend {
   async runCommand(command: CheckCommand, ctx: AgentContext): Promise<CommandVerdict> {
     const result = (await this.#agentFor(command).run(null, ctx)) as CommandResult;
     const { exitCode, signal, stdout, stderr } = result;
-    const said = [stdout, stderr].filter((text) => text !== "").join("\n");
+    const said = endingsOf(stdout, stderr);
     if (exitCode === null) return { passed: false, output: `${said}\nended by ${signal ?? "a signal"}` };
     return { passed: exitCode === 0, exitCode, output: said };
   }

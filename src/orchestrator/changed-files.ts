@@ -1,44 +1,50 @@
 // Changed files: what of a folder is another than before, and whether it may be.
 
 import { createHash } from "node:crypto";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { RunSpec } from "./run-spec.ts";
 
-/** A digest by path below the folder, with `/`. */
-export type FileList = Readonly<Record<string, string>>;
+/** Paths below the folder, with `/`, each with a digest. Pairs, since a file may have a name that no object's field can have. */
+export type FileList = readonly (readonly [path: string, digest: string])[];
 
 /** What commands make anew, and what is not the user's own work. */
 const LEFT_OUT: ReadonlySet<string> = new Set([".git", "node_modules"]);
 
 /** Every file and link below, by content; links are not followed. */
 export async function listFiles(folder: string): Promise<FileList> {
-  const files: Record<string, string> = {};
+  const files: [path: string, digest: string][] = [];
   const pending = [""];
   for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
     for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
       const path = below === "" ? entry.name : `${below}/${entry.name}`;
       if (entry.isDirectory()) {
         if (!LEFT_OUT.has(entry.name)) pending.push(path);
-      } else if (entry.isSymbolicLink()) files[path] = `-> ${await readlink(join(folder, path))}`;
-      else if (entry.isFile()) files[path] = await digestOf(join(folder, path));
+      } else if (entry.isSymbolicLink()) files.push([path, `-> ${await readlink(join(folder, path))}`]);
+      else if (entry.isFile()) files.push([path, await digestOf(join(folder, path))]);
     }
   }
   return files;
 }
 
+/** A piece at a time: files may be larger than memory. */
 async function digestOf(path: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path))
-    .digest("base64url")
-    .slice(0, 22);
+  const hash = createHash("sha256");
+  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
+  return hash.digest("base64url").slice(0, 22);
 }
 
 /** Sorted: made, changed or removed since `before`. */
-export function changedPaths(before: FileList, now: FileList): readonly string[] {
-  const paths = new Set([...Object.keys(before), ...Object.keys(now)]);
-  return [...paths].filter((path) => before[path] !== now[path]).sort();
+function changedPaths(before: FileList, now: FileList): readonly string[] {
+  const [was, is] = [new Map(before), new Map(now)];
+  return [...new Set([...was.keys(), ...is.keys()])].filter((path) => was.get(path) !== is.get(path)).sort();
+}
+
+/** Whether changes at or below the path go unseen. */
+export function isLeftOut(path: string): boolean {
+  return path.split("/").some((name) => LEFT_OUT.has(name));
 }
 
 /** A line for each change of `spec.cwd` that its paths do not allow. */

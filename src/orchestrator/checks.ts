@@ -67,7 +67,7 @@ async function judge(
     case "acceptance":
       return judgeAcceptance(ports, spec, task, ctx);
     case "paths": {
-      const misplaced = await misplacedChanges(spec, task.before ?? {});
+      const misplaced = await misplacedChanges(spec, task.before ?? []);
       return { passed: misplaced.length === 0, output: misplaced.join("\n") };
     }
   }

@@ -3,13 +3,14 @@
 export { CONTRACT_VERSION } from "./contract-version.ts";
 export { createOrchestrator, Orchestrator } from "./orchestrator.ts";
 export type { CancelAnswer, RunHandle } from "./orchestrator.ts";
-export type { RunResult, SubscribeOptions } from "./run-reader.ts";
+export type { ListOptions, RunResult, SubscribeOptions } from "./run-reader.ts";
 export { createOrchestrationClient } from "./client.ts";
 export type { ClientRunStatus, OrchestrationClient } from "./client.ts";
 export type { OrchestratorConfig } from "./orchestrator-config.ts";
 export type { IterationTask, Team } from "./team.ts";
 
 // Input
+export type { MaybePromise } from "../runtime/agent.ts";
 export type { StartRunInput } from "./run-input.ts";
 export type { ClassRetry, LoopPolicy, RetryPolicyInput } from "./loop-policy.ts";
 export type {
@@ -32,6 +33,7 @@ export type {
   BudgetName,
   MemoryKey,
   OrchestratorEvent,
+  OrchestratorEventPayloads,
   OrchestratorEventType,
   RunEnd,
   Searched,

@@ -20,7 +20,7 @@ import { executionConfigSchema, maxStepsSchema } from "../runtime/execution-conf
 import type { RunObserver, SharedBus } from "../runtime/run-options.ts";
 import type { StateManager } from "../runtime/state-manager.ts";
 import type { BackendOption } from "./backend.ts";
-import type { CommandCriterion, CustomCriterion } from "./success-criteria.ts";
+import { criteriaByName, type CommandCriterion, type CustomCriterion } from "./success-criteria.ts";
 import type { Team } from "./team.ts";
 
 export interface OrchestratorConfig extends Team {
@@ -63,12 +63,8 @@ const configSchema = object({
   stateManager: having("a StateManager", "acquire"),
   bus: anything,
   adopt: flag,
-  commands: check((value) => value === undefined || isRecord(value), "commands by the name of their check"),
-  criteria: check(
-    (value) =>
-      value === undefined || (isRecord(value) && Object.values(value).every((one) => typeof one === "function")),
-    "functions by name",
-  ),
+  commands: object({ lint: anything, typecheck: anything, tests: anything }),
+  criteria: criteriaByName,
   acceptance: anything,
   memory: having("a memory, as createMemory makes", "seedMemory", "searchMemory", "harvestMemory"),
   descriptionLengthMax: count,

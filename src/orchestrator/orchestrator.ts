@@ -13,11 +13,20 @@ import { createIds, parseSessionId, type SessionId } from "../base/ids.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
+import type { MaybePromise } from "../runtime/agent.ts";
+import { assertOptions, object } from "../runtime/option-schema.ts";
 import { OrchestraInstance } from "../runtime/orchestra-instance.ts";
 import { readBackend } from "./backend.ts";
 import { loopAgents, LOOP_TOPOLOGY } from "./loop-topology.ts";
 import type { OrchestratorEvent } from "./run-events.ts";
-import { RunReader, type RunResult, type SubscribeOptions } from "./run-reader.ts";
+import {
+  listSchema,
+  RunReader,
+  subscribeSchema,
+  type ListOptions,
+  type RunResult,
+  type SubscribeOptions,
+} from "./run-reader.ts";
 import type {
   ArtifactScores,
   HarvestOptions,
@@ -37,7 +46,15 @@ import { RunMemory, unknownRun, type RunStage } from "./run-memory.ts";
 import type { RunProvenance, RunSpec } from "./run-spec.ts";
 import { PENDING_STATUS, statusOf, UNKNOWN_STATUS, type RunStatus } from "./run-status.ts";
 import { assertConfig, DESCRIPTION_LENGTH_MAX, type OrchestratorConfig } from "./orchestrator-config.ts";
-import { commandOf, DEFAULT_COMMANDS, type CommandSpec, type CustomCriterion } from "./success-criteria.ts";
+import {
+  commandOf,
+  criteriaByName,
+  DEFAULT_COMMANDS,
+  type CommandSpec,
+  type CustomCriterion,
+} from "./success-criteria.ts";
+
+const resumeSchema = object({ custom: criteriaByName });
 
 export interface RunHandle {
   readonly runId: string;
@@ -97,7 +114,7 @@ export class Orchestrator implements AsyncDisposable {
           team: config,
           backend: readBackend(config.backend),
           acceptance: config.acceptance,
-          custom: (runId, name) => this.#custom.get(runId)?.[name] ?? config.criteria?.[name],
+          custom: (runId, name) => ownOf(this.#custom.get(runId), name) ?? ownOf(config.criteria, name),
           lackCustom: (runId, name) => this.#leaveFor(runId, name),
           ...(teamMemory !== undefined && { memory: teamMemory }),
           learned: async (runId) => (await this.#memory?.learned(runId)) ?? [],
@@ -179,21 +196,24 @@ export class Orchestrator implements AsyncDisposable {
 
   /**
    * The run's events from the first after `after` (0: all), as they come, until the run has ended; without a hole, also
-   * after a restart. With a handler: returns the way to stop; what the handler throws goes to the logger, once.
+   * after a restart. With a handler: returns the way to stop. The handler is told the next event when it is through with the
+   * last; what it throws goes to the logger, once.
    *
+   * @throws {OrchestraError} `ORCH_BAD_OPTION`, at once.
    * @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` from the iteration, to the logger with a handler.
    */
   subscribeRunEvents(runId: string, options?: SubscribeOptions): AsyncIterable<OrchestratorEvent>;
   subscribeRunEvents(
     runId: string,
-    handler: (event: OrchestratorEvent) => void,
+    handler: (event: OrchestratorEvent) => MaybePromise<void>,
     options?: SubscribeOptions,
   ): () => void;
   subscribeRunEvents(
     runId: string,
-    first: SubscribeOptions | ((event: OrchestratorEvent) => void) = {},
+    first: SubscribeOptions | ((event: OrchestratorEvent) => MaybePromise<void>) = {},
     second: SubscribeOptions = {},
   ): AsyncIterable<OrchestratorEvent> | (() => void) {
+    assertOptions(subscribeSchema, typeof first === "function" ? second : first, "subscribeRunEvents");
     if (typeof first !== "function") return this.#events(runId, first);
     const stop = new AbortController();
     const signal = second.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, second.signal]);
@@ -206,6 +226,7 @@ export class Orchestrator implements AsyncDisposable {
     runId: string,
     { custom = {} }: { custom?: Readonly<Record<string, CustomCriterion>> } = {},
   ): Promise<RunHandle> {
+    assertOptions(resumeSchema, { custom }, "resumeRun");
     if (!(await this.#reader.isKnown(runId))) throw unknownRun(runId);
     this.#custom.set(runId, { ...this.#custom.get(runId), ...custom });
     const going = this.#instance.resumeSession(runId);
@@ -276,9 +297,10 @@ export class Orchestrator implements AsyncDisposable {
     return (await this.#reader.isKnown(runId)) ? this.#reader.artifacts(runId) : NO_ARTIFACTS;
   }
 
-  /** Runs of this store, oldest id first, at most `limit` (default 100); `cursor` is the last id of the page before. */
-  listRuns({ limit = 100, cursor }: { limit?: number; cursor?: string } = {}): Promise<readonly string[]> {
-    return this.#reader.list(limit, cursor);
+  /** Runs of this store, oldest id first. @throws {OrchestraError} `ORCH_BAD_OPTION` */
+  async listRuns(options: ListOptions = {}): Promise<readonly string[]> {
+    assertOptions(listSchema, options, "listRuns");
+    return this.#reader.list(options);
   }
 
   async #stageOf(runId: string): Promise<RunStage> {
@@ -364,7 +386,12 @@ export class Orchestrator implements AsyncDisposable {
     yield* this.#reader.events(runId, options);
   }
 
-  async #tell(runId: string, handler: (event: OrchestratorEvent) => void, options: SubscribeOptions): Promise<void> {
+  /** One event after the other, as quickly as the handler takes them. */
+  async #tell(
+    runId: string,
+    handler: (event: OrchestratorEvent) => MaybePromise<void>,
+    options: SubscribeOptions,
+  ): Promise<void> {
     let hasThrown = false;
     const report = (error: unknown, what: string): void => {
       if (!hasThrown) this.#logger.error({ runId, error: errorToData(error) }, what);
@@ -373,7 +400,7 @@ export class Orchestrator implements AsyncDisposable {
     try {
       for await (const event of this.#events(runId, options)) {
         try {
-          handler(event);
+          await handler(event);
         } catch (error) {
           report(error, "a subscriber of run events has thrown; it is told of no more that it throws");
         }
@@ -389,6 +416,10 @@ export class Orchestrator implements AsyncDisposable {
     await this.#instance.pauseSession(runId, why, { inFlight: "abort" });
     return new Promise<never>(() => {});
   }
+}
+
+function ownOf(criteria: Readonly<Record<string, CustomCriterion>> = {}, name: string): CustomCriterion | undefined {
+  return Object.hasOwn(criteria, name) ? criteria[name] : undefined;
 }
 
 function takenId(runId: string): OrchestraError {

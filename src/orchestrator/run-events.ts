@@ -72,7 +72,8 @@ export interface RunEnd {
   readonly error?: ErrorData;
 }
 
-interface Payloads {
+/** What an event of each type says. */
+export interface OrchestratorEventPayloads {
   /** Of a run that was given much, the description's first 6 KiB. */
   "run.started": { readonly description: string };
   /** More than fits one event is told by several. */
@@ -95,7 +96,7 @@ interface Payloads {
   "run.terminal": RunEnd & { readonly iterations: number };
 }
 
-export type OrchestratorEventType = keyof Payloads;
+export type OrchestratorEventType = keyof OrchestratorEventPayloads;
 
 export type OrchestratorEvent = {
   [T in OrchestratorEventType]: {
@@ -104,14 +105,14 @@ export type OrchestratorEvent = {
     readonly ts: number;
     readonly runId: string;
     readonly type: T;
-    readonly payload: Payloads[T];
+    readonly payload: OrchestratorEventPayloads[T];
   };
 }[OrchestratorEventType];
 
 const NOT_PREPARED = Object.freeze({ checks: [], maxIterations: 1 });
 
 type Told = {
-  [T in OrchestratorEventType]: { readonly type: T; readonly payload: Payloads[T] };
+  [T in OrchestratorEventType]: { readonly type: T; readonly payload: OrchestratorEventPayloads[T] };
 }[OrchestratorEventType];
 
 /** Folds the events of one session, from its first. */

@@ -14,6 +14,7 @@ import {
   shown,
   text,
 } from "../runtime/option-schema.ts";
+import { isLeftOut } from "./changed-files.ts";
 import { NAME_LENGTH_MAX } from "./event-room.ts";
 import { loopPolicySchema, readLoopPolicy, type CommandSpec, type LoopPolicy } from "./loop-policy.ts";
 import {
@@ -119,7 +120,7 @@ export function readRunInput(input: StartRunInput, defaults: InputDefaults): Rea
     cwd: resolve(input.cwd ?? "."),
     acceptanceCriteria,
     ...(allowedPaths !== undefined && { allowedPaths: allowedPaths.map((path) => insidePath("allowedPaths", path)) }),
-    forbiddenPaths: forbiddenPaths.map((path) => insidePath("forbiddenPaths", path)),
+    forbiddenPaths: forbiddenPaths.map(forbiddenPath),
     provenance,
     maxIterations: policy.maxIterations,
     budget: policy.budget,
@@ -142,6 +143,13 @@ function descriptionOf({ description, taskDescription }: StartRunInput, lengthMa
     throw bad(`description: expected a text that says what is to be done, got ${shown(given)}`);
   if (given.length > lengthMax) throw bad(`description: expected at most ${lengthMax} characters, got ${given.length}`);
   return given;
+}
+
+function forbiddenPath(path: string): string {
+  const clean = insidePath("forbiddenPaths", path);
+  if (isLeftOut(clean))
+    throw bad(`forbiddenPaths: ${shown(path)} is not looked at: .git and node_modules are left out`);
+  return clean;
 }
 
 /** With `/`, relative, without a slash at its end. */

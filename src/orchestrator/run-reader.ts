@@ -4,6 +4,8 @@ import { OrchestraError } from "../base/errors.ts";
 import type { SessionInfo } from "../runtime/instance-types.ts";
 import type { OrchestraInstance } from "../runtime/orchestra-instance.ts";
 import type { OrchestraResult } from "../runtime/result.ts";
+import { isSessionId } from "../base/ids.ts";
+import { count, countFrom0, having, object, text } from "../runtime/option-schema.ts";
 import { isRunTopology } from "./loop-topology.ts";
 import type { TeamOutcome } from "./loop.ts";
 import { artifactsOf, type RunArtifacts } from "./run-artifacts.ts";
@@ -14,6 +16,7 @@ import {
   type OrchestratorEvent,
   type TerminalReason,
 } from "./run-events.ts";
+import { unknownRun } from "./run-memory.ts";
 import type { RunSpec } from "./run-spec.ts";
 import type { RunStatus } from "./run-status.ts";
 
@@ -34,6 +37,16 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ListOptions {
+  /** Default 100. */
+  readonly limit?: number;
+  /** The last id of the page before. */
+  readonly cursor?: string;
+}
+
+export const subscribeSchema = object({ after: countFrom0, signal: having("an AbortSignal", "addEventListener") });
+export const listSchema = object({ limit: count, cursor: text });
+
 const PAGE = 500;
 
 export class RunReader {
@@ -45,12 +58,13 @@ export class RunReader {
 
   /** A session of another topology in the same store is no run. */
   async isKnown(runId: string): Promise<boolean> {
+    if (!isSessionId(runId)) return false;
     const session = await this.#instance.getSession(runId);
     return session !== null && isRunTopology(session.topologyHash);
   }
 
-  /** Oldest id first, at most `limit`; `cursor` is the last id of the page before. Sessions that are nested in runs lie between them. */
-  async list(limit: number, cursor?: string): Promise<readonly string[]> {
+  /** Oldest id first. Sessions that are nested in runs lie between them. */
+  async list({ limit = 100, cursor }: ListOptions): Promise<readonly string[]> {
     const runs: string[] = [];
     let after = cursor;
     for (;;) {
@@ -78,7 +92,9 @@ export class RunReader {
     return foldRunEvents(runId, this.#instance.events(runId, { untilNow: true }));
   }
 
+  /** @throws {OrchestraError} `ORCH_SESSION_UNKNOWN` */
   async *events(runId: string, { after = 0, signal }: SubscribeOptions): AsyncGenerator<OrchestratorEvent> {
+    if (!(await this.isKnown(runId))) throw unknownRun(runId);
     const projection = new RunProjection(runId);
     for await (const event of this.#instance.events(runId, signal === undefined ? {} : { signal })) {
       for (const told of projection.next(event)) if (told.seq > after) yield told;

@@ -3,11 +3,11 @@
 import type { RetryOption } from "../runtime/retry-option.ts";
 import type { Topology } from "../runtime/topology.ts";
 
-export const STRATEGIES = ["parallel", "sequential", "adaptive", "balanced"] as const;
-export type Strategy = (typeof STRATEGIES)[number];
+export type Strategy = "parallel" | "sequential" | "adaptive" | "balanced";
+export const STRATEGIES: readonly Strategy[] = ["parallel", "sequential", "adaptive", "balanced"];
 
-export const PRIORITIES = ["low", "medium", "high", "critical"] as const;
-export type Priority = (typeof PRIORITIES)[number];
+export type Priority = "low" | "medium" | "high" | "critical";
+export const PRIORITIES: readonly Priority[] = ["low", "medium", "high", "critical"];
 
 /** Where a run, or what it learned, comes from. Open for more. */
 export interface RunProvenance {

@@ -63,6 +63,8 @@ export const DEFAULT_COMMANDS: Readonly<Record<string, CommandSpec>> = Object.fr
 });
 export const CHECK_TIMEOUT_MS = 600_000;
 
+export const criteriaByName = check((value) => value === undefined || isFunctions(value), "functions by name");
+
 export const successCriteriaSchema = object({
   tests: anything,
   unit: anything,
