@@ -157,7 +157,8 @@ describe("what is deleted", () => {
     const client = await IndexClient.start();
     onTestFinished(() => client.close());
     const shelf = new Shelf(DIMENSIONS);
-    const entries = Array.from({ length: 300 }, (_, i) => keptOf(i + 1));
+    // So few that the index finds all of them, whatever they are.
+    const entries = Array.from({ length: 40 }, (_, i) => keptOf(i + 1));
     for (const entry of entries)
       shelf.add(
         entry,

@@ -1,5 +1,6 @@
 // The approximate index: as good as it says, never believed where it disagrees with the entries, and never needed.
 
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import nodeModule from "node:module";
 import { join } from "node:path";
@@ -169,6 +170,19 @@ describe("an index", () => {
     await using memory = await withIndex(await temporaryFolder());
     expect(await memory.stats()).toMatchObject({ hnsw: false, scopes: [{ index: "exact", indexed: 0 }] });
     expect((await memory.search(ENTRIES[3]?.value as string, { scope: "global" }))[0]?.value).toBe(ENTRIES[3]?.value);
+  });
+
+  it("is built in a program that is given as text, whose threads would inherit what text is", () => {
+    const program = `
+      import { createJiti } from "jiti";
+      const { createMemory } = await createJiti(import.meta.url).import("./src/memory/index.ts");
+      const memory = createMemory({ exactUpTo: 5 });
+      await memory.add(Array.from({ length: 20 }, (_, i) => ({ value: "entry " + i })), { scope: "global" });
+      await memory.prepare("global");
+      console.log((await memory.stats()).hnsw);
+      await memory.close();`;
+    const args = ["--input-type=module", "--eval", program];
+    expect(execFileSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" })).toBe("true\n");
   });
 
   it("leaves no file with vectors of an entry that was deleted", async () => {
