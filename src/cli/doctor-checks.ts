@@ -83,15 +83,28 @@ export async function levelDb(): Promise<Finding> {
 /** hnswlib-node is a choice: without it a memory looks at every entry, which takes longer where there are many. */
 export function hnswlib(): Finding {
   const name = "hnswlib-node";
+  const load = createRequire(import.meta.url);
+  const instead = "memories search exactly without it, which takes longer in scopes of more than some thousand entries";
   try {
-    createRequire(import.meta.url)("hnswlib-node");
-    return { name, verdict: "ok", found: "loads" };
+    load.resolve(name);
   } catch {
     return {
       name,
       verdict: "note",
-      found:
-        "not there, or not built for this machine; memories search exactly without it, which is slower above some thousand entries",
+      found: `not installed; ${instead}`,
+      cure: "for large memories: npm install hnswlib-node",
+    };
+  }
+  try {
+    load(name);
+    return { name, verdict: "ok", found: "loads" };
+  } catch (error) {
+    const [why = ""] = (error as Error).message.split("\n");
+    return {
+      name,
+      verdict: "note",
+      found: `does not load: ${why}; ${instead}`,
+      cure: "its native part is built for each platform: npm rebuild hnswlib-node",
     };
   }
 }

@@ -7,6 +7,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 
+import type { JsonSchemaValidatorResult, jsonSchemaValidator } from "@modelcontextprotocol/server";
+
 import { systemClock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -92,6 +94,16 @@ export async function serveMcpHttp(
   };
 }
 
+const ACCEPTS_ALL: jsonSchemaValidator = {
+  getValidator<T>() {
+    return (input: unknown): JsonSchemaValidatorResult<T> => ({
+      valid: true,
+      data: input as T,
+      errorMessage: undefined,
+    });
+  },
+};
+
 function loadSdk(): Promise<Sdk> {
   return optionalPackage(PACKAGE, () => import("@modelcontextprotocol/server"));
 }
@@ -105,9 +117,15 @@ function serverOf(
   const clock = systemClock();
   for (const tool of orchestratorTools(orchestrator, () => clock.nowMs())) {
     const { name, description, readOnly } = tool;
-    const inputSchema = sdk.fromJsonSchema<Record<string, unknown>>(tool.inputSchema);
+    const wanted = sdk.fromJsonSchema<Record<string, unknown>>(tool.inputSchema);
+    // The package answers input that does not fit by a line of text; a tool answers everything in its own form.
+    const inputSchema = sdk.fromJsonSchema<Record<string, unknown>>(tool.inputSchema, ACCEPTS_ALL);
     server.registerTool(name, { description, inputSchema, annotations: { readOnlyHint: readOnly } }, async (input) => {
-      const answer = await tool.call(input);
+      const { issues } = await wanted["~standard"].validate(input);
+      const answer =
+        issues === undefined
+          ? await tool.call(input)
+          : tool.refuse(input, issues.map(({ message }) => message).join("; "));
       return { content: [{ type: "text", text: JSON.stringify(answer) }], isError: !answer.success };
     });
   }

@@ -5,6 +5,7 @@ import { OrchestraError } from "../base/errors.ts";
 import type { JsonSchema } from "../agents/tools/tool.ts";
 import { toJsonValue } from "../runtime/result-json.ts";
 import type { Memory, MemoryScope } from "../memory/ports.ts";
+import { matchesKey } from "./key-pattern.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { StartRunInput } from "./run-input.ts";
 import { PRIORITIES, STRATEGIES } from "./run-spec.ts";
@@ -17,6 +18,8 @@ export interface OrchestratorTool {
   readonly readOnly: boolean;
   /** Never rejects: what went wrong is `{ success: false, error }`. */
   call(input: Readonly<Record<string, unknown>>): Promise<ToolAnswer>;
+  /** The answer to input that does not fit `inputSchema`. */
+  refuse(input: Readonly<Record<string, unknown>>, why: string): ToolAnswer;
 }
 
 /** What every tool answers, beside what it was given and what it found. */
@@ -48,22 +51,28 @@ export function orchestratorTools(orchestrator: Orchestrator, nowMs: () => numbe
     required: readonly string[],
     answer: Answer,
     readOnly = false,
-  ): OrchestratorTool => ({
-    name,
-    description,
-    readOnly,
-    inputSchema: { type: "object", properties, required: [...required], additionalProperties: false },
-    async call(input) {
-      const timestamp = (): string => new Date(nowMs()).toISOString();
-      try {
-        const found = toJsonValue(await answer(input)) as Readonly<Record<string, unknown>>;
-        return { success: true, ...input, ...found, timestamp: timestamp() };
-      } catch (error) {
-        const { code, message } = errorToData(error);
-        return { success: false, ...input, error: { code, message }, timestamp: timestamp() };
-      }
-    },
-  });
+  ): OrchestratorTool => {
+    const timestamp = (): string => new Date(nowMs()).toISOString();
+    const failed = (input: Readonly<Record<string, unknown>>, error: unknown): ToolAnswer => {
+      const { code, message } = errorToData(error);
+      return { ...input, success: false, error: { code, message }, timestamp: timestamp() };
+    };
+    return {
+      name,
+      description,
+      readOnly,
+      inputSchema: { type: "object", properties, required: [...required], additionalProperties: false },
+      refuse: (input, why) => failed(input, new OrchestraError("ORCH_BAD_OPTION", `${name}: ${why}`)),
+      async call(input) {
+        try {
+          const found = toJsonValue(await answer(input)) as Readonly<Record<string, unknown>>;
+          return { success: true, ...input, ...found, timestamp: timestamp() };
+        } catch (error) {
+          return failed(input, error);
+        }
+      },
+    };
+  };
   const { memory } = orchestrator;
   return [
     tool(
@@ -208,10 +217,9 @@ function memoryTools(memory: Memory, tool: MakeTool): readonly OrchestratorTool[
         const within = from === undefined ? {} : { namespace: from };
         if (!pattern.includes("*"))
           return { results: await memory.searchMemory(pattern, scope, { topK: limit, ...within }) };
-        const matching = new RegExp(`^${pattern.split("*").map(escaped).join(".*")}$`, "su");
         const results = [];
         for await (const entry of memory.list(scope, within)) {
-          if (matching.test(entry.key)) results.push(entry);
+          if (matchesKey(pattern, entry.key)) results.push(entry);
           if (results.length === limit) break;
         }
         return { results };
@@ -219,10 +227,6 @@ function memoryTools(memory: Memory, tool: MakeTool): readonly OrchestratorTool[
       true,
     ),
   ];
-}
-
-function escaped(part: string): string {
-  return part.replace(/[.+?^${}()|[\]\\/-]/gu, "\\$&");
 }
 
 interface OrchestrateInput extends Pick<
