@@ -10,8 +10,8 @@ import { ensureBuilt, ROOT } from "../package/project.ts";
 const PACKAGE = "hnswlib-node";
 let folder = "";
 
-beforeAll(async () => {
-  await ensureBuilt();
+beforeAll(() => {
+  ensureBuilt();
   folder = mkdtempSync(join(tmpdir(), "orchestra-without-"));
   for (const name of ["dist", "package.json"]) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   const installed = join(folder, "node_modules");
