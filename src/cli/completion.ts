@@ -17,6 +17,7 @@ interface Flag {
   readonly values: Values | undefined;
 }
 interface Place {
+  /** The words that lead there: `doctor`, `orchestrate memory search`. */
   readonly name: string;
   readonly description: string;
   readonly flags: readonly Flag[];
@@ -26,13 +27,20 @@ interface Place {
 
 export function completionScript(program: Command, shell: Shell): string {
   const help = program.createHelp();
-  const names = program.commands.map((command) => command.name());
-  const places = help.visibleCommands(program).map((command) => ({
-    name: command.name(),
-    description: command.description(),
-    flags: help.visibleOptions(command).map(flagOf),
-    args: command.name() === "help" ? [names] : command.registeredArguments.map(valuesOf),
-  }));
+  const placesIn = (command: Command, words: readonly string[]): Place[] =>
+    help.visibleCommands(command).flatMap((inner): Place[] => {
+      const name = inner.name();
+      if (name === "help" && words.length > 0) return [];
+      const next = name === "help" ? program.commands : inner.commands;
+      const place: Place = {
+        name: [...words, name].join(" "),
+        description: inner.description(),
+        flags: help.visibleOptions(inner).map(flagOf),
+        args: next.length > 0 ? [next.map((one) => one.name())] : inner.registeredArguments.map(valuesOf),
+      };
+      return [place, ...placesIn(inner, [...words, name])];
+    });
+  const places = placesIn(program, []);
   const own = help.visibleOptions(program).map(flagOf);
   return { bash, zsh, fish }[shell](program.name(), places, own);
 }
@@ -73,11 +81,14 @@ _${program}() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} command="" count=0 i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
-    if [[ -z $command && \${COMP_WORDS[i]} != -* ]]; then command=\${COMP_WORDS[i]}; fi
-    if [[ -n $command && \${COMP_WORDS[i]} != -* ]]; then ((count++)); fi
+    if [[ \${COMP_WORDS[i]} == -* ]]; then continue; fi
+    case "\${command:+$command }\${COMP_WORDS[i]}" in
+      ${labelsOf(places)}) command="\${command:+$command }\${COMP_WORDS[i]}"; count=1 ;;
+      *) if [[ -n $command ]]; then ((count++)); fi ;;
+    esac
   done
   case "$command" in
-    "") _${program}_words "${places.map(({ name }) => name).join(" ")} ${names(own)}" ;;
+    "") _${program}_words "${places.flatMap(({ name }) => (isInner(name) ? [] : [name])).join(" ")} ${names(own)}" ;;
 ${cases.join("\n")}
   esac
 }
@@ -97,7 +108,7 @@ function casesOf(
     );
     const own = args.map((values, i) => `        ${i === args.length - 1 ? "*" : i + 1}) ${reply(values)} ;;`);
     return [
-      `    ${name})`,
+      `    ${labelOf(name)})`,
       ...(valued.length === 0 ? [] : ['      case "$previous" in', ...valued, "      esac"]),
       `      if [[ $current == -* ]]; then ${offer(flags)}; return; fi`,
       ...(own.length === 0 ? [] : ['      case "$count" in', ...own, "      esac"]),
@@ -118,15 +129,21 @@ function zsh(program: string, places: readonly Place[], own: readonly Flag[]): s
   const listed = (flags: readonly Flag[]): string =>
     flags.flatMap(({ names, description }) => names.map((name) => quoted(`${name}:${description}`))).join(" ");
   const cases = casesOf(places, reply, (flags) => `found=(${listed(flags)}); _describe option found`);
-  const commands = places.map(({ name, description }) => quoted(`${name}:${description}`)).join(" ");
+  const commands = places
+    .filter(({ name }) => !isInner(name))
+    .map(({ name, description }) => quoted(`${name}:${description}`))
+    .join(" ");
   return `#compdef ${program}
 # Completion of ${program} for zsh: source <(${program} completion zsh)
 _${program}() {
   local current=\${words[CURRENT]} previous=\${words[CURRENT-1]} command="" count=0 i
   local -a found
   for ((i = 2; i < CURRENT; i++)); do
-    if [[ -z $command && \${words[i]} != -* ]]; then command=\${words[i]}; fi
-    if [[ -n $command && \${words[i]} != -* ]]; then ((count++)); fi
+    if [[ \${words[i]} == -* ]]; then continue; fi
+    case "\${command:+$command }\${words[i]}" in
+      ${labelsOf(places)}) command="\${command:+$command }\${words[i]}"; count=1 ;;
+      *) if [[ -n $command ]]; then ((count++)); fi ;;
+    esac
   done
   case "$command" in
     "") found=(${commands} ${listed(own)}); _describe command found ;;
@@ -154,10 +171,17 @@ function fish(program: string, places: readonly Place[], own: readonly Flag[]): 
       return `complete -c ${program} -n ${when} ${spelt.join(" ")}${values(of)} -d ${quoted(description)}`;
     });
   const lines = places.flatMap(({ name, description, flags, args }) => {
-    const when = quoted(`__fish_seen_subcommand_from ${name}`);
+    const when = quoted(
+      name
+        .split(" ")
+        .map((word) => `__fish_seen_subcommand_from ${word}`)
+        .join("; and "),
+    );
     const [first] = args;
     return [
-      `complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
+      ...(isInner(name)
+        ? []
+        : [`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`]),
       ...flagsOf(flags, when),
       ...(first === "files" || args.at(-1) === "files" ? [`complete -c ${program} -n ${when} -F`] : []),
       ...(typeof first === "object" ? [`complete -c ${program} -n ${when} -a ${quoted(first.join(" "))}`] : []),
@@ -167,6 +191,18 @@ function fish(program: string, places: readonly Place[], own: readonly Flag[]): 
 complete -c ${program} -f
 ${[...flagsOf(own, "__fish_use_subcommand"), ...lines].join("\n")}
 `;
+}
+
+function isInner(name: string): boolean {
+  return name.includes(" ");
+}
+
+function labelsOf(places: readonly Place[]): string {
+  return places.map(({ name }) => labelOf(name)).join("|");
+}
+
+function labelOf(name: string): string {
+  return isInner(name) ? `"${name}"` : name;
 }
 
 /** For any of the three shells; a quote inside becomes a typographic one. */

@@ -65,6 +65,20 @@ describe("completion in bash", () => {
     expect(offered("orchestra help do")).toEqual(["doctor"]);
   });
 
+  it("offers commands within commands, and what these take", async () => {
+    await script("bash");
+    at.file("team.ts", "");
+    mkdirSync(join(at.folder, "memory"));
+    expect(offered("orchestra orchestrate s")).toEqual(["start", "status"]);
+    expect(offered("orchestra orchestrate start te")).toEqual(["team.ts"]);
+    expect(offered("orchestra orchestrate start --strategy se")).toEqual(["sequential"]);
+    expect(offered("orchestra orchestrate memory s")).toEqual(["search", "stats", "seed"]);
+    expect(offered("orchestra orchestrate memory search --mo")).toEqual(["--mode"]);
+    expect(offered("orchestra orchestrate memory search x --mode w")).toEqual(["words"]);
+    expect(offered("orchestra orchestrate memory list --memory ")).toEqual(["memory"]);
+    expect(offered("orchestra orchestrate memory list --to")).toEqual([]);
+  });
+
   it("completes at a key press", async () => {
     await script("bash");
     const shell = open("bash", ["--norc", "-i"], {
