@@ -7,12 +7,14 @@
 
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { breathe } from "./pace.ts";
+import { breathe, Pace } from "./pace.ts";
 import type { Settings } from "./records.ts";
 import type { Shelf } from "./shelf.ts";
 
 const VERSION = 1;
 const METRIC = "cosine";
+/** Of one number with those of the shelf; see Pace. */
+const COMPARING_US = 0.2;
 
 export interface CachedIndex {
   /** CRC-32 of the file. */
@@ -60,7 +62,7 @@ export class IndexCache {
     try {
       const page = JSON.parse(await readFile(this.#page, "utf8")) as Page;
       await breathe();
-      return isOf(page, this.#settings) && agrees(page, shelf) ? page : null;
+      return isOf(page, this.#settings) && (await agrees(page, shelf)) ? page : null;
     } catch {
       return null;
     }
@@ -107,13 +109,20 @@ function isOf(page: Page, { memoryId, generation, dimensions, embedder }: Settin
   );
 }
 
-/** Every entry up to the newest it knows is in it, once. */
-function agrees({ count, maxSeq, seqs, removed, recall, ef, crc }: Page, shelf: Shelf): boolean {
+/** Every entry up to the newest it knows is in it, once. Entries that come meanwhile are newer, and those that go need not be in it. */
+async function agrees({ count, maxSeq, seqs, removed, recall, ef, crc }: Page, shelf: Shelf): Promise<boolean> {
   if (seqs.length !== count || ![recall, ef, crc].every(Number.isFinite) || !Array.isArray(removed)) return false;
-  const given = seqs.filter((seq) => seq !== 0);
-  const known = new Set(given);
-  if (known.size !== given.length || maxSeq !== newestOf(given)) return false;
+  const pace = new Pace();
+  const known = new Set<number>();
+  for (const seq of seqs) {
+    if (pace.isDue(COMPARING_US)) await breathe();
+    if (seq === 0) continue;
+    if (known.has(seq)) return false;
+    known.add(seq);
+  }
+  if (maxSeq !== newestOf(seqs)) return false;
   for (let slot = 0; slot < shelf.size; slot++) {
+    if (pace.isDue(COMPARING_US)) await breathe();
     const seq = shelf.seqAt(slot);
     if (seq !== null && seq <= maxSeq && !known.has(seq)) return false;
   }

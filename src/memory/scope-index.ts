@@ -178,8 +178,8 @@ export class ScopeIndex {
       return false;
     }
     const gone: number[] = [];
-    for (const [ordinal, seq] of cached.seqs.entries()) {
-      const slot = this.#shelf.slotOf(seq);
+    for (let ordinal = 0; ordinal < cached.seqs.length; ordinal++) {
+      const slot = this.#shelf.slotOf(cached.seqs[ordinal] as number);
       // The slot of one that is gone is nobody's.
       this.#slots.push(slot ?? Infinity);
       if (slot === null) gone.push(ordinal);

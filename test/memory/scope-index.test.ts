@@ -130,7 +130,11 @@ describe("an index", () => {
 
     writeFileSync(fileOf(folder, ".hnsw"), bytes.subarray(0, bytes.length / 3));
     await read();
-    for (const wrong of [{ dim: 128 }, { memoryId: "another" }, { maxSeq: 9e9 }]) {
+    const { seqs } = JSON.parse(page) as { seqs: number[] };
+    const [first, second, ...others] = seqs;
+    const repeated = { seqs: [first, first, ...others] };
+    const without = { seqs: [0, second, ...others] };
+    for (const wrong of [{ dim: 128 }, { memoryId: "another" }, { maxSeq: 9e9 }, repeated, without]) {
       writeFileSync(fileOf(folder, ".json"), JSON.stringify({ ...JSON.parse(page), ...wrong }));
       await read();
       expect(JSON.parse(readFileSync(fileOf(folder, ".json"), "utf8"))).not.toMatchObject(wrong);
