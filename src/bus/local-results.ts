@@ -3,6 +3,7 @@
 // One result per session, step and attempt: the first wins. Its size is bounded by what the runtime has in flight,
 // since a result is forgotten once it is committed.
 
+import { FewMap } from "../base/few-map.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ResultRegister, StepAttempt, StepResult } from "./ports.ts";
 import { closedError } from "./closed-error.ts";
@@ -18,7 +19,7 @@ const NOTHING = Promise.resolve();
 
 export class LocalResults implements ResultRegister {
   readonly #logger: Logger;
-  readonly #sessions = new Map<string, Map<string, readonly StepResult[]>>();
+  readonly #sessions = new Map<string, FewMap<string, readonly StepResult[]>>();
   readonly #watchers = new Map<string, readonly Watcher[]>();
   #untold: { readonly watcher: Watcher; readonly result: StepResult }[] = [];
   #closed = false;
@@ -31,7 +32,7 @@ export class LocalResults implements ResultRegister {
     if (this.#closed) return Promise.reject(closedError("put of a result"));
     const { sessionId, stepId, attempt } = result;
     let steps = this.#sessions.get(sessionId);
-    if (steps === undefined) this.#sessions.set(sessionId, (steps = new Map()));
+    if (steps === undefined) this.#sessions.set(sessionId, (steps = new FewMap()));
     const before = steps.get(stepId);
     if (before?.some((one) => one.attempt === attempt)) return ALREADY;
     steps.set(stepId, before === undefined ? [result] : [...before, result]);
@@ -47,7 +48,7 @@ export class LocalResults implements ResultRegister {
   }
 
   async list(sessionId: string): Promise<readonly StepResult[]> {
-    return [...(this.#sessions.get(sessionId)?.values() ?? [])].flat();
+    return this.#sessions.get(sessionId)?.values().flat() ?? [];
   }
 
   watch(sessionId: string, onResult: (result: StepResult) => void): () => void {

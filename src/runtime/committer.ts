@@ -93,7 +93,7 @@ export class Committer {
   #ignored = 0;
   #waiting: Submission[] = [];
   #running = false;
-  #stopped: OrchestraError | null = null;
+  #stopped: (() => OrchestraError) | null = null;
   #idle: (() => void)[] | undefined;
 
   constructor(sessionId: string, ports: CommitterPorts, position: LogPosition, owner: CommitterOwner) {
@@ -136,9 +136,6 @@ export class Committer {
   get ignored(): number {
     return this.#ignored;
   }
-  get stopped(): OrchestraError | null {
-    return this.#stopped;
-  }
 
   /** Commits in the background. After a stop, the facts are dropped and counted. */
   submit(facts: readonly Fact[], blobs?: Blobs): void {
@@ -152,13 +149,16 @@ export class Committer {
     });
   }
 
-  /** Refuses everything from now on, and rejects what waits. The append in flight, if any, may still land. */
-  stop(error: OrchestraError): void {
+  /**
+   * Refuses everything from now on, and rejects what waits. The append in flight, if any, may still land. `why` is asked for
+   * each refusal: most sessions are stopped without one, and an error costs its stack.
+   */
+  stop(why: () => OrchestraError): void {
     if (this.#stopped !== null) return;
-    this.#stopped = error;
+    this.#stopped = why;
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const submission of waiting) submission.fail?.(error);
+    for (const submission of waiting) submission.fail?.(why());
   }
 
   /** C4, where it was read from the log that another wrote there. */
@@ -180,7 +180,7 @@ export class Committer {
   #enqueue(submission: Submission): void {
     if (this.#stopped !== null) {
       this.#ignored += submission.facts.length;
-      submission.fail?.(this.#stopped);
+      submission.fail?.(this.#stopped());
       return;
     }
     this.#waiting.push(submission);
@@ -262,7 +262,7 @@ export class Committer {
         this.#append(pending);
         return;
       }
-      if (this.#stopped !== null) throw this.#stopped;
+      if (this.#stopped !== null) throw this.#stopped();
       this.#state = reduction.state;
       this.#n = commit.n;
       this.#epoch = commit.epoch;
@@ -298,7 +298,7 @@ export class Committer {
 
   #halt(error: OrchestraError, batch: readonly Submission[]): void {
     const first = this.#stopped === null;
-    this.stop(error);
+    this.stop(() => error);
     for (const submission of batch) submission.fail?.(error);
     if (first) this.#owner.onStopped(error);
   }

@@ -210,7 +210,7 @@ export class LiveSessions implements SessionOwner {
         const { session } = live;
         const { sessionId, committer } = session;
         session.letGo("closing");
-        committer.stop(closed(sessionId));
+        committer.stop(() => closed(sessionId));
         await committer.settled();
         if (this.#ports.shared && session.state.status === "running" && (await this.#disown(session)))
           released.push(sessionId);
@@ -238,7 +238,7 @@ export class LiveSessions implements SessionOwner {
     this.#closed = true;
     for (const wake of this.#parked) wake();
     for (const live of this.all()) {
-      live.session.committer.stop(closed());
+      live.session.committer.stop(() => closed());
       live.session.letGo("closing");
       this.#remove(live.session);
       live.reject(closed(live.session.sessionId));
@@ -246,14 +246,13 @@ export class LiveSessions implements SessionOwner {
   }
 
   async #outcome(session: Session): Promise<RunOutcome> {
-    const outcome = await (session.recorderComplete
+    const outcome: { -readonly [K in keyof RunOutcome]: RunOutcome[K] } = await (session.recorderComplete
       ? outcomeOf(this.#ports, session.state, session.recorder)
       : outcomeOfResumed(this.#ports, session.state, session.committer));
     // Onto it rather than into a copy, for which all that is put together on first use would be.
-    return Object.assign(outcome, {
-      ignoredFacts: session.committer.ignored,
-      thrown: session.thrown.of(outcome.error),
-    });
+    outcome.ignoredFacts = session.committer.ignored;
+    outcome.thrown = session.thrown.of(outcome.error);
+    return outcome;
   }
 
   /**
@@ -284,7 +283,7 @@ export class LiveSessions implements SessionOwner {
 
   #discard(live: Live): void {
     live.session.letGo("closing");
-    live.session.committer.stop(closed(live.session.sessionId));
+    live.session.committer.stop(() => closed(live.session.sessionId));
     this.#remove(live.session);
     live.reject(closed(live.session.sessionId));
   }

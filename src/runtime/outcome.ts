@@ -82,16 +82,50 @@ export async function outcomeOf(
 ): Promise<RunOutcome> {
   const { run } = state;
   if (run === null) throw new OrchestraError("ORCH_SESSION_STATE", `session "${state.sessionId}" has no run`);
-  return {
-    ...(await endOf(ports, state, run, recorder.lastAtMs)),
-    branches: await recorder.branches(ports.values),
-    // Few callers look, so it is put together when one does; the recorder changes no more.
-    get trace() {
-      return recorder.trace();
-    },
-    traceTruncated: recorder.traceTruncated || fromTheMiddle,
-    checkpointIds: await present(ports.store, state.sessionId, recorder.checkpointIds),
-  };
+  const end = await endOf(ports, state, run, recorder.lastAtMs);
+  const branches = await recorder.branches(ports.values);
+  const checkpointIds = await present(ports.store, state.sessionId, recorder.checkpointIds);
+  return new SeenOutcome(end, branches, checkpointIds, recorder, fromTheMiddle);
+}
+
+/** Of a run whose events were all recorded. A class, because a getter of an object of its own costs as much as all the rest. */
+class SeenOutcome implements RunOutcome {
+  readonly state: SessionState;
+  readonly status: RunOutcome["status"];
+  readonly finalResponse: unknown;
+  readonly error: RunOutcome["error"];
+  readonly durability: RunOutcome["durability"];
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly branches: RunOutcome["branches"];
+  readonly traceTruncated: boolean;
+  readonly checkpointIds: readonly string[];
+  readonly #recorder: Recorder;
+
+  constructor(
+    end: Awaited<ReturnType<typeof endOf>>,
+    branches: RunOutcome["branches"],
+    checkpointIds: readonly string[],
+    recorder: Recorder,
+    fromTheMiddle: boolean,
+  ) {
+    this.state = end.state;
+    this.status = end.status;
+    this.finalResponse = end.finalResponse;
+    this.error = end.error;
+    this.durability = end.durability;
+    this.startedAtMs = end.startedAtMs;
+    this.endedAtMs = end.endedAtMs;
+    this.branches = branches;
+    this.traceTruncated = recorder.traceTruncated || fromTheMiddle;
+    this.checkpointIds = checkpointIds;
+    this.#recorder = recorder;
+  }
+
+  /** Few callers look, so it is put together when one does; the recorder changes no more. */
+  get trace(): RunOutcome["trace"] {
+    return this.#recorder.trace();
+  }
 }
 
 /** Without those that were removed since, to make room or by somebody. */

@@ -6,6 +6,7 @@
 import type { KernelEvent, StepInput } from "../actors/effects.ts";
 import type { Outcome, Usage } from "../actors/facts.ts";
 import type { ErrorData } from "../base/errors.ts";
+import { FewMap } from "../base/few-map.ts";
 import type { Stored } from "../base/stored.ts";
 import type { RecordedBranch, RecordedStep } from "./engine-api.ts";
 import { listed, listedInput } from "./values.ts";
@@ -44,8 +45,8 @@ type EndedStep = StepRecord & {
 };
 
 export class Recorder {
-  readonly #branches = new Map<string, BranchRecord>();
-  readonly #open = new Map<string, StepRecord>();
+  readonly #branches = new FewMap<string, BranchRecord>();
+  readonly #open = new FewMap<string, StepRecord>();
   /** Ring of the last TRACE_MAX ended attempts. */
   readonly #trace: EndedStep[] = [];
   #next = 0;
@@ -228,9 +229,9 @@ export class Recorder {
 
   /** The same at once, for a session none of whose values is kept by reference. */
   branchesAtHand(values: Values): RecordedBranch[] {
-    return [...this.#branches.values()].map((branch) =>
-      this.#shown(branch, branch.value === undefined ? null : values.peek(branch.value)?.value),
-    );
+    return this.#branches
+      .values()
+      .map((branch) => this.#shown(branch, branch.value === undefined ? null : values.peek(branch.value)?.value));
   }
 
   #shown(branch: BranchRecord, finalResponse: unknown): RecordedBranch {

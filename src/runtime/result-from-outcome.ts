@@ -1,6 +1,6 @@
 // From what the engine reports to the result a user holds.
 
-import type { RunEnd, SessionState } from "../actors/session-state.ts";
+import type { RunEnd, RunState, SessionState } from "../actors/session-state.ts";
 import type { RunStatus, TerminalReason } from "../actors/effects.ts";
 import { NO_USAGE } from "../actors/facts.ts";
 import type { ErrorData } from "../base/errors.ts";
@@ -8,59 +8,88 @@ import type { RecordedBranch, RecordedStep, RunOutcome } from "./engine-api.ts";
 import {
   OrchestraResult,
   type BranchResult,
+  type ResultData,
+  type ResultMetadata,
   type ResultQuestion,
   type ResultStatus,
   type TraceStep,
 } from "./result.ts";
 
 export function resultFromOutcome(outcome: RunOutcome, questions: readonly ResultQuestion[] = []): OrchestraResult {
-  const run = outcome.state.run;
-  if (run === null) throw new TypeError(`session ${outcome.state.sessionId} has an outcome but no run`);
-  const status = resultStatus(outcome);
+  return new OrchestraResult(new OutcomeData(outcome, questions));
+}
+
+/** A class, so that what is worked out on first use costs nothing before. */
+class OutcomeData implements ResultData {
+  readonly status: ResultStatus;
+  readonly finalResponse: unknown;
+  readonly totalSteps: number;
+  readonly totalDurationMs: number;
+  readonly metadata: ResultMetadata;
+  readonly error: ErrorData | null;
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly checkpointIds: readonly string[];
+  readonly later?: true;
+  readonly invocations: Readonly<Record<string, number>>;
+  readonly followUps: readonly OrchestraResult[] = [];
+  readonly thrown: unknown;
+  readonly #outcome: RunOutcome;
+
+  constructor(outcome: RunOutcome, questions: readonly ResultQuestion[]) {
+    const { run, sessionId } = outcome.state;
+    if (run === null) throw new TypeError(`session ${sessionId} has an outcome but no run`);
+    const status = resultStatus(outcome);
+    const pausedReason = run.pause?.reason ?? null;
+    this.#outcome = outcome;
+    this.status = status;
+    this.finalResponse = outcome.finalResponse ?? null;
+    this.totalSteps = run.steps;
+    this.totalDurationMs = Math.max(0, outcome.endedAtMs - outcome.startedAtMs);
+    this.metadata = metadataOf(outcome, run, questions);
+    this.error = status === "completed" ? null : (outcome.error ?? errorOf(outcome.status, pausedReason, questions));
+    this.sessionId = sessionId;
+    this.runId = run.runId;
+    this.checkpointIds = outcome.checkpointIds;
+    if (outcome.later) this.later = true;
+    this.invocations = invocationsOf(outcome.state);
+    this.thrown = outcome.thrown;
+  }
+
+  get branchResults(): readonly BranchResult[] {
+    return this.#outcome.branches.map(branchResult);
+  }
+
+  get trace(): readonly TraceStep[] {
+    return this.#outcome.trace.map(traceStep);
+  }
+}
+
+function metadataOf(outcome: RunOutcome, run: RunState, questions: readonly ResultQuestion[]): ResultMetadata {
   const usage = run.usage ?? NO_USAGE;
-  const pausedReason = run.pause?.reason ?? null;
-  return new OrchestraResult({
-    status,
-    finalResponse: outcome.finalResponse ?? null,
-    get branchResults() {
-      return outcome.branches.map(branchResult);
+  const metadata = {
+    durability: outcome.durability,
+    terminalReason: terminalReason(resultStatus(outcome), run.end),
+    boundsHit: run.boundsHit,
+    partial: run.partial,
+    missing: run.missing,
+    timedOut: run.timedOut,
+    topology: { nodes: run.topology.nodes.length, edges: run.topology.edges.length, hash: run.topologyHash },
+    usage: {
+      inputTokens: usage.inputTokens,
+      outputTokens: usage.outputTokens,
+      totalTokens: usage.inputTokens + usage.outputTokens,
+      costUsd: usage.costUsd,
+      apiCalls: usage.apiCalls,
     },
-    totalSteps: run.steps,
-    totalDurationMs: Math.max(0, outcome.endedAtMs - outcome.startedAtMs),
-    metadata: {
-      durability: outcome.durability,
-      terminalReason: terminalReason(status, run.end),
-      boundsHit: run.boundsHit,
-      partial: run.partial,
-      missing: run.missing,
-      timedOut: run.timedOut,
-      topology: { nodes: run.topology.nodes.length, edges: run.topology.edges.length, hash: run.topologyHash },
-      usage: {
-        inputTokens: usage.inputTokens,
-        outputTokens: usage.outputTokens,
-        totalTokens: usage.inputTokens + usage.outputTokens,
-        costUsd: usage.costUsd,
-        apiCalls: usage.apiCalls,
-      },
-      ignoredFacts: run.ignored + (outcome.ignoredFacts ?? 0),
-      get traceTruncated() {
-        return outcome.traceTruncated;
-      },
-      questions,
-      pausedReason,
-    },
-    error: status === "completed" ? null : (outcome.error ?? errorOf(outcome.status, pausedReason, questions)),
-    sessionId: outcome.state.sessionId,
-    runId: run.runId,
-    checkpointIds: outcome.checkpointIds,
-    ...(outcome.later && { later: true }),
-    get trace() {
-      return outcome.trace.map(traceStep);
-    },
-    invocations: invocationsOf(outcome.state),
-    thrown: outcome.thrown,
-    followUps: [],
-  });
+    ignoredFacts: run.ignored + (outcome.ignoredFacts ?? 0),
+    traceTruncated: outcome.later ? false : outcome.traceTruncated,
+    questions,
+    pausedReason: run.pause?.reason ?? null,
+  };
+  if (outcome.later)
+    Object.defineProperty(metadata, "traceTruncated", { enumerable: true, get: () => outcome.traceTruncated });
+  return metadata;
 }
 
 function resultStatus({ status }: RunOutcome): ResultStatus {

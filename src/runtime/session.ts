@@ -437,8 +437,9 @@ export class Session implements CommitterOwner, RegistryOwner, JournalOwner {
       }
       if (this.state.run?.end === null && this.#snapshots.isWorthwhile) this.#snapshot();
       // What comes from now on is for whoever owns the session next; who called meanwhile asks again (`isGone`).
+      const { sessionId } = this;
       this.committer.stop(
-        new OrchestraError("ORCH_CLOSED", `session "${this.sessionId}" has stopped moving and is no longer live here`),
+        () => new OrchestraError("ORCH_CLOSED", `session "${sessionId}" has stopped moving and is no longer live here`),
       );
       this.letGo("ended");
       this.#owner.onSettled(this);

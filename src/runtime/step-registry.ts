@@ -27,6 +27,7 @@ import type { Fact } from "../actors/facts.ts";
 import type { Bus, DeadLetter, StepMessage, StepResult } from "../bus/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import { errorToData } from "../base/error-data.ts";
+import { FewMap } from "../base/few-map.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { readForeignEnd } from "./foreign-end.ts";
@@ -106,7 +107,7 @@ export class StepRegistry {
   readonly #ports: RegistryPorts;
   readonly #owner: RegistryOwner;
   readonly #maxConcurrency: number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new FewMap<string, Entry>();
   #line: Entry[] = [];
   #lineHead = 0;
   #out = 0;
@@ -134,16 +135,18 @@ export class StepRegistry {
   }
   /** Ids of those. */
   handedOut(): readonly string[] {
-    return [...this.#entries].flatMap(([stepId, { phase }]) => (phase === "out" || phase === "ended" ? [stepId] : []));
+    return this.#entries
+      .values()
+      .flatMap(({ phase, offer }) => (phase === "out" || phase === "ended" ? [offer.stepId] : []));
   }
   has(stepId: string): boolean {
     return this.#entries.has(stepId);
   }
   /** Steps the queue has no room for; they are offered again and again. */
   get full(): readonly string[] {
-    return [...this.#entries.values()].flatMap(({ phase, refused, offer }) =>
-      phase === "out" && refused === "full" ? [offer.stepId] : [],
-    );
+    return this.#entries
+      .values()
+      .flatMap(({ phase, refused, offer }) => (phase === "out" && refused === "full" ? [offer.stepId] : []));
   }
 
   /** `again`: it was outstanding already when the session was gone on with. */
@@ -335,7 +338,7 @@ export class StepRegistry {
   /** Hands out nothing more; what waits here is let go. It is offered again on resume. */
   pause(): void {
     this.#paused = true;
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.values()) {
       if (entry.phase === "in-line" || entry.phase === "backing-off") this.#forget(entry, { type: "step.cancel" });
     }
     this.#line = [];
@@ -349,7 +352,7 @@ export class StepRegistry {
 
   /** Lets everything go. `reason` is what running agents see in their signal. */
   clear(reason: AbortReason): void {
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.values()) {
       const wasOut = entry.phase === "out";
       this.#forget(entry, { type: "step.cancel" });
       if (wasOut) this.#recall(entry.offer.stepId, reason);
