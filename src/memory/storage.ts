@@ -15,12 +15,14 @@ export interface MemoryStorage {
   readonly cacheFolder: string | null;
 }
 
+const REMEDY = "Put back a copy of the folder, or begin anew in another: a memory cannot be repaired";
+
 /** A folder of the local disk: `entries` is a database, `index` may be deleted at any time. One process at a time. */
 export function folderStorage(folder: string): MemoryStorage {
   return {
     name: folder,
     folder,
-    open: async () => openLevelFolder(await prepareFolder(join(folder, "entries"))),
+    open: async () => openLevelFolder(await prepareFolder(join(folder, "entries")), REMEDY),
     cacheFolder: join(folder, "index"),
   };
 }

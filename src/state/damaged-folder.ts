@@ -6,15 +6,15 @@ import { asFolderDamage, messageOf, type FileDamage, type FolderDamage } from ".
 
 const SESSIONS_NAMED = 5;
 
-export function damagedFolder(folder: string, damage: FileDamage): OrchestraError {
+export function damagedFolder(folder: string, damage: FileDamage, otherRemedy?: string): OrchestraError {
   const known = asFolderDamage(damage);
   const { file, offset, losesData, sessions } = known;
-  const remedy = losesData
+  const ownRemedy = losesData
     ? `"orchestra verify" says what is lost, "orchestra repair --copy" saves the rest`
     : `Nothing is lost by it: "orchestra repair --copy" makes a good copy`;
   return new OrchestraError(
     "ORCH_STORE_CORRUPT",
-    `store ${folder}: ${messageOf(known)}${losesData ? whatStoodThere(known) : ""}. ${remedy}`,
+    `store ${folder}: ${messageOf(known)}${losesData ? whatStoodThere(known) : ""}. ${otherRemedy ?? ownRemedy}`,
     { details: { path: join(folder, file), ...(offset === null ? {} : { offset }), sessions } },
   );
 }

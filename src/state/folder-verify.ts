@@ -63,6 +63,12 @@ export function heldEnds(files: readonly FolderDamage[]): ReadonlyMap<string, nu
   return ends;
 }
 
+/** By keys that no store of sessions has: as sessions, all of it would be found damaged, and nothing worth saving. */
+async function isMemory(kv: KeyValue): Promise<boolean> {
+  const [settings, seq] = await kv.getMany(["!memory", "!seq"]);
+  return settings !== undefined || seq !== undefined || (await kv.range("v/", "v0", { limit: 1 })).length > 0;
+}
+
 /** @throws {OrchestraError} as `verifyFolder` */
 export async function readClosedFolder(path: string): Promise<FolderReader> {
   const folder = resolve(path);
@@ -70,6 +76,10 @@ export async function readClosedFolder(path: string): Promise<FolderReader> {
   if (holder !== null) throw storeLocked(folder, holder);
   try {
     const reader = await readFolder(folder);
+    if (await isMemory(reader.kv))
+      throw new OrchestraError("ORCH_STORE_FAILED", `store ${folder}: it holds a memory, expected sessions`, {
+        details: { path: folder },
+      });
     if (!reader.empty) return reader;
   } catch (error) {
     if (isOrchestraError(error)) throw error;

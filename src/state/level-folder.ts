@@ -46,14 +46,15 @@ export async function prepareFolder(path: string): Promise<string> {
 }
 
 /**
+ * @param remedy for messages; default: what mends a folder of sessions.
  * @throws {OrchestraError} `ORCH_STORE_LOCKED` naming the process that has it open; `ORCH_STORE_CORRUPT` naming the file
  *   that is damaged or missing, before anything is changed; `ORCH_STORE_VERSION` when a newer program wrote it; `ORCH_STORE_FAILED` with the path for anything else.
  */
-export async function openLevelFolder(path: string): Promise<KeyValue> {
+export async function openLevelFolder(path: string, remedy?: string): Promise<KeyValue> {
   const damage = await confirmedDamage(path);
   if (damage !== null) {
     const holder = await holderOf(path);
-    throw holder === null ? damagedFolder(path, damage) : storeLocked(path, holder);
+    throw holder === null ? damagedFolder(path, damage, remedy) : storeLocked(path, holder);
   }
   const { Level } = level();
   const folder = new LevelFolder(

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { repairFolder, verifyFolder } from "orchestra";
 import { createMemory } from "orchestra/memory";
 import { temporaryFolder } from "../state/temporary-folder.ts";
 
@@ -99,7 +100,16 @@ describe("a memory in a folder", () => {
     });
     expect(damaged).toBe(true);
     await using memory = createMemory({ folder });
-    await expect(memory.searchMemory("x", "global")).rejects.toMatchObject({ code: "ORCH_STORE_CORRUPT" });
+    await expect(memory.searchMemory("x", "global")).rejects.toMatchObject({
+      code: "ORCH_STORE_CORRUPT",
+      message: expect.not.stringContaining("orchestra repair") as string,
+    });
+    // What mends stores of sessions would find nothing worth saving in it.
+    const mended = join(await temporaryFolder(), "mended");
+    const refused = { code: "ORCH_STORE_FAILED", message: expect.stringContaining("it holds a memory") as string };
+    await expect(verifyFolder(entries)).rejects.toMatchObject(refused);
+    await expect(repairFolder(entries, mended)).rejects.toMatchObject(refused);
+    expect(existsSync(mended)).toBe(false);
   });
 
   it("makes nothing before it is used", async () => {
