@@ -38,8 +38,11 @@ describe("a run", () => {
   it("is handed out before its agent has done anything, and tells where it stands", async () => {
     let release = (): void => {};
     const gate = new Promise<void>((resolve) => (release = resolve));
-    const one = orchestrator({ agents: { Slow: () => gate.then(() => "done") } });
+    let isAsked = false;
+    const Slow = (): Promise<string> => ((isAsked = true), gate.then(() => "done"));
+    const one = orchestrator({ agents: { Slow } });
     const { runId, result } = one.startRun({ description: "wait" });
+    expect(isAsked).toBe(false);
     expect(["pending", "running"]).toContain((await one.getRunStatus(runId)).phase);
     release();
     expect(await result).toMatchObject({ runId, reason: "converged", iterations: 1, output: "done" });
@@ -167,13 +170,15 @@ describe("a run", () => {
     ]);
   });
 
-  it("tries transient failures again within the iteration", async () => {
-    let attempts = 0;
+  it("tries transient failures again within the iteration, later each time", async () => {
+    const clock = new SimClock();
+    const attemptedAtMs: number[] = [];
     const one = orchestrator({
+      clock,
       agents: {
         Shaky: () => {
-          attempts += 1;
-          if (attempts < 3) throw Object.assign(new Error("connection lost"), { code: "ECONNRESET" });
+          attemptedAtMs.push(clock.nowMs());
+          if (attemptedAtMs.length < 3) throw Object.assign(new Error("connection lost"), { code: "ECONNRESET" });
           return "there";
         },
       },
@@ -182,8 +187,14 @@ describe("a run", () => {
       description: "call",
       loopPolicy: { retryPolicy: { maxAttempts: 3, backoffMs: 10 } },
     });
+    let hasEnded = false;
+    void result.finally(() => (hasEnded = true));
+    while (!hasEnded) await clock.advance(1);
     expect(await result).toMatchObject({ reason: "converged", iterations: 1, output: "there" });
-    expect(attempts).toBe(3);
+    const [first = 0, second = 0, third = 0, ...more] = attemptedAtMs;
+    expect(more).toEqual([]);
+    expect(second - first).toBeGreaterThanOrEqual(10);
+    expect(third - second).toBeGreaterThanOrEqual(20);
   });
 
   it("fails of a permanent failure, at once and with its error", async () => {
