@@ -124,7 +124,7 @@ describe("what a check proves", () => {
       }),
       { numRuns: 60 },
     );
-    expect(proofs).toBeGreaterThan(15);
+    expect(proofs).toBeGreaterThan(5);
   });
 
   it("about nodes no run reaches holds of runs with commands too", () => {
